@@ -1,0 +1,1 @@
+"""jabot: Python functions as contacts on a Jabber (XMPP) server."""

@@ -1,0 +1,5 @@
+"""`python -m jabot` is the `jabot` command."""
+
+from jabot.cli import main
+
+main()
