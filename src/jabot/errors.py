@@ -4,6 +4,7 @@
     ├── ConfigError              an account, address, option or rule that cannot be used
     ├── ConnectionFailed         the server cannot be reached, or the connection ended for good
     │   ├── AuthenticationFailed the server refuses the account or its password
+    │   ├── UnknownHost          the server's name does not resolve
     │   ├── CertificateError     the server's certificate is not to be trusted
     │   └── Replaced             another program took this session's place (`conflict`)
     ├── BadArguments             a task was asked for with arguments that it does not take
@@ -11,6 +12,7 @@
     ├── NotAllowed               the caller may not run the task
     ├── TaskFailed               the task raised an exception
     ├── JobCancelled             somebody cancelled the job
+    ├── TooManyJobs              one caller has more unfinished jobs than the node takes
     └── Draining                 the node is stopping and takes no more jobs
 
 A message says what happened, to what, and what to do about it. Messages never hold a
@@ -34,6 +36,10 @@ class ConnectionFailed(JabotError):
 
 class AuthenticationFailed(ConnectionFailed):
     """The server refuses the account or its password. Trying again would not help."""
+
+
+class UnknownHost(ConnectionFailed):
+    """The server's name does not resolve, or the server does not serve the account's domain."""
 
 
 class CertificateError(ConnectionFailed):
@@ -62,6 +68,10 @@ class TaskFailed(JabotError):
 
 class JobCancelled(JabotError):
     """The job was cancelled before it ended."""
+
+
+class TooManyJobs(JabotError):
+    """One caller has more unfinished jobs than the node takes from one."""
 
 
 class Draining(JabotError):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import sys
 
 import click
 
@@ -24,8 +23,7 @@ class _LazyGroup(click.Group):
         module = _COMMANDS.get(cmd_name)
         if module is None:
             return None
-        command = getattr(importlib.import_module(module), cmd_name)
-        assert isinstance(command, click.Command)
+        command: click.Command = getattr(importlib.import_module(module), cmd_name)
         return command
 
 
@@ -39,6 +37,3 @@ def main() -> None:
     """The entry point of the `jabot` script."""
     cli(prog_name="jabot")
 
-
-if __name__ == "__main__":
-    sys.exit(main())

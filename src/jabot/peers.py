@@ -1,0 +1,64 @@
+"""The other nodes that this one knows of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from jabot.jid import JID
+
+
+@dataclass(frozen=True, order=True)
+class Seniority:
+    """When a node joined its pool; the address decides between two of the same instant."""
+
+    since: int  # milliseconds since 1970
+    address: str
+
+
+class Pool:
+    """The nodes of one account, as one of them sees them.
+
+    The server gives a line of chat that is sent to the account's bare address to every node of the
+    pool, and it must run once: the *senior* node answers. A newcomer is always the junior, so its
+    coming changes nothing for those who have jobs there; when the senior leaves, the next one
+    takes over. A node counts once it has told its seniority, and no more when it is stopping.
+    """
+
+    def __init__(self) -> None:
+        self._others: dict[JID, Seniority] = {}
+        self._mine: Seniority | None = None
+
+    def join(self, own: JID, now: int) -> int:
+        """Take the last place, at `now` (ms) by this machine's clock; gives the time to announce.
+
+        A clock that is behind the others' must not make a newcomer the senior.
+        """
+        latest = max((other.since for other in self._others.values()), default=0)
+        self._mine = Seniority(max(now, latest + 1), str(own))
+        return self._mine.since
+
+    def leave(self) -> None:
+        """Answer nothing more that is said to the pool."""
+        self._mine = None
+
+    def saw(self, other: JID, since: int | None) -> None:
+        """Another node's presence; None when it does not take the pool's lines (any more)."""
+        if since is None:
+            self._others.pop(other, None)
+        else:
+            self._others[other] = Seniority(since, str(other))
+
+    def forget_all(self) -> None:
+        """The connection is gone: what was known of the others is out of date."""
+        self._others.clear()
+
+    @property
+    def others(self) -> list[JID]:
+        """The other nodes that take part, the most senior first."""
+        return sorted(self._others, key=lambda jid: self._others[jid])
+
+    @property
+    def answers(self) -> bool:
+        """Whether this node is the one that answers what is said to the pool."""
+        mine = self._mine
+        return mine is not None and all(mine < other for other in self._others.values())

@@ -1,0 +1,6 @@
+"""Running jobs: slots, threads, processes, cancellation. Knows no network and no chat."""
+
+from jabot.runner.job import Job, State
+from jabot.runner.runner import Runner
+
+__all__ = ["Job", "Runner", "State"]

@@ -1,0 +1,101 @@
+"""Running a task in a process of its own, which can be killed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from jabot.errors import TaskFailed
+from jabot.runner.child import Order, Report
+from jabot.runner.job import Job
+from jabot.tasks import Step
+
+_LINE_LIMIT = 32 * 1024 * 1024  # bytes; the largest result with room for JSON around it
+
+
+async def run_in_process(job: Job, report: Callable[[Step], None], kill_after: float) -> Any:
+    """Run the job in a child; gives the JSON-shaped result or raises what the child raised.
+
+    When this is cancelled, the child gets SIGTERM, and SIGKILL after `kill_after` seconds. A child
+    that dies by itself is a `TaskFailed`. A child whose node dies ends by itself.
+    """
+    reading, writing = os.pipe()
+    try:
+        child = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "jabot.runner.child", str(writing)),
+            stdin=asyncio.subprocess.PIPE,
+            pass_fds=[writing],
+            start_new_session=True,  # a Ctrl-C on the terminal is for the node alone
+        )
+    except BaseException:
+        os.close(reading)
+        raise
+    finally:
+        os.close(writing)
+    try:
+        return await _converse(child, reading, job, report)
+    finally:
+        await _end(child, kill_after)
+
+
+async def _converse(
+    child: asyncio.subprocess.Process, reading: int, job: Job, report: Callable[[Step], None]
+) -> Any:
+    stream = asyncio.StreamReader(limit=_LINE_LIMIT)
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(stream), os.fdopen(reading, "rb")
+    )
+    try:
+        if child.stdin is not None:
+            child.stdin.write(msgspec.json.encode(_order(job)) + b"\n")
+        while line := await stream.readline():
+            message = msgspec.json.decode(line, type=Report)
+            if message.step is not None:
+                report(Step(*message.step))
+            elif message.error is not None:
+                raise TaskFailed(message.error)
+            else:
+                return message.result
+    except ValueError as error:
+        raise TaskFailed(f"the process answered with more than {_LINE_LIMIT} bytes") from error
+    finally:
+        transport.close()
+    code = await child.wait()
+    reason = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+    raise TaskFailed(f"the process of {job.task.name} died ({reason})")
+
+
+def _order(job: Job) -> Order:
+    function = job.task.function
+    main = sys.modules["__main__"]
+    return Order(
+        module=function.__module__,
+        main_file=getattr(main, "__file__", None) if function.__module__ == "__main__" else None,
+        qualname=function.__qualname__,
+        path=sys.path,
+        args=msgspec.to_builtins(job.args),
+        kwargs=msgspec.to_builtins(job.kwargs),
+        job_id=job.id,
+        caller=str(job.caller),
+        attempt=job.attempt,
+    )
+
+
+async def _end(child: asyncio.subprocess.Process, kill_after: float) -> None:
+    """See the child off, and whatever it started: they share a process group."""
+    with contextlib.suppress(ProcessLookupError):
+        if child.returncode is None:
+            os.killpg(child.pid, signal.SIGTERM)
+    try:
+        await asyncio.wait_for(child.wait(), kill_after)
+    except (TimeoutError, asyncio.CancelledError):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
+        await child.wait()

@@ -1,0 +1,90 @@
+"""What a running task is told about its job, and what it can say."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, MutableMapping
+from dataclasses import dataclass
+from typing import Any
+
+from jabot.jid import JID
+
+log = logging.getLogger("jabot.task")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One piece of progress."""
+
+    done: float | None = None
+    total: float | None = None
+    text: str | None = None
+
+    def __str__(self) -> str:
+        parts = []
+        if self.done is not None and self.total:
+            parts.append(f"{self.done:g} of {self.total:g} ({self.done / self.total:.0%})")
+        elif self.done is not None:
+            parts.append(f"{self.done:g}")
+        if self.text:
+            parts.append(self.text)
+        return ", ".join(parts)
+
+
+class Context:
+    """Filled in for a parameter that is annotated `Context`; no part of the task's signature.
+
+    Usable from the event loop, from a thread and from a process alike.
+    """
+
+    def __init__(
+        self,
+        *,
+        job_id: str,
+        caller: JID,
+        attempt: int,
+        report: Callable[[Step], None],
+        is_cancelled: Callable[[], bool],
+    ) -> None:
+        self.job_id = job_id
+        self.caller = caller
+        """Who asked for the job: the full address that the server vouches for."""
+        self.attempt = attempt
+        """Which run of the job this is, from 1."""
+        self.log = _JobLog(log, {"job": job_id})
+        """A logger whose lines begin with the job's id."""
+        self._report = report
+        self._is_cancelled = is_cancelled
+
+    def progress(
+        self, done: float | None = None, total: float | None = None, text: str | None = None
+    ) -> None:
+        """Tell how far the job is. Cheap: what is shown to a person is thinned out on the way."""
+        self._report(Step(done, total, text))
+
+    @property
+    def cancelled(self) -> bool:
+        """True once somebody cancelled the job. Code in a thread should look now and then."""
+        return self._is_cancelled()
+
+
+class Cancellation:
+    """A flag that is set once and can be read from any thread."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+
+    def set(self) -> None:
+        """Ask for the job to stop."""
+        self._event.set()
+
+    def __call__(self) -> bool:
+        return self._event.is_set()
+
+
+class _JobLog(logging.LoggerAdapter[logging.Logger]):
+    def process(
+        self, msg: Any, kwargs: MutableMapping[str, Any]
+    ) -> tuple[Any, MutableMapping[str, Any]]:
+        return f"[{(self.extra or {})['job']}] {msg}", kwargs

@@ -1,0 +1,48 @@
+"""The tasks of one node, by name."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Iterator
+from typing import Any
+
+from jabot.errors import ConfigError
+from jabot.tasks.task import Task
+
+
+class Registry:
+    """Names and tasks, in the order of definition.
+
+    `reserved` are words that mean something else to those who call tasks by name.
+    """
+
+    def __init__(self, reserved: Collection[str] = ()) -> None:
+        self._tasks: dict[str, Task[..., Any]] = {}
+        self._reserved = frozenset(reserved)
+
+    def add(self, task: Task[..., Any]) -> None:
+        """Offer a task; raises `ConfigError` when the name is taken or reserved."""
+        if task.name in self._tasks:
+            raise ConfigError(f"there are two tasks named {task.name}; give one of them name=...")
+        if task.name in self._reserved:
+            raise ConfigError(f"{task.name} is a word of jabot's own; give the task another name=")
+        self._tasks[task.name] = task
+
+    def find(self, word: str) -> Task[..., Any] | None:
+        """The task of that name; letter case is forgiven (phones write `Lift`) when it is clear."""
+        if word in self._tasks:
+            return self._tasks[word]
+        folded = [t for name, t in self._tasks.items() if name.casefold() == word.casefold()]
+        return folded[0] if len(folded) == 1 else None
+
+    def __iter__(self) -> Iterator[Task[..., Any]]:
+        return iter(self._tasks.values())
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+
+def close_match(word: str, names: Collection[str]) -> str | None:
+    """The name that a misspelt word most likely meant, if any comes close."""
+    matches = difflib.get_close_matches(word.casefold(), names, n=1, cutoff=0.6)
+    return matches[0] if matches else None

@@ -1,0 +1,218 @@
+"""A function's parameters as types that JSON-shaped values are checked against."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from jabot.errors import BadArguments, ConfigError
+from jabot.tasks.context import Context
+
+_MISSING = inspect.Parameter.empty
+_ParameterKind = inspect._ParameterKind
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter of a task."""
+
+    name: str
+    type: Any  # what msgspec converts to; Any when there is no annotation
+    default: Any  # `inspect.Parameter.empty` when the parameter is required
+    kind: _ParameterKind
+
+    @property
+    def required(self) -> bool:
+        """True when a call must give it."""
+        return self.default is _MISSING and not self.variadic
+
+    @property
+    def variadic(self) -> bool:
+        """True for `*args` and `**kwargs`."""
+        return self.kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+
+    @property
+    def type_name(self) -> str:
+        """The type as a person reads it: `int`, `list[str]`, `'fast' | 'slow'`."""
+        return type_name(self.type)
+
+    def convert(self, value: Any, *, strict: bool = True) -> Any:
+        """Check and convert one value; `strict=False` also takes the text form of scalars.
+
+        Raises `BadArguments`, naming the parameter.
+        """
+        try:
+            return msgspec.convert(value, self.type, strict=strict)
+        except msgspec.ValidationError as error:
+            raise BadArguments(f"{self.name}: {_reason(value, self, error)}") from None
+
+    def __str__(self) -> str:
+        """As it stands in a usage line: `reps`, `[reps=30]`, `[name...]`, `[key=value...]`."""
+        if self.kind is inspect.Parameter.VAR_POSITIONAL:
+            return f"[{self.name}...]"
+        if self.kind is inspect.Parameter.VAR_KEYWORD:
+            return "[name=value...]"
+        keyword = self.kind is inspect.Parameter.KEYWORD_ONLY
+        if self.required:
+            return f"{self.name}={self.name.upper()}" if keyword else self.name
+        return f"[{self.name}={_short(self.default)}]"
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What a task takes and gives."""
+
+    parameters: tuple[Parameter, ...]
+    result: Any  # the annotated type of the result; Any when there is none
+    context: str | None  # the name of the parameter that gets the Context
+
+    @classmethod
+    def of(cls, function: Callable[..., Any], *, check_result: bool = True) -> Signature:
+        """Read a function's signature; without `check_result` it may give anything.
+
+        Raises `ConfigError` for an annotation that JSON-shaped values cannot be checked against:
+        that is a mistake of the programmer, and is said when the task is defined.
+        """
+        try:
+            hints = typing.get_type_hints(function, include_extras=True)
+        except NameError as error:
+            raise ConfigError(f"task {function.__qualname__}: an annotation: {error}") from None
+        parameters = []
+        context = None
+        for name, plain in inspect.signature(function).parameters.items():
+            hint = hints.get(name, Any)
+            if hint is Context:
+                context = name
+                continue
+            _check_type(function, f"parameter {name}", hint)
+            parameters.append(Parameter(name, hint, plain.default, plain.kind))
+        result = hints.get("return", Any) if check_result else Any
+        _check_type(function, "the result", result)
+        return cls(tuple(parameters), result, context)
+
+    def bind(
+        self, args: Sequence[Any], kwargs: Mapping[str, Any], *, strict: bool = True
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Match values to parameters and convert each; nothing runs when one does not fit.
+
+        Raises `BadArguments`, naming the parameter.
+        """
+        positional = list(args)
+        named = dict(kwargs)
+        bound: list[Any] = []
+        keywords: dict[str, Any] = {}
+        for parameter in self.parameters:
+            if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
+                bound += [parameter.convert(value, strict=strict) for value in positional]
+                positional = []
+            elif parameter.kind is inspect.Parameter.VAR_KEYWORD:
+                for name, value in named.items():
+                    keywords[name] = parameter.convert(value, strict=strict)
+                named = {}
+            else:
+                self._bind_one(parameter, positional, named, bound, keywords, strict)
+        if positional:
+            raise BadArguments(f"too many arguments: {_short(positional[0])} has no place")
+        if named:
+            raise BadArguments(f"there is no parameter {next(iter(named))!r}")
+        return tuple(bound), keywords
+
+    def check_result(self, value: Any) -> Any:
+        """The JSON-shaped form of what a task returned.
+
+        Raises `TypeError` (`msgspec.ValidationError` is a `ValueError`) when it has none, or is not
+        of the annotated type.
+        """
+        plain = msgspec.to_builtins(value)
+        if self.result is not Any:
+            msgspec.convert(plain, self.result)
+        return plain
+
+    @staticmethod
+    def _bind_one(
+        parameter: Parameter,
+        positional: list[Any],
+        named: dict[str, Any],
+        bound: list[Any],
+        keywords: dict[str, Any],
+        strict: bool,
+    ) -> None:
+        """Take one ordinary parameter's value from what is left of the arguments."""
+        name = parameter.name
+        only_position = parameter.kind is inspect.Parameter.POSITIONAL_ONLY
+        by_position = parameter.kind is not inspect.Parameter.KEYWORD_ONLY and bool(positional)
+        by_name = name in named
+        if by_position and by_name:
+            raise BadArguments(f"{name}: given twice")
+        if by_position:
+            bound.append(parameter.convert(positional.pop(0), strict=strict))
+        elif by_name:
+            value = parameter.convert(named.pop(name), strict=strict)
+            if only_position:
+                bound.append(value)
+            else:
+                keywords[name] = value
+        elif parameter.required:
+            raise BadArguments(f"{name}: missing")
+        elif only_position:
+            bound.append(parameter.default)
+
+
+def type_name(hint: Any) -> str:
+    """How a type is shown to people."""
+    if hint is Any:
+        return "anything"
+    if hint is bytes:
+        return "base64"
+    if typing.get_origin(hint) is typing.Annotated:
+        return type_name(typing.get_args(hint)[0])
+    if typing.get_origin(hint) is typing.Literal:
+        return " | ".join(repr(choice) for choice in typing.get_args(hint))
+    if isinstance(hint, type) and not typing.get_args(hint):
+        return hint.__name__
+    text = re.sub(r"\b(?:[A-Za-z_]\w*\.)+(?=[A-Za-z_])", "", str(hint))
+    return text.replace("NoneType", "None")
+
+
+def _check_type(function: Callable[..., Any], what: str, hint: Any) -> None:
+    try:
+        msgspec.json.schema(hint)
+    except TypeError:
+        raise ConfigError(
+            f"task {function.__qualname__}: {what}: {type_name(hint)} is not a type that values "
+            "can be checked against; use what JSON knows, dataclasses, Structs, enums, Literal, "
+            "datetime, UUID, Decimal, or unions of them"
+        ) from None
+
+
+def _reason(value: Any, parameter: Parameter, error: msgspec.ValidationError) -> str:
+    """Why a value was refused, in words for somebody who never saw the code."""
+    message = str(error)
+    if isinstance(value, str | int | float) and " - at `" not in message:
+        if message.startswith("Expected `") and ", got `" in message:
+            return f"{_short(value)} is not {_article(parameter.type_name)}"
+        if message.startswith("Invalid enum value"):
+            return f"{_short(value)} is not one of {_choices(parameter.type)}"
+    return message[:1].lower() + message[1:]
+
+
+def _choices(hint: Any) -> str:
+    values = typing.get_args(hint) or [getattr(member, "value", member) for member in hint]
+    return ", ".join(str(value) for value in values)
+
+
+def _article(name: str) -> str:
+    if not name.isidentifier():
+        return f"of the type {name}"
+    return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."

@@ -1,0 +1,94 @@
+"""A task: a function with a name, a signature, and a way to run it."""
+
+from __future__ import annotations
+
+import enum
+import inspect
+from collections.abc import Callable
+from typing import Any, Generic, ParamSpec, TypeVar
+
+from jabot.errors import ConfigError
+from jabot.tasks.signature import Signature
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Kind(enum.Enum):
+    """Where a task's code runs."""
+
+    COROUTINE = "coroutine"  # on the event loop
+    ASYNC_GENERATOR = "async generator"  # on the event loop; each yield is progress
+    THREAD = "thread"
+    GENERATOR = "generator"  # in a thread; each yield is progress
+    PROCESS = "process"
+
+
+class Task(Generic[P, R]):
+    """What `@node.task` makes of a function. Calling it calls the function, as in a unit test.
+
+    `scheduled` and `done` are what people are told in chat when the job is taken and when it
+    succeeded. They may hold `{task}`, `{job}` and (only `done`) `{result}`.
+    """
+
+    def __init__(
+        self,
+        function: Callable[P, R],
+        *,
+        name: str | None = None,
+        process: bool = False,
+        scheduled: str | None = None,
+        done: str | None = None,
+    ) -> None:
+        self.function = function
+        self.name = name or str(getattr(function, "__name__", ""))
+        if not self.name or any(c.isspace() for c in self.name):
+            raise ConfigError(f"{self.name!r} is no name for a task: use one word")
+        self.kind = _kind(function, process)
+        # A generator's annotation speaks of what it yields, which is progress, not the result.
+        generator = self.kind in (Kind.GENERATOR, Kind.ASYNC_GENERATOR)
+        self.signature = Signature.of(function, check_result=not generator)
+        self.scheduled = _template(self.name, "scheduled", scheduled, "task", "job")
+        self.done = _template(self.name, "done", done, "task", "job", "result")
+        self.__doc__ = inspect.getdoc(function)
+        self.__wrapped__ = function
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        return self.function(*args, **kwargs)
+
+    @property
+    def summary(self) -> str:
+        """The docstring's first line, or an empty text."""
+        return (self.__doc__ or "").partition("\n")[0].strip()
+
+    @property
+    def usage(self) -> str:
+        """One line that shows how to ask for it: `lift [reps=30]`."""
+        return " ".join([self.name, *(str(p) for p in self.signature.parameters)])
+
+    def __repr__(self) -> str:
+        return f"<Task {self.usage}>"
+
+
+def _kind(function: Callable[..., Any], process: bool) -> Kind:
+    asynchronous = inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
+    if process and (asynchronous or inspect.isgeneratorfunction(function)):
+        raise ConfigError(f"task {function.__qualname__}: process=True takes a plain function")
+    if process:
+        return Kind.PROCESS
+    if inspect.isasyncgenfunction(function):
+        return Kind.ASYNC_GENERATOR
+    if asynchronous:
+        return Kind.COROUTINE
+    return Kind.GENERATOR if inspect.isgeneratorfunction(function) else Kind.THREAD
+
+
+def _template(task: str, option: str, text: str | None, *fields: str) -> str | None:
+    """Check a chat text when the task is defined, not when somebody waits for it."""
+    if text is not None:
+        try:
+            text.format(**dict.fromkeys(fields, ""))
+        except (KeyError, IndexError, ValueError, AttributeError) as error:
+            names = ", ".join(f"{{{field}}}" for field in fields)
+            raise ConfigError(f"task {task}: {option}={text!r}: only {names} ({error})") from None
+    return text

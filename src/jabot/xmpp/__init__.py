@@ -1,0 +1,13 @@
+"""The only folder that knows XMPP: a session that stays, texts, presence."""
+
+from jabot.xmpp.session import Session, SessionListener, new_resource
+from jabot.xmpp.stanzas import IncomingPresence, IncomingText, OutgoingText
+
+__all__ = [
+    "IncomingPresence",
+    "IncomingText",
+    "OutgoingText",
+    "Session",
+    "SessionListener",
+    "new_resource",
+]

@@ -1,0 +1,153 @@
+"""How a node shows itself: free, busy, gone; to contacts, to its pool, and to who greets it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+
+from jabot.errors import ConnectionFailed
+from jabot.jid import JID
+from jabot.peers import Pool
+from jabot.xmpp.session import Session
+from jabot.xmpp.stanzas import IncomingPresence, presence
+
+log = logging.getLogger(__name__)
+
+_PACE = 1.0  # seconds between two changes of presence
+_SETTLE = 0.25  # seconds that the others' presence has to arrive before we count as one of the pool
+_MOST_WATCHERS = 1000
+SINCE = "since"  # the attribute of <node/> that tells the seniority in the pool
+
+
+class Presence:
+    """The presence of one node.
+
+    Nothing is sent before `announce()`. It goes out in two steps: first with the priority -1, with
+    which the server sends no lines meant for the whole pool, until the others of the pool are
+    known; then as a member of it. Whoever may and sends presence to this node directly (a program,
+    or a person who does not keep it as a contact) is answered likewise, until they leave.
+    """
+
+    def __init__(self, session: Session, pool: Pool, may_watch: Callable[[JID], bool]) -> None:
+        self._session = session
+        self._pool = pool
+        self._may_watch = may_watch
+        self._show: str | None = None
+        self._status: str | None = None
+        self._since: int | None = None
+        self._announced = False
+        self._echo = asyncio.Event()
+        self._watchers: dict[JID, None] = {}
+        self._paced: asyncio.TimerHandle | None = None
+        self._sent_at = float("-inf")
+
+    async def announce(self) -> None:
+        """Become visible, learn who else is in the pool, and join it."""
+        self._echo.clear()
+        self._announced = True
+        self._send()
+        try:
+            # A server sends our presence back to us, and before that the one of the others.
+            await asyncio.wait_for(self._echo.wait(), 5.0)
+            await self._session.ping(5.0)
+        except TimeoutError:
+            log.warning("the server does not show us our own presence; going on without it")
+        except ConnectionFailed:
+            return  # the next connection begins anew
+        await asyncio.sleep(_SETTLE)
+        self._since = self._pool.join(self._session.jid, time.time_ns() // 1_000_000)
+        self._send()
+
+    def set(self, show: str | None, status: str | None) -> None:
+        """Change what is shown; sent at once, but not twice within a second: the last one counts."""
+        if (show, status) == (self._show, self._status):
+            return
+        self._show, self._status = show, status
+        if not self._announced or self._paced is not None:
+            return
+        loop = asyncio.get_running_loop()
+        wait = self._sent_at + _PACE - loop.time()
+        if wait <= 0:
+            self._send()
+        else:
+            self._paced = loop.call_later(wait, self._send)
+
+    def leave_pool(self) -> None:
+        """Take no more lines that are meant for the whole pool."""
+        self._pool.leave()
+        self._since = None
+        if self._announced:
+            self._send()
+
+    def farewell(self, status: str) -> None:
+        """Say away, and go. Everybody who saw us hears it, the watchers included."""
+        if self._announced:
+            self._show, self._status = "away", status
+            self._send()
+            self._session.send(presence(type="unavailable", status=status))
+        self.lost()
+
+    def lost(self) -> None:
+        """The connection is gone; `announce()` must come again."""
+        self._announced = False
+        self._since = None
+        self._pool.leave()
+        self._pool.forget_all()
+        self._watchers.clear()
+        if self._paced is not None:
+            self._paced.cancel()
+            self._paced = None
+
+    def received(self, stanza: IncomingPresence) -> None:
+        """Somebody's presence: our own, the pool's, or a greeting."""
+        own = self._session.jid
+        if stanza.sender == own:
+            self._own(stanza)
+        elif stanza.sender.bare == own.bare and stanza.node is not None:
+            since = stanza.node.get(SINCE, "")
+            available = stanza.type == "available" and since.isdecimal()
+            self._pool.saw(stanza.sender, int(since) if available else None)
+        elif stanza.sender.bare == own.bare and stanza.type == "unavailable":
+            self._pool.saw(stanza.sender, None)
+        elif stanza.type == "available" and stanza.sender.resource:
+            self._greeted(stanza.sender)
+        if stanza.type in ("unavailable", "error"):
+            self._watchers.pop(stanza.sender, None)
+
+    def _own(self, stanza: IncomingPresence) -> None:
+        if stanza.type == "available":
+            self._echo.set()
+        elif stanza.type == "unavailable" and self._announced:
+            # The late farewell of our previous connection has hidden the new one.
+            log.info("the server took us for gone; announcing again")
+            self._send()
+
+    def _greeted(self, sender: JID) -> None:
+        known = sender in self._watchers
+        if known or len(self._watchers) >= _MOST_WATCHERS or not self._may_watch(sender):
+            return
+        self._watchers[sender] = None
+        if self._announced:
+            self._send_to(sender)
+
+    def _send(self) -> None:
+        self._paced = None
+        self._sent_at = asyncio.get_running_loop().time()
+        self._send_to(None)
+        for watcher in self._watchers:
+            self._send_to(watcher)
+
+    def _send_to(self, to: JID | None) -> None:
+        member = self._since is not None
+        node = {SINCE: str(self._since)} if member else {}
+        self._session.send(
+            presence(
+                to=to,
+                show=self._show,
+                status=self._status,
+                priority=0 if member else -1,
+                node=node,
+            )
+        )

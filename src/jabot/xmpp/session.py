@@ -1,0 +1,321 @@
+"""A session that stays: it connects, notices when the line is dead, and connects again."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import secrets
+import socket
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+from xml.etree import ElementTree as ET
+
+from slixmpp.exceptions import IqError, IqTimeout
+
+from jabot.account import Account
+from jabot.errors import (
+    AuthenticationFailed,
+    CertificateError,
+    ConnectionFailed,
+    Replaced,
+    UnknownHost,
+)
+from jabot.jid import JID
+from jabot.xmpp.backoff import Backoff
+from jabot.xmpp.outbox import Outbox
+from jabot.xmpp.stanzas import (
+    IncomingPresence,
+    IncomingText,
+    OutgoingText,
+    read_chat_state,
+    read_presence,
+    read_text,
+)
+from jabot.xmpp.stream import Stream, tls_context
+
+log = logging.getLogger(__name__)
+
+# Trying again would not help: a person has to do something.
+_FINAL = (AuthenticationFailed, CertificateError, Replaced)
+_STEADY = 10.0  # seconds after which a connection counts as good, and the backoff begins anew
+_REMEMBERED_FEATURES = 1000
+
+
+class SessionListener(Protocol):
+    """What a session tells its owner; all of it on the event loop."""
+
+    def online(self) -> None:
+        """The session is bound. Nothing was announced yet."""
+
+    def offline(self) -> None:
+        """The connection is gone; the session connects again by itself."""
+
+    def text_received(self, text: IncomingText) -> None:
+        """A message with a text came in."""
+
+    def typing_received(self, sender: JID, state: str) -> None:
+        """A message came in that only tells a chat state (XEP-0085)."""
+
+    def presence_received(self, presence: IncomingPresence) -> None:
+        """Somebody's presence, ours among them."""
+
+
+@dataclass(frozen=True)
+class Timing:
+    """The limits of a session, in seconds.
+
+    A dead line is found after `quiet + ping` at the latest.
+    """
+
+    connect: float = 30.0  # from the first byte to the bound session
+    quiet: float = 20.0  # silence after which the server is pinged
+    ping: float = 10.0  # how long it has to answer
+    backoff: Backoff = field(default_factory=Backoff)
+
+
+def new_resource() -> str:
+    """A resource that was never used before: `host-pid-random`."""
+    host = "".join(c if c.isalnum() or c == "-" else "-" for c in socket.gethostname())
+    return f"{host[:32]}-{os.getpid()}-{secrets.token_hex(2)}"
+
+
+class Session:
+    """Signed in as `account`, for as long as `run()` runs.
+
+    The resource is made at the start and kept when the connection is made anew, so a reconnected
+    session takes the place of its own dead one.
+    """
+
+    def __init__(
+        self, account: Account, listener: SessionListener, timing: Timing | None = None
+    ) -> None:
+        self.account = account
+        self.timing = timing or Timing()
+        self._listener = listener
+        self._resource = new_resource()
+        self._context = tls_context(account)
+        self._stream: Stream | None = None
+        self._outbox = Outbox()
+        self._confirming: asyncio.Task[None] | None = None
+        self._stopping = asyncio.Event()
+        self._features: OrderedDict[JID, frozenset[str]] = OrderedDict()
+
+    @property
+    def jid(self) -> JID:
+        """The full address. The server may choose another resource than the one asked for."""
+        return (
+            self._stream.boundjid
+            if self._stream
+            else JID(f"{self.account.jid.bare}/{self._resource}")
+        )
+
+    @property
+    def is_online(self) -> bool:
+        """Whether the session is bound just now."""
+        return self._stream is not None
+
+    async def run(self, *, keep_trying: bool = True) -> None:
+        """Stay connected until `stop()`.
+
+        Raises `AuthenticationFailed`, `CertificateError` or `Replaced` at once, `UnknownHost` when
+        it meets the very first attempt, and with `keep_trying=False` whatever does.
+        """
+        failures, ever_online = 0, False
+        while not self._stopping.is_set():
+            started = asyncio.get_running_loop().time()
+            try:
+                await self._one_connection()
+                return
+            except ConnectionFailed as problem:
+                lasted = asyncio.get_running_loop().time() - started
+                was_online = self._stream is not None
+                self._end_connection()
+                ever_online = ever_online or was_online
+                first = not ever_online and failures == 0
+                if isinstance(problem, _FINAL) or (first and isinstance(problem, UnknownHost)):
+                    raise
+                if not keep_trying and not ever_online:
+                    raise
+                failures = 1 if was_online and lasted >= _STEADY else failures + 1
+                await self._wait_before_retry(problem, failures)
+
+    async def stop(self, limit: float = 2.0) -> None:
+        """Confirm the texts that are under way, end the stream, and let `run()` return."""
+        if self._stream is not None and self._outbox:
+            try:
+                await self._confirm_once(self._stream, limit)
+            except (ConnectionFailed, TimeoutError):
+                log.warning("left while the server had not confirmed %d texts", len(self._outbox))
+        self._stopping.set()
+        if self._stream is not None:
+            await self._stream.leave(limit)
+
+    def send_text(self, text: OutgoingText) -> None:
+        """Send a text now or after the next connect; it is kept until the server has it."""
+        element = text.xml()
+        self._outbox.add(element)
+        if self.send(element):
+            self._confirm_soon()
+
+    def send(self, element: ET.Element) -> bool:
+        """Send what may be lost; False when there is no connection to send it on."""
+        if self._stream is None:
+            return False
+        try:
+            self._stream.send_element(element)
+        except ConnectionFailed:
+            return False
+        return True
+
+    async def ping(self, limit: float) -> None:
+        """A round trip to the server. Raises `ConnectionFailed` or `TimeoutError`."""
+        if self._stream is None:
+            raise ConnectionFailed("not connected")
+        await self._stream.ping_server(limit)
+
+    async def features(self, jid: JID, limit: float = 5.0) -> frozenset[str]:
+        """What a program at a full address says that it can (XEP-0030); empty when it won't say.
+
+        Answers are remembered until its presence goes or the connection does.
+        """
+        if jid in self._features or self._stream is None:
+            return self._features.get(jid, frozenset())
+        try:
+            request = self._stream["xep_0030"].get_info(jid=jid, timeout=limit + 1, cached=False)
+            info = await self._stream.answer(request, limit)
+            features = frozenset(info["disco_info"]["features"])
+        except (IqError, IqTimeout, TimeoutError, ConnectionFailed) as problem:
+            log.debug("%s does not say what it can: %r", jid, problem)
+            features = frozenset()
+        self._features[jid] = features
+        if len(self._features) > _REMEMBERED_FEATURES:
+            self._features.popitem(last=False)
+        return features
+
+    # -- one connection --------------------------------------------------------------------------
+
+    async def _one_connection(self) -> None:
+        """Connect and stay until the stream ends; returns only when that was asked for."""
+        stream = Stream(
+            self.account,
+            self._resource,
+            self._context,
+            on_message=self._message,
+            on_presence=self._presence,
+        )
+        stopped = asyncio.ensure_future(self._stopping.wait())
+        opening = asyncio.ensure_future(stream.open(self.timing.connect))
+        try:
+            await asyncio.wait({opening, stopped}, return_when="FIRST_COMPLETED")
+            if not opening.done():
+                return
+            opening.result()
+            self._stream = stream
+            log.info("online as %s", self.jid)
+            self._listener.online()
+            self._send_again(stream)
+            watch = asyncio.ensure_future(self._watch(stream))
+            try:
+                problem = await stream.closed
+            finally:
+                watch.cancel()
+            if not self._stopping.is_set():
+                raise problem
+            self._end_connection()
+        finally:
+            opening.cancel()
+            stopped.cancel()
+            stream.close()
+
+    def _end_connection(self) -> None:
+        if self._stream is not None:
+            self._stream = None
+            self._features.clear()
+            if self._confirming is not None:
+                self._confirming.cancel()
+                self._confirming = None
+            self._listener.offline()
+
+    async def _wait_before_retry(self, problem: ConnectionFailed, failures: int) -> None:
+        delay = self.timing.backoff.delay(failures)
+        log.warning("%s; trying again in %.1f s", problem, delay)
+        try:
+            await asyncio.wait_for(self._stopping.wait(), delay)
+        except TimeoutError:
+            return
+
+    async def _watch(self, stream: Stream) -> None:
+        """Ping a silent server, and give a connection up on which nothing comes back."""
+        loop = asyncio.get_running_loop()
+        while True:
+            silent = loop.time() - stream.received_at
+            if silent < self.timing.quiet:
+                await asyncio.sleep(self.timing.quiet - silent)
+                continue
+            try:
+                await stream.ping_server(self.timing.ping)
+            except TimeoutError:
+                log.warning(
+                    "nothing came from the server for %.0f s", loop.time() - stream.received_at
+                )
+                stream.close()
+                return
+            except ConnectionFailed:
+                return
+
+    # -- texts that must arrive ------------------------------------------------------------------
+
+    def _send_again(self, stream: Stream) -> None:
+        for element in self._outbox.pending():
+            stream.send_element(element)
+        if self._outbox:
+            self._confirm_soon()
+
+    def _confirm_soon(self) -> None:
+        """One ping at a time confirms all texts before it."""
+        if self._confirming is None and self._stream is not None:
+            self._confirming = asyncio.ensure_future(self._confirm(self._stream))
+
+    async def _confirm(self, stream: Stream) -> None:
+        try:
+            while self._outbox and stream is self._stream:
+                await self._confirm_once(stream, self.timing.ping)
+        except (ConnectionFailed, TimeoutError) as problem:
+            log.debug("texts are not confirmed: %r", problem)
+            stream.close()  # what is not confirmed goes again over the next connection
+        finally:
+            if self._confirming is asyncio.current_task():
+                self._confirming = None
+
+    async def _confirm_once(self, stream: Stream, limit: float) -> None:
+        mark = self._outbox.mark()
+        await stream.ping_server(limit)
+        self._outbox.confirm(mark)
+
+    # -- what comes in ---------------------------------------------------------------------------
+
+    def _message(self, xml: ET.Element) -> None:
+        text = read_text(xml, self.jid)
+        if text is not None:
+            _guarded(self._listener.text_received, text)
+        elif (typing := read_chat_state(xml, self.jid)) is not None:
+            _guarded(self._listener.typing_received, *typing)
+
+    def _presence(self, xml: ET.Element) -> None:
+        presence = read_presence(xml, self.jid)
+        if presence is None:
+            return
+        if presence.type == "unavailable":
+            self._features.pop(presence.sender, None)
+        _guarded(self._listener.presence_received, presence)
+
+
+def _guarded(function: Callable[..., None], *args: object) -> None:
+    """slixmpp would answer an exception with a stanza to whoever sent the one in hand."""
+    try:
+        function(*args)
+    except Exception:
+        log.exception("handling a stanza failed")

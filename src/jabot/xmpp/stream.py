@@ -1,0 +1,249 @@
+"""One connection to the server, from the first byte to the last. The session makes new ones."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from collections.abc import Awaitable, Callable
+from typing import Any
+from xml.etree import ElementTree as ET
+
+from slixmpp import ClientXMPP
+from slixmpp.exceptions import IqError
+from slixmpp.xmlstream.tostring import tostring
+
+from jabot.account import Account
+from jabot.errors import (
+    AuthenticationFailed,
+    CertificateError,
+    ConnectionFailed,
+    Replaced,
+    UnknownHost,
+)
+from jabot.jid import JID
+
+log = logging.getLogger(__name__)
+
+_TEMPORARY = {"temporary-auth-failure", "aborted", ""}
+
+
+def tls_context(account: Account) -> ssl.SSLContext:
+    """Certificates and names are checked, except on loopback without a CA file of one's own.
+
+    Making a context costs 50 ms, so a session shares one among its connections.
+    """
+    context = ssl.create_default_context(cafile=account.ca_file)
+    if account.on_loopback and account.ca_file is None:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+class Stream(ClientXMPP):
+    """slixmpp's client with its own ideas taken out: it neither reconnects nor keeps a roster, and
+    its stanzas go to three functions.
+
+    `open()` returns when the session is bound, and `closed` is done when the connection is over.
+    """
+
+    def __init__(
+        self,
+        account: Account,
+        resource: str,
+        context: ssl.SSLContext,
+        *,
+        on_message: Callable[[ET.Element], None],
+        on_presence: Callable[[ET.Element], None],
+    ) -> None:
+        insecure = account.on_loopback and account.ca_file is None
+        super().__init__(
+            JID(f"{account.jid.bare}/{resource}"),
+            account.password,
+            plugin_config={"feature_mechanisms": {"unencrypted_scram": insecure}},
+            ssl_context=context,
+        )
+        self._account = account
+        self._on_message = on_message
+        self._on_presence = on_presence
+        self._opened: asyncio.Future[None] = self.loop.create_future()
+        self._problem: ConnectionFailed | None = None
+        self._auth_condition = ""
+        self.closed: asyncio.Future[ConnectionFailed] = self.loop.create_future()
+        self.received_at = self.loop.time()
+        self.whitespace_keepalive = False  # the session pings, and looks for the answer
+        # PLAIN would show the password to whoever sits behind TLS; SCRAM shows it to nobody.
+        self["feature_mechanisms"].use_mechs = {"SCRAM-SHA-256", "SCRAM-SHA-1"} | {
+            "SCRAM-SHA-256-PLUS",
+            "SCRAM-SHA-1-PLUS",
+            "SCRAM-SHA-512",
+            "SCRAM-SHA-512-PLUS",
+        }
+        for plugin in ("xep_0030", "xep_0092", "xep_0199"):
+            self.register_plugin(plugin)
+        for event, handler in (
+            ("session_start", self._when_started),
+            ("connection_failed", self._when_unreachable),
+            ("failed_auth", self._when_auth_refused),
+            ("failed_all_auth", self._when_auth_failed),
+            ("ssl_invalid_chain", self._when_certificate_bad),
+            ("disconnected", self._when_disconnected),
+        ):
+            self.add_event_handler(event, handler)
+
+    async def open(self, limit: float) -> None:
+        """Connect, sign in and bind within `limit` seconds; raises `ConnectionFailed`."""
+        server = self._account.server
+        self.enable_direct_tls = server is None or server.direct_tls
+        self.enable_starttls = server is None or not server.direct_tls
+        self._service_names()
+        try:
+            async with asyncio.timeout(limit):
+                if server is not None:
+                    self.connect(server.host, server.port)
+                elif self._account.on_loopback:
+                    self.connect(self._account.jid.domain, self.default_port)
+                else:
+                    self.connect()
+                ended: set[asyncio.Future[Any]] = {self._opened, self.closed}
+                await asyncio.wait(ended, return_when="FIRST_COMPLETED")
+        except TimeoutError:
+            self._problem = ConnectionFailed(f"{self._where} did not answer within {limit:g} s")
+        if self._problem is not None or not self._opened.done():
+            self.close()
+            raise self._problem or ConnectionFailed(f"{self._where} closed the connection")
+
+    def close(self) -> None:
+        """Drop the connection now; does nothing when it is over already."""
+        self.cancel_connection_attempt()
+        self.abort()
+        self._finish()
+
+    async def leave(self, limit: float) -> None:
+        """End the stream in the orderly way (RFC 6120 section 4.4), within `limit` seconds."""
+        if not self.closed.done() and self.transport is not None:
+            self.transport.write(self.stream_footer.encode())
+            await asyncio.wait({self.closed}, timeout=limit)
+        self.close()
+
+    def send_element(self, xml: ET.Element) -> None:
+        """Send a stanza now, in the order of the calls; raises `ConnectionFailed` when closed."""
+        if self.closed.done() or self.transport is None:
+            raise self._problem or ConnectionFailed("the connection is closed")
+        self.send_raw(tostring(xml, xmlns=self.default_ns, stream=self, top_level=True))
+
+    async def answer(self, request: Awaitable[Any], limit: float) -> Any:
+        """Wait for the answer to an IQ, but no longer than the connection lives.
+
+        Raises `ConnectionFailed` when it goes, `TimeoutError` after `limit` seconds.
+        """
+        future = asyncio.ensure_future(request)
+        await asyncio.wait({future, self.closed}, timeout=limit, return_when="FIRST_COMPLETED")
+        if future.done():
+            return future.result()
+        future.cancel()
+        if self.closed.done():
+            raise self.closed.result()
+        raise TimeoutError
+
+    async def ping_server(self, limit: float) -> None:
+        """A round trip to the server (XEP-0199): it has taken all that was sent before."""
+        iq: Any = self.make_iq_get(ito=self.boundjid.domain)
+        iq.append(ET.Element("{urn:xmpp:ping}ping"))
+        try:
+            await self.answer(iq.send(timeout=limit + 1), limit)
+        except IqError:
+            log.debug("the server knows no ping; an error is an answer, too")
+
+    # -- what slixmpp calls ----------------------------------------------------------------------
+
+    def data_received(self, data: bytes | str) -> None:
+        self.received_at = self.loop.time()
+        super().data_received(data)
+
+    def reschedule_connection_attempt(self) -> None:
+        """slixmpp would try again for ever, without jitter; the session decides about that."""
+        self._current_connection_attempt = None
+        self._finish()
+
+    def _handle_message(self, message: Any) -> None:
+        self._on_message(message.xml)
+
+    def _handle_message_error(self, message: Any) -> None:
+        self._on_message(message.xml)
+
+    def _handle_presence(self, presence: Any) -> None:
+        self._on_presence(presence.xml)
+
+    def _handle_stream_error(self, error: Any) -> None:
+        condition, text = error["condition"], error["text"]
+        log.info("stream error from the server: %s %s", condition, text)
+        detail = f" ({text})" if text else ""
+        if condition == "conflict":
+            self._problem = Replaced(
+                f"another program signed in as {self.boundjid} and took this one's place{detail}"
+            )
+        elif condition == "host-unknown":
+            self._problem = UnknownHost(f"{self._where} does not serve {self._account.jid.domain}")
+        else:
+            self._problem = ConnectionFailed(
+                f"{self._where} closed the connection: {condition}{detail}"
+            )
+
+    def _when_started(self, _: object) -> None:
+        if not self._opened.done():
+            self._opened.set_result(None)
+
+    def _when_unreachable(self, reason: object) -> None:
+        if isinstance(reason, ssl.SSLCertVerificationError):
+            self._when_certificate_bad(reason)
+        elif isinstance(reason, OSError):
+            text = reason.strerror or str(reason)
+            self._problem = ConnectionFailed(f"cannot reach {self._where}: {text}")
+        else:
+            self._problem = UnknownHost(f"cannot find {self._where}: there is no such host")
+
+    def _when_auth_refused(self, failure: Any) -> None:
+        self._auth_condition = failure["condition"] or ""
+
+    def _when_auth_failed(self, _: object) -> None:
+        account = self._account.jid.bare
+        if not self["feature_mechanisms"].attempted_mechs:
+            encrypted = "starttls" in self.features or self.enable_direct_tls
+            reason = "no SCRAM sign-in" if encrypted else "no TLS, and no password goes without it"
+            self._problem = AuthenticationFailed(f"{self._where} offers {reason}")
+        elif self._auth_condition in _TEMPORARY:
+            self._problem = ConnectionFailed(f"{self._where} cannot check passwords just now")
+        else:
+            self._problem = AuthenticationFailed(
+                f"{self._where} does not accept the account {account} with this password "
+                f"({self._auth_condition})"
+            )
+
+    def _when_certificate_bad(self, error: Any) -> None:
+        reason = getattr(error, "verify_message", "") or str(error)
+        self._problem = CertificateError(
+            f"the certificate of {self._where} is not to be trusted: {reason}"
+        )
+        self.abort()
+
+    def _when_disconnected(self, reason: object) -> None:
+        if self._problem is None:
+            text = str(reason) if reason else "the connection was lost"
+            self._problem = ConnectionFailed(f"{self._where}: {text}")
+        self._finish()
+
+    def _finish(self) -> None:
+        if self._run_out_filters is not None:
+            self._run_out_filters.cancel()
+        if not self.closed.done():
+            self.closed.set_result(self._problem or ConnectionFailed("the connection was closed"))
+
+    @property
+    def _where(self) -> str:
+        return str(self._account.server or self._account.jid.domain)
+
+    def _service_names(self) -> None:
+        """With TLS from the first byte, slixmpp wants to know the service by its DNS name."""
+        if self.enable_direct_tls and not self.enable_starttls:
+            self.starttls_services = set()
