@@ -88,7 +88,7 @@ def _shared_servers(
             if kind not in running:
                 server = create(kind, tmp_path_factory.mktemp(kind), authority.good())
                 _start(server)
-                at_the_end.callback(server.stop)
+                at_the_end.callback(server.kill)  # nobody reads its data again
                 running[kind] = server
             if not running[kind].is_running:
                 pytest.fail(f"the shared {kind} is gone:\n{running[kind].log()}", pytrace=False)
@@ -99,7 +99,7 @@ def _shared_servers(
 
 @pytest.fixture
 def xmpp(server_kind: str, _shared_servers: Callable[[str], Server]) -> Server:
-    """A running server that other tests use as well: take a `fresh_user()`, and leave it running."""
+    """A running server that other tests use as well: take a `fresh_user()`, leave it be."""
     return _shared_servers(server_kind)
 
 
@@ -113,7 +113,7 @@ def new_xmpp(
         def new(**options: object) -> Server:
             options.setdefault("certificate", authority.good())
             server = create(server_kind, tmp_path_factory.mktemp(f"own-{server_kind}"), **options)
-            at_the_end.callback(server.stop)
+            at_the_end.callback(server.kill)  # nobody reads its data again
             _start(server)
             return server
 

@@ -9,6 +9,7 @@ import pytest
 from slixmpp import ClientXMPP
 from slixmpp.stanza import Message
 
+from network import Direction, Proxy
 from servers import Account, Authority, Server
 
 LIMIT = 20.0  # seconds, for a machine that is busy with other things
@@ -64,13 +65,17 @@ async def sign_in(server: Server, account: Account) -> Client:
     return client
 
 
+async def sign_in_by(proxy: Proxy, server: Server) -> Client:
+    client = Client(server.fresh_user(), server.ca_file)
+    assert await client.sign_in(proxy.address) == "online"
+    return client
+
+
 @pytest.mark.also_prosody
 async def test_two_clients_talk_over_verified_tls(xmpp: Server) -> None:
     ann = await sign_in(xmpp, ann_account := xmpp.fresh_user("ann"))
     bob = await sign_in(xmpp, bob_account := xmpp.fresh_user("bob"))
     try:
-        # A client with available presence is one that gets its own presence back; the message
-        # waits offline for a moment otherwise, and arrives all the same.
         ann.send_message(bob_account.jid, "good morning", mtype="chat")
         assert await bob.hear() == (ann_account.jid, "good morning")
         assert isinstance(bob.transport.get_extra_info("ssl_object"), ssl.SSLObject)
@@ -123,3 +128,88 @@ async def test_the_certificate_of_another_host_is_seen(
         assert "not valid for 'localhost'" in await client.sign_in(server.address)
     finally:
         await client.sign_out()
+
+
+async def test_a_paused_server_answers_once_it_is_resumed(own_xmpp: Server) -> None:
+    account = own_xmpp.fresh_user()
+    client = await sign_in(own_xmpp, account)
+    try:
+        own_xmpp.pause()
+        client.send_message(account.jid, "to myself", mtype="chat")
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.3):
+                await client.heard.get()
+        own_xmpp.resume()
+        assert await client.hear() == (account.jid, "to myself")
+    finally:
+        await client.sign_out()
+
+
+async def test_a_cut_connection_ends_for_both_sides(xmpp: Server) -> None:
+    with Proxy(xmpp.port) as proxy:
+        client = Client(xmpp.fresh_user(), xmpp.ca_file)
+        ended = asyncio.Event()
+        client.add_event_handler("disconnected", lambda _: ended.set())
+        assert await client.sign_in(proxy.address) == "online"
+        assert proxy.connections == 1
+        proxy.cut()
+        async with asyncio.timeout(LIMIT):
+            await ended.wait()
+        assert proxy.connections == 0
+        await (await sign_in_by(proxy, xmpp)).sign_out()  # a new connection passes
+
+
+async def test_a_frozen_link_holds_everything_back(xmpp: Server) -> None:
+    with Proxy(xmpp.port) as proxy:
+        client = await sign_in_by(proxy, xmpp)
+        try:
+            proxy.freeze()
+            client.send_message(client.boundjid.bare, "to myself", mtype="chat")
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.3):
+                    await client.heard.get()
+            assert proxy.connections == 1
+            proxy.thaw()
+            assert await client.hear() == (client.boundjid.bare, "to myself")
+        finally:
+            await client.sign_out()
+
+
+async def test_one_direction_can_be_frozen(xmpp: Server) -> None:
+    with Proxy(xmpp.port) as proxy:
+        client = await sign_in_by(proxy, xmpp)
+        watcher = await sign_in(xmpp, xmpp.fresh_user())
+        try:
+            proxy.freeze(Direction.TO_CLIENT)
+            for address in (watcher.boundjid.bare, client.boundjid.bare):
+                client.send_message(address, "hello", mtype="chat")
+            assert await watcher.hear() == (client.boundjid.bare, "hello")
+            assert client.heard.empty()
+            proxy.thaw()
+            assert await client.hear() == (client.boundjid.bare, "hello")
+        finally:
+            await client.sign_out()
+            await watcher.sign_out()
+
+
+async def test_a_proxy_can_refuse_and_counts_bytes() -> None:
+    async def upper(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write((await reader.read()).upper())
+        writer.close()
+        await writer.wait_closed()
+
+    server = await asyncio.start_server(upper, "127.0.0.1", 0)
+    async with server:
+        with Proxy(server.sockets[0].getsockname()[1]) as proxy:
+            proxy.refuse()
+            with pytest.raises(ConnectionRefusedError):
+                await asyncio.open_connection(proxy.host, proxy.port)
+            proxy.allow()
+            reader, writer = await asyncio.open_connection(proxy.host, proxy.port)
+            writer.write(b"x" * 300_000)
+            writer.write_eof()
+            assert await reader.read() == b"X" * 300_000
+            writer.close()
+            await writer.wait_closed()
+            assert proxy.passed(Direction.TO_SERVER) == 300_000
+            assert proxy.passed(Direction.TO_CLIENT) == 300_000

@@ -19,6 +19,7 @@ from .ports import LOOPBACK, free_port
 
 START_LIMIT = 45.0  # seconds; a quiet machine needs one or two
 STOP_LIMIT = 20.0
+_HELPERS_LIMIT = 2.0  # for the processes that a server started itself
 _LOOK_EVERY = 0.02
 
 
@@ -184,12 +185,21 @@ class Server(ABC):
         if self._process is not None:
             self._process.wait()
             self._process = None
-        _, alive = psutil.wait_procs(self._descendants, timeout=2)
-        for helper in alive:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                helper.kill()
-        psutil.wait_procs(alive, timeout=2)
+        deadline = time.monotonic() + _HELPERS_LIMIT
+        while alive := [helper for helper in self._descendants if _runs(helper)]:
+            if time.monotonic() > deadline:
+                for helper in alive:
+                    with contextlib.suppress(psutil.NoSuchProcess):
+                        helper.kill()
+            time.sleep(_LOOK_EVERY)
         self._descendants = []
+
+
+def _runs(process: psutil.Process) -> bool:
+    """An orphan that has ended stays a zombie until the system's first process collects it."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
 
 
 def _tied_to_this_process() -> list[str]:
