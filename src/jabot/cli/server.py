@@ -1,0 +1,111 @@
+"""`jabot server`: the XMPP server that ships with jabot, and its accounts."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sys
+from pathlib import Path
+
+import click
+import platformdirs
+
+from jabot.errors import ConfigError
+from jabot.jid import JID, InvalidJID
+from jabot.server import Server, ServerConfig
+
+_DATA_HELP = "Directory of accounts, messages and certificate."
+
+
+def _default_data() -> Path:
+    return platformdirs.user_data_path("jabot") / "server"
+
+
+@click.group(invoke_without_command=True)
+@click.option("--domain", default="localhost", show_default=True, help="The server's XMPP domain.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port",
+    default=5222,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="Port to listen on; 0 takes a free one.",
+)
+@click.option("--data", type=click.Path(file_okay=False, path_type=Path), help=_DATA_HELP)
+@click.option("--verbose", "-v", is_flag=True, help="Log every connection to standard error.")
+@click.pass_context
+def server(
+    ctx: click.Context, domain: str, host: str, port: int, data: Path | None, verbose: bool
+) -> None:
+    """Run an XMPP server, until SIGTERM or Ctrl-C.
+
+    Anywhere but on a loopback address, clients must use TLS.
+    """
+    ctx.obj = data
+    if ctx.invoked_subcommand is not None:
+        return
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=logging.DEBUG if verbose else logging.WARNING,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    config = ServerConfig(domain=domain, host=host, port=port, data=data or _default_data())
+    try:
+        asyncio.run(_serve(config))
+    except ConfigError as problem:
+        raise click.ClickException(str(problem)) from problem
+
+
+@server.command()
+@click.argument("jid")
+@click.option("--data", type=click.Path(file_okay=False, path_type=Path), help=_DATA_HELP)
+@click.pass_context
+def adduser(ctx: click.Context, jid: str, data: Path | None) -> None:
+    """Create the account JID, or change its password.
+
+    Asks for the password on a terminal, else reads a line from standard input. A server that is
+    running knows the account at once.
+    """
+    address = _parse_account(jid)
+    password = _read_password(address.bare)
+    folder: Path = data or ctx.obj or _default_data()
+    try:
+        accounts = Server(ServerConfig(domain=address.domain, data=folder))
+        try:
+            accounts.add_user(address.local, password)
+        finally:
+            accounts.close()
+    except ConfigError as problem:
+        raise click.ClickException(str(problem)) from problem
+
+
+def _parse_account(text: str) -> JID:
+    try:
+        jid = JID(text)
+    except InvalidJID:
+        jid = None
+    if not jid or not jid.local or jid.resource:
+        raise click.ClickException(f"{text!r} is no account: it looks like bot@localhost")
+    return jid
+
+
+def _read_password(account: str) -> str:
+    if sys.stdin.isatty():
+        password: str = click.prompt(
+            f"Password for {account}", hide_input=True, confirmation_prompt=True, err=True
+        )
+        return password
+    return sys.stdin.readline().rstrip("\r\n")
+
+
+async def _serve(config: ServerConfig) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    running = Server(config)
+    await running.start()
+    print(f"listening on {running.address}", flush=True)
+    await stop.wait()
+    await running.stop()

@@ -1,0 +1,87 @@
+"""What can go wrong with a stream (RFC 6120 section 4.9) or a stanza (section 8.3)."""
+
+from __future__ import annotations
+
+from jabot.server.element import Element, escape_attribute, to_text
+from jabot.server.namespaces import CLIENT, LANG, STANZA_ERRORS, STREAM, STREAM_ERRORS
+
+# The type that RFC 6120 section 8.3.3 recommends for each condition that is used here.
+_TYPES = {
+    "bad-request": "modify",
+    "feature-not-implemented": "cancel",
+    "forbidden": "auth",
+    "item-not-found": "cancel",
+    "jid-malformed": "modify",
+    "not-acceptable": "modify",
+    "not-allowed": "cancel",
+    "remote-server-not-found": "cancel",
+    "resource-constraint": "wait",
+    "service-unavailable": "cancel",
+}
+
+
+class StreamError(Exception):
+    """The stream cannot go on: it is told the condition, and closed."""
+
+    def __init__(self, condition: str, text: str = "") -> None:
+        super().__init__(f"{condition}: {text}" if text else condition)
+        self.condition = condition
+        self.text = text
+
+    def to_bytes(self) -> bytes:
+        """The error as it is sent, for a stream that declared the prefix `stream`."""
+        text = ""
+        if self.text:
+            element = Element(STREAM_ERRORS, "text", {LANG: "en"}, [self.text])
+            text = to_text(element)
+        return (
+            f"<stream:error xmlns:stream='{STREAM}'>"
+            f"<{self.condition} xmlns='{STREAM_ERRORS}'/>{text}</stream:error>"
+        ).encode()
+
+
+class StanzaError(Exception):
+    """The stanza cannot be served: its sender is told the condition, the stream goes on."""
+
+    def __init__(self, condition: str, text: str = "") -> None:
+        super().__init__(f"{condition}: {text}" if text else condition)
+        self.condition = condition
+        self.text = text
+
+
+def error_reply(stanza: Element, error: StanzaError) -> Element | None:
+    """The error stanza that answers `stanza`, or None when it may not be answered.
+
+    An error is never answered with an error, nor is the result of an IQ (RFC 6120 section 8.3.1):
+    two servers would throw them at each other for ever.
+    """
+    if stanza.attrs.get("type") in ("error", "result"):
+        return None
+    children: list[Element | str] = [Element(STANZA_ERRORS, error.condition)]
+    if error.text:
+        children.append(Element(STANZA_ERRORS, "text", {LANG: "en"}, [error.text]))
+    body = Element(CLIENT, "error", {"type": _TYPES[error.condition]}, children)
+    reply = reply_to(stanza, "error")
+    reply.children.append(body)
+    return reply
+
+
+def reply_to(stanza: Element, kind: str) -> Element:
+    """An empty answer of type `kind`: same name and id, addresses swapped."""
+    attrs = {"type": kind}
+    if "id" in stanza.attrs:
+        attrs["id"] = stanza.attrs["id"]
+    if "to" in stanza.attrs:
+        attrs["from"] = stanza.attrs["to"]
+    if "from" in stanza.attrs:
+        attrs["to"] = stanza.attrs["from"]
+    return Element(CLIENT, stanza.name, attrs)
+
+
+def stream_header(domain: str, stream_id: str, lang: str) -> bytes:
+    """The server's opening of a stream (RFC 6120 section 4.7)."""
+    return (
+        "<?xml version='1.0'?>"
+        f"<stream:stream xmlns='{CLIENT}' xmlns:stream='{STREAM}' version='1.0' "
+        f"from='{escape_attribute(domain)}' id='{stream_id}' xml:lang='{escape_attribute(lang)}'>"
+    ).encode()

@@ -1,0 +1,115 @@
+"""What the server tells about itself: disco (XEP-0030), version (XEP-0092), ping (XEP-0199)."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import version
+
+from jabot.jid import JID
+from jabot.server.conditions import StanzaError
+from jabot.server.element import Element
+from jabot.server.iq import IqTable
+from jabot.server.namespaces import DISCO_INFO, DISCO_ITEMS, OFFLINE, PING, SESSION, VERSION
+from jabot.server.router import Router
+from jabot.server.store import Store
+
+
+class ServerInformation:
+    """Answers for the server's own address."""
+
+    def __init__(self, domain: str, router: Router) -> None:
+        self._domain = domain
+        self._router = router
+        self._table = IqTable()
+
+    def offer(self, server: IqTable) -> None:
+        self._table = server
+        server.add("get", DISCO_INFO, "query", self._info)
+        server.add("get", DISCO_ITEMS, "query", self._items)
+        server.add("get", PING, "ping", _nothing)
+        server.add("get", VERSION, "query", _version)
+        server.add("set", SESSION, "session", _nothing)
+        server.features += [DISCO_INFO, DISCO_ITEMS, PING, VERSION, OFFLINE]
+
+    def _info(self, _stanza: Element, query: Element) -> Element:
+        identity = {"category": "server", "type": "im", "name": "jabot"}
+        return _info(query, identity, self._table.features)
+
+    def _items(self, _stanza: Element, query: Element) -> Element:
+        _refuse_node(query)
+        others = (domain for domain in self._router.domains() if domain != self._domain)
+        return Element(
+            DISCO_ITEMS,
+            "query",
+            None,
+            [Element(DISCO_ITEMS, "item", {"jid": domain}) for domain in others],
+        )
+
+
+class AccountInformation:
+    """Answers for an account, to itself and to those who may see its presence."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._table = IqTable()
+
+    def offer(self, accounts: IqTable) -> None:
+        self._table = accounts
+        accounts.add("get", DISCO_INFO, "query", self._info)
+        accounts.add("get", DISCO_ITEMS, "query", self._items)
+        accounts.add("get", PING, "ping", self._ping)
+        accounts.add("set", SESSION, "session", self._session)
+        accounts.features += [DISCO_INFO, DISCO_ITEMS, PING]
+
+    def _info(self, stanza: Element, query: Element) -> Element:
+        self._check(stanza)
+        return _info(query, {"category": "account", "type": "registered"}, self._table.features)
+
+    def _items(self, stanza: Element, query: Element) -> Element:
+        self._check(stanza)
+        _refuse_node(query)
+        return Element(DISCO_ITEMS, "query")
+
+    def _ping(self, stanza: Element, _ping: Element) -> None:
+        self._check(stanza)
+
+    def _session(self, stanza: Element, _session: Element) -> None:
+        """RFC 3921 section 3: a formality that older clients insist on."""
+        if JID(stanza.attrs["from"]).bare != stanza.attrs["to"]:
+            raise StanzaError("service-unavailable")
+
+    def _check(self, stanza: Element) -> None:
+        """XEP-0030 section 8: a stranger learns nothing, not even that the account exists."""
+        asker = JID(stanza.attrs["from"]).bare
+        account = JID(stanza.attrs["to"]).bare
+        if asker == account:
+            return
+        item = self._store.roster_item(account, asker)
+        if item is None or not item.from_:
+            raise StanzaError("service-unavailable")
+
+
+def _info(query: Element, identity: dict[str, str], features: list[str]) -> Element:
+    _refuse_node(query)
+    children: list[Element | str] = [Element(DISCO_INFO, "identity", identity)]
+    children += [Element(DISCO_INFO, "feature", {"var": each}) for each in features]
+    return Element(DISCO_INFO, "query", None, children)
+
+
+def _refuse_node(query: Element) -> None:
+    if query.attrs.get("node"):
+        raise StanzaError("item-not-found")
+
+
+def _nothing(_stanza: Element, _payload: Element) -> None:
+    """The empty result is the answer."""
+
+
+def _version(_stanza: Element, _query: Element) -> Element:
+    texts = {"name": "jabot", "version": version("jabot"), "os": platform.system()}
+    return Element(
+        VERSION,
+        "query",
+        None,
+        [Element(VERSION, name, None, [text]) for name, text in texts.items()],
+    )

@@ -1,0 +1,27 @@
+"""The XML namespaces that the server speaks."""
+
+from __future__ import annotations
+
+from typing import Final
+
+CLIENT: Final = "jabber:client"
+STREAM: Final = "http://etherx.jabber.org/streams"
+STREAM_ERRORS: Final = "urn:ietf:params:xml:ns:xmpp-streams"
+STANZA_ERRORS: Final = "urn:ietf:params:xml:ns:xmpp-stanzas"
+TLS: Final = "urn:ietf:params:xml:ns:xmpp-tls"
+SASL: Final = "urn:ietf:params:xml:ns:xmpp-sasl"
+BIND: Final = "urn:ietf:params:xml:ns:xmpp-bind"
+SESSION: Final = "urn:ietf:params:xml:ns:xmpp-session"
+XML: Final = "http://www.w3.org/XML/1998/namespace"
+
+ROSTER: Final = "jabber:iq:roster"
+VERSION: Final = "jabber:iq:version"
+PING: Final = "urn:xmpp:ping"
+DISCO_INFO: Final = "http://jabber.org/protocol/disco#info"
+DISCO_ITEMS: Final = "http://jabber.org/protocol/disco#items"
+DELAY: Final = "urn:xmpp:delay"
+HINTS: Final = "urn:xmpp:hints"
+OFFLINE: Final = "msgoffline"
+
+LANG: Final = f"{XML} lang"
+"""The key of `xml:lang` among an element's attributes."""
