@@ -1,20 +1,30 @@
-"""The `jabot` command: one file for each subcommand, joined here."""
+"""The `jabot` command: one file for each group of subcommands, joined here."""
 
 from __future__ import annotations
 
 import importlib
+import logging
+import os
+import sys
 
 import click
 
-# Subcommand -> the module that holds it. Modules are imported when they are asked for,
-# so that `jabot run` does not pay for the embedded server.
+from jabot.errors import JabotError
+
+# Subcommand -> the module that holds it. Modules are imported when they are asked for, so that
+# `jabot run` does not pay for the embedded server.
 _COMMANDS = {
+    "demo": "jabot.cli.demo",
+    "run": "jabot.cli.run",
+    "chat": "jabot.cli.chat",
+    "login": "jabot.cli.login",
+    "can": "jabot.cli.run",
     "server": "jabot.cli.server",
 }
 
 
-class _LazyGroup(click.Group):
-    """A group that imports a subcommand's module on first use."""
+class _Group(click.Group):
+    """Imports a subcommand's module on first use, and shows our errors without a traceback."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
@@ -26,14 +36,33 @@ class _LazyGroup(click.Group):
         command: click.Command = getattr(importlib.import_module(module), cmd_name)
         return command
 
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except JabotError as error:
+            raise click.ClickException(str(error)) from error
 
-@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("-v", "--verbose", count=True, help="Log more; twice for every detail.")
 @click.version_option(package_name="jabot")
-def cli() -> None:
+def cli(verbose: int) -> None:
     """Run Python functions on any machine that can reach a Jabber (XMPP) server."""
+    _set_up_logs(verbose)
 
 
 def main() -> None:
     """The entry point of the `jabot` script."""
     cli(prog_name="jabot")
 
+
+def _set_up_logs(verbose: int) -> None:
+    level = logging.DEBUG if verbose else logging.INFO
+    logging.basicConfig(
+        level=level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    # slixmpp complains in its own words about what we report in ours, and at DEBUG it shows whole
+    # stanzas, the sign-in among them: that takes a second -v and an explicit wish.
+    wire = verbose > 1 and os.environ.get("JABOT_LOG_STANZAS") == "1"
+    logging.getLogger("slixmpp").setLevel(logging.DEBUG if wire else logging.CRITICAL)
+    logging.getLogger("asyncio").setLevel(logging.WARNING)

@@ -88,17 +88,17 @@ class Runner:
         self._fill_slots()
         return job
 
-    def cancel(self, job: Job) -> None:
+    def cancel(self, job: Job, reason: str = "") -> None:
         """Stop a job, whether it waits or runs. Its outcome tells when it has stopped."""
         if job.cancellation():
             return
-        job.cancellation.set()
+        job.cancellation.set(reason)
         log.info("[%s] %s: cancelled", job.id, job.task.name)
         slot = self._slots.get(job)
         if slot is None:
             if job in self._waiting:
                 self._waiting.remove(job)
-            self._settle(job, State.CANCELLED, JobCancelled(f"{job.task.name} was cancelled"))
+            self._settle(job, State.CANCELLED, _cancelled(job))
             self.on_change()
             return
         if job.task.kind not in (Kind.THREAD, Kind.GENERATOR):
@@ -107,19 +107,17 @@ class Runner:
             asyncio.get_running_loop().call_later(self.cancel_grace, self._give_up, job)
 
     async def drain(self, limit: float) -> None:
-        """Take no more, let what runs and waits finish for `limit` seconds, cancel the rest."""
+        """Take no more, let what runs and waits finish for `limit` seconds, cancel the rest.
+
+        Returns when every job has its outcome. A job that would not stop is still in `running`.
+        """
         self.draining = True
         try:
             await asyncio.wait_for(self._idle.wait(), limit)
         except TimeoutError:
-            await self.stop()
-
-    async def stop(self) -> None:
-        """Cancel everything and wait until it has stopped, or was given up."""
-        self.draining = True
-        for job in self.jobs:
-            self.cancel(job)
-        await self._idle.wait()
+            for job in self.jobs:
+                self.cancel(job, "the node is stopping")
+            await self._idle.wait()
 
     def _fill_slots(self) -> None:
         while self._waiting and len(self._slots) < self.concurrency:
@@ -144,7 +142,7 @@ class Runner:
 
     def _failed(self, job: Job, error: BaseException) -> None:
         if job.cancellation():  # whatever it raised on its way out, it was told to stop
-            self._settle(job, State.CANCELLED, JobCancelled(f"{job.task.name} was cancelled"))
+            self._settle(job, State.CANCELLED, _cancelled(job))
             return
         log.error("[%s] %s failed", job.id, job.task.name, exc_info=error)
         if not isinstance(error, TaskFailed):  # a process reports one itself
@@ -192,8 +190,7 @@ class Runner:
     def _give_up(self, job: Job) -> None:
         if job in self._slots and job.status == "unknown":
             log.warning("[%s] %s does not stop; it keeps its slot", job.id, job.task.name)
-            text = f"{job.task.name} was cancelled, but does not stop: it keeps its slot until then"
-            self._settle(job, State.CANCELLED, JobCancelled(text))
+            self._settle(job, State.CANCELLED, _cancelled(job, "; it does not stop yet"))
 
     def _settle(self, job: Job, state: State, outcome: Any) -> None:
         if job.status != "unknown":
@@ -207,6 +204,11 @@ class Runner:
             job.fail(outcome)
         if not self._jobs:
             self._idle.set()
+
+
+def _cancelled(job: Job, remark: str = "") -> JobCancelled:
+    reason = f": {job.cancellation.reason}" if job.cancellation.reason else ""
+    return JobCancelled(f"{job.task.name} {job.short_id} was cancelled{reason}{remark}")
 
 
 def _exhaust(generator: Any, report: Callable[[Step], None], job: Job) -> Any:

@@ -74,9 +74,11 @@ class Cancellation:
 
     def __init__(self) -> None:
         self._event = threading.Event()
+        self.reason = ""
 
-    def set(self) -> None:
+    def set(self, reason: str = "") -> None:
         """Ask for the job to stop."""
+        self.reason = reason
         self._event.set()
 
     def __call__(self) -> bool:

@@ -43,7 +43,7 @@ class Parameter:
         return type_name(self.type)
 
     def convert(self, value: Any, *, strict: bool = True) -> Any:
-        """Check and convert one value; `strict=False` also takes the text form of scalars.
+        """Check and convert one JSON-shaped value; `strict=False` also takes scalars as text.
 
         Raises `BadArguments`, naming the parameter.
         """
@@ -61,7 +61,7 @@ class Parameter:
         keyword = self.kind is inspect.Parameter.KEYWORD_ONLY
         if self.required:
             return f"{self.name}={self.name.upper()}" if keyword else self.name
-        return f"[{self.name}={_short(self.default)}]"
+        return f"[{self.name}={shorten(self.default)}]"
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,10 @@ class Signature:
         return cls(tuple(parameters), result, context)
 
     def bind(
-        self, args: Sequence[Any], kwargs: Mapping[str, Any], *, strict: bool = True
+        self,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        convert: Callable[[Parameter, Any], Any] = Parameter.convert,
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Match values to parameters and convert each; nothing runs when one does not fit.
 
@@ -109,18 +112,18 @@ class Signature:
         keywords: dict[str, Any] = {}
         for parameter in self.parameters:
             if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
-                bound += [parameter.convert(value, strict=strict) for value in positional]
+                bound += [convert(parameter, value) for value in positional]
                 positional = []
             elif parameter.kind is inspect.Parameter.VAR_KEYWORD:
                 for name, value in named.items():
-                    keywords[name] = parameter.convert(value, strict=strict)
+                    keywords[name] = convert(parameter, value)
                 named = {}
             else:
-                self._bind_one(parameter, positional, named, bound, keywords, strict)
+                self._bind_one(parameter, positional, named, bound, keywords, convert)
         if positional:
-            raise BadArguments(f"too many arguments: {_short(positional[0])} has no place")
+            raise BadArguments(f"too many arguments: {shorten(positional[0])} has no place")
         if named:
-            raise BadArguments(f"there is no parameter {next(iter(named))!r}")
+            raise BadArguments(f"there is no parameter named {next(iter(named))}")
         return tuple(bound), keywords
 
     def check_result(self, value: Any) -> Any:
@@ -141,7 +144,7 @@ class Signature:
         named: dict[str, Any],
         bound: list[Any],
         keywords: dict[str, Any],
-        strict: bool,
+        convert: Callable[[Parameter, Any], Any],
     ) -> None:
         """Take one ordinary parameter's value from what is left of the arguments."""
         name = parameter.name
@@ -151,9 +154,9 @@ class Signature:
         if by_position and by_name:
             raise BadArguments(f"{name}: given twice")
         if by_position:
-            bound.append(parameter.convert(positional.pop(0), strict=strict))
+            bound.append(convert(parameter, positional.pop(0)))
         elif by_name:
-            value = parameter.convert(named.pop(name), strict=strict)
+            value = convert(parameter, named.pop(name))
             if only_position:
                 bound.append(value)
             else:
@@ -196,9 +199,9 @@ def _reason(value: Any, parameter: Parameter, error: msgspec.ValidationError) ->
     message = str(error)
     if isinstance(value, str | int | float) and " - at `" not in message:
         if message.startswith("Expected `") and ", got `" in message:
-            return f"{_short(value)} is not {_article(parameter.type_name)}"
+            return f"{shorten(value)} is not {_article(parameter.type_name)}"
         if message.startswith("Invalid enum value"):
-            return f"{_short(value)} is not one of {_choices(parameter.type)}"
+            return f"{shorten(value)} is not one of {_choices(parameter.type)}"
     return message[:1].lower() + message[1:]
 
 
@@ -213,6 +216,7 @@ def _article(name: str) -> str:
     return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
 
 
-def _short(value: Any) -> str:
+def shorten(value: Any) -> str:
+    """`repr()`, of at most 40 characters."""
     text = repr(value)
     return text if len(text) <= 40 else f"{text[:37]}..."

@@ -61,7 +61,7 @@ class Presence:
         self._send()
 
     def set(self, show: str | None, status: str | None) -> None:
-        """Change what is shown; sent at once, but not twice within a second: the last one counts."""
+        """Change what is shown: at once, but not twice within a second; the last one counts."""
         if (show, status) == (self._show, self._status):
             return
         self._show, self._status = show, status
@@ -96,21 +96,17 @@ class Presence:
         self._pool.leave()
         self._pool.forget_all()
         self._watchers.clear()
-        if self._paced is not None:
-            self._paced.cancel()
-            self._paced = None
+        self._unpace()
 
     def received(self, stanza: IncomingPresence) -> None:
         """Somebody's presence: our own, the pool's, or a greeting."""
         own = self._session.jid
         if stanza.sender == own:
             self._own(stanza)
-        elif stanza.sender.bare == own.bare and stanza.node is not None:
-            since = stanza.node.get(SINCE, "")
-            available = stanza.type == "available" and since.isdecimal()
-            self._pool.saw(stanza.sender, int(since) if available else None)
-        elif stanza.sender.bare == own.bare and stanza.type == "unavailable":
-            self._pool.saw(stanza.sender, None)
+        elif stanza.sender.bare == own.bare:
+            since = (stanza.node or {}).get(SINCE, "")
+            takes_part = stanza.type == "available" and since.isdecimal()
+            self._pool.saw(stanza.sender, int(since) if takes_part else None)
         elif stanza.type == "available" and stanza.sender.resource:
             self._greeted(stanza.sender)
         if stanza.type in ("unavailable", "error"):
@@ -133,11 +129,16 @@ class Presence:
             self._send_to(sender)
 
     def _send(self) -> None:
-        self._paced = None
+        self._unpace()
         self._sent_at = asyncio.get_running_loop().time()
         self._send_to(None)
         for watcher in self._watchers:
             self._send_to(watcher)
+
+    def _unpace(self) -> None:
+        if self._paced is not None:
+            self._paced.cancel()
+            self._paced = None
 
     def _send_to(self, to: JID | None) -> None:
         member = self._since is not None

@@ -83,16 +83,23 @@ def new_resource() -> str:
 
 
 class Session:
-    """Signed in as `account`, for as long as `run()` runs.
+    """Signed in as `account`, for as long as `run()` runs. `features` are what it says that it can
+    (XEP-0030) beyond answering pings.
 
     The resource is made at the start and kept when the connection is made anew, so a reconnected
     session takes the place of its own dead one.
     """
 
     def __init__(
-        self, account: Account, listener: SessionListener, timing: Timing | None = None
+        self,
+        account: Account,
+        listener: SessionListener,
+        timing: Timing | None = None,
+        *,
+        features: tuple[str, ...] = (),
     ) -> None:
         self.account = account
+        self._own_features = features
         self.timing = timing or Timing()
         self._listener = listener
         self._resource = new_resource()
@@ -147,8 +154,10 @@ class Session:
         if self._stream is not None and self._outbox:
             try:
                 await self._confirm_once(self._stream, limit)
-            except (ConnectionFailed, TimeoutError):
-                log.warning("left while the server had not confirmed %d texts", len(self._outbox))
+            except (ConnectionFailed, TimeoutError) as problem:
+                log.debug("the last texts are not confirmed: %r", problem)
+        if self._outbox:
+            log.warning("left with %d texts that the server has not got", len(self._outbox))
         self._stopping.set()
         if self._stream is not None:
             await self._stream.leave(limit)
@@ -205,6 +214,7 @@ class Session:
             self._context,
             on_message=self._message,
             on_presence=self._presence,
+            features=self._own_features,
         )
         stopped = asyncio.ensure_future(self._stopping.wait())
         opening = asyncio.ensure_future(stream.open(self.timing.connect))

@@ -40,6 +40,7 @@ class IncomingText:
     delayed: bool  # it waited in a store (XEP-0203): it must never run anything
     chat_state: str | None  # XEP-0085
     replaces: str | None  # the id of the message that this one corrects (XEP-0308)
+    automatic: bool  # a jabot node answered; two bots that answer each other would never end
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,7 @@ class OutgoingText:
     body: str
     chat_state: ChatState | None = None
     replaces: str | None = None
+    automatic: bool = False  # an answer of a node, as opposed to what somebody wrote
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     def xml(self) -> ET.Element:
@@ -72,6 +74,8 @@ class OutgoingText:
             ET.SubElement(message, f"{{{CHAT_STATES}}}{self.chat_state}")
         if self.replaces:
             ET.SubElement(message, f"{{{CORRECT}}}replace", {"id": self.replaces})
+        if self.automatic:
+            ET.SubElement(message, f"{{{JABOT}}}automatic")
         return message
 
 
@@ -134,6 +138,7 @@ def read_text(xml: ET.Element, own: JID) -> IncomingText | None:
         delayed=xml.find(f"{{{DELAY}}}delay") is not None,
         chat_state=state.rpartition("}")[2] if state else None,
         replaces=replace.get("id") if replace is not None else None,
+        automatic=xml.find(f"{{{JABOT}}}automatic") is not None,
     )
 
 

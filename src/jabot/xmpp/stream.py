@@ -55,6 +55,7 @@ class Stream(ClientXMPP):
         *,
         on_message: Callable[[ET.Element], None],
         on_presence: Callable[[ET.Element], None],
+        features: tuple[str, ...] = (),
     ) -> None:
         insecure = account.on_loopback and account.ca_file is None
         super().__init__(
@@ -81,6 +82,8 @@ class Stream(ClientXMPP):
         }
         for plugin in ("xep_0030", "xep_0092", "xep_0199"):
             self.register_plugin(plugin)
+        for feature in features:
+            self["xep_0030"].add_feature(feature)
         for event, handler in (
             ("session_start", self._when_started),
             ("connection_failed", self._when_unreachable),

@@ -1,0 +1,5 @@
+"""A line of chat becomes a command, and a job's fate becomes lines of chat."""
+
+from jabot.chat.chat import Chat, Message
+
+__all__ = ["Chat", "Message"]

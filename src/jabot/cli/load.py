@@ -1,0 +1,65 @@
+"""Finding the node in a program."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+
+from jabot.errors import ConfigError
+from jabot.node import Node
+
+
+def load_node(target: str) -> Node:
+    """The node of `FILE_OR_MODULE[:NAME]`; without a name, `node`, or the only one there is.
+
+    Raises `ConfigError` when there is no such program or no node in it. What the program itself
+    raises goes through.
+    """
+    where, colon, name = target.rpartition(":")
+    if not colon:
+        where, name = target, ""
+    module = _import(where)
+    if name:
+        found = getattr(module, name, None)
+        if not isinstance(found, Node):
+            raise ConfigError(f"{where} has no node named {name}")
+        return found
+    usual = getattr(module, "node", None)
+    if isinstance(usual, Node):
+        return usual
+    nodes = {key: value for key, value in vars(module).items() if isinstance(value, Node)}
+    if len(nodes) != 1:
+        choice = f"; choose one with {where}:NAME ({', '.join(nodes)})" if nodes else ""
+        raise ConfigError(f"{where} has {len(nodes) or 'no'} nodes{choice}")
+    return nodes.popitem()[1]
+
+
+def source_dir(target: str) -> Path:
+    """The folder in which a program's files are looked after, for `--reload`."""
+    path = Path(target.rpartition(":")[0] or target)
+    return path.parent if path.suffix == ".py" else Path()
+
+
+def _import(where: str) -> object:
+    """Import a file under its own name, as if it had been run from its folder, or a module."""
+    path = Path(where)
+    if path.suffix == ".py":
+        if not path.is_file():
+            raise ConfigError(f"there is no file {where}")
+        sys.path.insert(0, str(path.resolve().parent))
+        where = path.stem
+    else:
+        sys.path.insert(0, str(Path.cwd()))
+    try:
+        module = importlib.import_module(where)
+    except ModuleNotFoundError as error:
+        if error.name == where.partition(".")[0] or error.name == where:
+            raise ConfigError(
+                f"there is no module {where} (a file is named with its .py)"
+            ) from None
+        raise
+    loaded = getattr(module, "__file__", None)
+    if path.suffix == ".py" and (loaded is None or not Path(loaded).samefile(path)):
+        raise ConfigError(f"{path}: another module is named {where} already; rename the file")
+    return module

@@ -1,0 +1,77 @@
+"""`jabot login`: write an account down, once it has proved to work."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from dataclasses import replace
+
+import click
+
+from jabot.account import (
+    Account,
+    ServerAddress,
+    parse_account_jid,
+    save_account,
+    with_ca_file,
+)
+from jabot.jid import JID
+from jabot.xmpp import IncomingPresence, IncomingText, Session
+
+
+class _Trial:
+    """Signs in, and out again as soon as that has worked."""
+
+    def __init__(self) -> None:
+        self.done = asyncio.Event()
+
+    def online(self) -> None:
+        self.done.set()
+
+    def offline(self) -> None: ...
+    def text_received(self, text: IncomingText) -> None: ...
+    def typing_received(self, sender: JID, state: str) -> None: ...
+    def presence_received(self, presence: IncomingPresence) -> None: ...
+
+
+@click.command()
+@click.argument("jid")
+@click.option("--server", metavar="HOST:PORT", help="Where to connect; found by DNS otherwise.")
+@click.option("--ca-file", metavar="FILE", help="Trust the certificates in FILE.")
+@click.option("--no-check", is_flag=True, help="Do not sign in to see whether it works.")
+def login(jid: str, server: str | None, ca_file: str | None, no_check: bool) -> None:
+    """Save an account for the other commands.
+
+    Asks for the password, or reads a line from standard input when that is no terminal, signs in,
+    and writes ~/.config/jabot/config.toml (mode 0600). The first account is the default one.
+    """
+    address = parse_account_jid(jid)
+    account = with_ca_file(Account(address, read_password(f"Password of {address}")), ca_file)
+    if server:
+        account = replace(account, server=ServerAddress.parse(server))
+    if not no_check:
+        asyncio.run(_try(account))
+        click.echo(f"Signed in as {address}.")
+    click.echo(f"Saved to {save_account(account)}.")
+
+
+def read_password(prompt: str) -> str:
+    """From the terminal without showing it, else the first line of standard input."""
+    if sys.stdin.isatty():
+        password: str = click.prompt(prompt, hide_input=True, err=True)
+    else:
+        password = sys.stdin.readline().rstrip("\r\n")
+    if not password:
+        raise click.UsageError("the password is empty")
+    return password
+
+
+async def _try(account: Account) -> None:
+    trial = _Trial()
+    session = Session(account, trial)
+    running = asyncio.ensure_future(session.run(keep_trying=False))
+    online = asyncio.ensure_future(trial.done.wait())
+    await asyncio.wait({running, online}, return_when="FIRST_COMPLETED")
+    online.cancel()
+    await session.stop()
+    await running

@@ -1,0 +1,237 @@
+"""A node: what its author writes, and the way to run it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterable
+from datetime import tzinfo
+from typing import Any, Literal, NoReturn, ParamSpec, TypeVar, overload
+
+from jabot.access import Access, Decision, Rules
+from jabot.account import Account, resolve_account
+from jabot.chat.commands import NAMES
+from jabot.errors import ConfigError, JabotError
+from jabot.jid import JID, InvalidJID
+from jabot.runner.timers import Timer
+from jabot.schedule import Cron, Every, parse_duration
+from jabot.serving import Definition, Serving
+from jabot.tasks import Registry, Task
+from jabot.xmpp import OutgoingText
+
+log = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+R = TypeVar("R")
+F = TypeVar("F", bound=Callable[..., Any])
+Show = Literal["chat", "away", "xa", "dnd"]
+
+
+class Node:
+    """A program that offers tasks on a Jabber server.
+
+    `jid` is the account to sign in with; `JABOT_JID` goes before it, the configured default after
+    it. `allow` says who may run what, and `manage` who may stop the node; without them it obeys its
+    own account only (`jabot.access`). `concurrency` is how many jobs run at once, `drain_limit` how
+    many seconds running jobs get when the node is to stop, `farewell` the last status people see.
+
+    Raises `ConfigError` for a rule or an option that cannot be used.
+    """
+
+    def __init__(
+        self,
+        jid: str | None = None,
+        *,
+        allow: Rules | None = None,
+        manage: Iterable[str] = (),
+        concurrency: int = 8,
+        drain_limit: float | str = 30.0,
+        farewell: str = "jabot down",
+    ) -> None:
+        if concurrency < 1:
+            raise ConfigError(f"concurrency is at least 1, not {concurrency}")
+        self._jid = jid
+        self._definition = Definition(
+            access=Access(allow, manage),
+            concurrency=concurrency,
+            drain_limit=parse_duration(drain_limit),
+            farewell=farewell,
+            tasks=Registry(reserved=NAMES),
+        )
+        self._serving: Serving | None = None
+
+    # -- what the author writes ------------------------------------------------------------------
+
+    @overload
+    def task(self, function: Callable[P, R], /) -> Task[P, R]: ...
+
+    @overload
+    def task(
+        self,
+        /,
+        *,
+        name: str | None = None,
+        process: bool = False,
+        scheduled: str | None = None,
+        done: str | None = None,
+    ) -> Callable[[Callable[P, R]], Task[P, R]]: ...
+
+    def task(self, function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
+        """Offer a function as a task, under its own name or `name`.
+
+        A coroutine function and an async generator run on the event loop, a plain function and a
+        generator in a thread, with `process=True` a plain function in a process of its own. Each
+        `yield` of a generator is progress. `scheduled` and `done` are the sentences for people;
+        they may hold `{task}`, `{job}` and (only `done`) `{result}`.
+        """
+
+        def offer(function: Callable[..., Any]) -> Task[..., Any]:
+            task = Task(function, **options)
+            self._definition.tasks.add(task)
+            return task
+
+        return offer if function is None else offer(function)
+
+    def every(self, interval: float | str) -> Callable[[Callable[[], Any]], Timer]:
+        """Call the function each `interval` (seconds, or a text as `"1s"` or `"1h 30m"`).
+
+        The first call comes one interval after the start. Calls do not overlap. The function is
+        replaced by a timer with a `cancel()`.
+        """
+        return self._timer(Every(parse_duration(interval)))
+
+    def cron(self, line: str, zone: tzinfo | None = None) -> Callable[[Callable[[], Any]], Timer]:
+        """Call the function when the cron line says so, in the machine's time zone or `zone`."""
+        return self._timer(Cron(line, zone))
+
+    def on_start(self, function: F) -> F:
+        """Call the function before the node signs in; what it raises keeps the node from it."""
+        self._definition.on_start.append(function)
+        return function
+
+    def on_stop(self, function: F) -> F:
+        """Call the function when the last job is done, before the farewell."""
+        self._definition.on_stop.append(function)
+        return function
+
+    def on_message(self, function: F) -> F:
+        """Call the function with a `Message` for free text that is no command.
+
+        A text that it returns is the answer. Only people with some right on the node get here.
+        """
+        if self._definition.on_message is not None:
+            raise ConfigError("there is an on_message function already")
+        self._definition.on_message = function
+        return function
+
+    # -- what runs -------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Sign in and serve until SIGTERM or SIGINT; the first drains, the second leaves at once.
+
+        Raises `JabotError` when the node cannot be served. `SystemExit` after the second signal.
+        """
+        asyncio.run(self._run_with_signals())
+
+    async def serve(self, account: Account | None = None) -> None:
+        """Serve until `stop()`, in a loop of one's own; signals are the caller's business.
+
+        Raises `ConfigError` without an account or its password, and `ConnectionFailed` when the
+        server refuses this node for good.
+        """
+        if self._serving is not None:
+            raise ConfigError("this node is being served already")
+        self._serving = Serving(self._definition, account or resolve_account(self._jid))
+        try:
+            await self._serving.run()
+        finally:
+            self._serving = None
+
+    def stop(self) -> None:
+        """Take no more jobs, finish those that run, and leave; from the event loop."""
+        if self._serving is not None:
+            self._serving.stop()
+
+    def deliver(self, jid: str | JID, text: str) -> None:
+        """Send a text to somebody. It is kept until the server has it, over reconnects too.
+
+        From the event loop; from a thread use `loop.call_soon_threadsafe`. Raises `JabotError` when
+        the node is not being served.
+        """
+        try:
+            to = JID(jid)
+        except InvalidJID as error:
+            raise ConfigError(f"{jid!r} is not an address ({error})") from None
+        self._live.session.send_text(OutgoingText(to, text))
+
+    def status(self, show: Show | None = None, text: str | None = None) -> None:
+        """Show a status of one's own instead of the load; without arguments, the load again."""
+        if show not in (None, "chat", "away", "xa", "dnd"):
+            raise ConfigError(f"show is chat, away, xa or dnd (RFC 6121 4.7.2.1), not {show!r}")
+        self._live.set_status(show, text)
+
+    @property
+    def jid(self) -> JID:
+        """The full address while the node is being served."""
+        return self._live.session.jid
+
+    @property
+    def tasks(self) -> Registry:
+        """What the node offers."""
+        return self._definition.tasks
+
+    def can(self, own: JID, caller: JID, task: str) -> Decision:
+        """Whether `caller` could run `task` on this node if it were signed in as `own`."""
+        if task == "exit":
+            return self._definition.access.may_manage(own, caller)
+        return self._definition.access.may_run(own, caller, task)
+
+    @property
+    def account_jid(self) -> str | None:
+        """The account that the author named."""
+        return self._jid
+
+    @property
+    def _live(self) -> Serving:
+        if self._serving is None:
+            raise JabotError("the node is not being served yet; do this in on_start or later")
+        return self._serving
+
+    def _timer(self, schedule: Every | Cron) -> Callable[[Callable[[], Any]], Timer]:
+        def add(function: Callable[[], Any]) -> Timer:
+            timer = Timer(function, schedule)
+            self._definition.timers.append(timer)
+            return timer
+
+        return add
+
+    async def _run_with_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._signalled, number)
+        await self.serve()
+        if leftovers := [
+            task for task in asyncio.all_tasks() if task.get_name().startswith("job ")
+        ]:
+            # asyncio.run would wait for them, and they have refused to end before.
+            log.warning("left %d jobs behind that do not stop", len(leftovers))
+            _exit(0)
+
+    def _signalled(self, number: int) -> None:
+        if self._serving is None or self._serving.runner.draining:
+            log.warning("%s again: leaving now", signal.Signals(number).name)
+            if self._serving is not None:
+                self._serving.presence.farewell(self._definition.farewell)
+            _exit(128 + number)
+        self.stop()
+
+
+def _exit(code: int) -> NoReturn:
+    """End the process, whatever threads and tasks still do. Children end with their node."""
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)

@@ -1,0 +1,79 @@
+"""A person's end of a chat with one contact: for `jabot chat` and the demo."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from jabot.account import Account
+from jabot.jid import JID
+from jabot.xmpp import IncomingPresence, IncomingText, OutgoingText, Session
+from jabot.xmpp.stanzas import CHAT_STATES, CORRECT, presence
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Ear:
+    """What is done with what the person hears."""
+
+    said: Callable[[str], None]
+    progress: Callable[[str], None]
+    """A text that may be corrected soon, or that corrects the last one."""
+    typing: Callable[[bool], None]
+    presence: Callable[[IncomingPresence], None]
+    failed: Callable[[str], None]
+    """A line that did not reach the contact, and why."""
+
+
+class Person:
+    """Talks with `contact`, and greets it, so that it shows its presence."""
+
+    def __init__(self, account: Account, contact: JID, ear: Ear) -> None:
+        self.contact = contact
+        self.session = Session(account, self, features=(CHAT_STATES, CORRECT))
+        self._ear = ear
+        self._greeted = False
+
+    def say(self, line: str) -> None:
+        """Send a line; it is kept until the server has it."""
+        if not self._greeted:
+            self._greet()
+        self.session.send_text(OutgoingText(self.contact, line, chat_state="active"))
+
+    # -- what the session tells ------------------------------------------------------------------
+
+    def online(self) -> None:
+        # With this priority, what others say to the account goes to its other programs.
+        self.session.send(presence(priority=-1))
+        self._greet()
+
+    def offline(self) -> None:
+        self._greeted = False
+
+    def text_received(self, text: IncomingText) -> None:
+        if text.sender.bare != self.contact.bare:
+            log.debug("a text of %s is for another program", text.sender.bare)
+        elif text.type == "error":
+            self._ear.failed(f"{self.contact.bare} is not online, or not there at all")
+        elif text.chat_state == "composing" or text.replaces:
+            self._ear.progress(text.body)
+        else:
+            self._ear.typing(False)
+            self._ear.said(text.body)
+
+    def typing_received(self, sender: JID, state: str) -> None:
+        if sender.bare == self.contact.bare:
+            self._ear.typing(state == "composing")
+
+    def presence_received(self, stanza: IncomingPresence) -> None:
+        if stanza.sender.bare != self.contact.bare or stanza.sender == self.session.jid:
+            return
+        if stanza.type == "unavailable":
+            self._greeted = False  # its next session does not know us
+        if stanza.type in ("available", "unavailable"):
+            self._ear.presence(stanza)
+
+    def _greet(self) -> None:
+        self._greeted = self.session.send(presence(to=self.contact))

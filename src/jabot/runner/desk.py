@@ -1,0 +1,52 @@
+"""The one place where a job is asked for, whichever way the asker came in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from jabot.access import Access, Decision
+from jabot.errors import NotAllowed
+from jabot.jid import JID
+from jabot.runner.job import Job
+from jabot.runner.runner import Runner
+from jabot.tasks import Registry, Signature, Task
+
+Arguments = tuple[tuple[Any, ...], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Desk:
+    """A node's tasks, its runner, and the rules about both."""
+
+    own: Callable[[], JID]
+    """The node's full address, which the server has the last word on."""
+    tasks: Registry
+    runner: Runner
+    access: Access
+
+    def start(
+        self, task: Task[..., Any], caller: JID, bind: Callable[[Signature], Arguments]
+    ) -> Job:
+        """Check the caller's right, then the arguments (`bind` makes them), then take the job.
+
+        Raises `NotAllowed`, `BadArguments`, `Draining` or `TooManyJobs`; nothing ran then.
+        """
+        decision = self.may_run(caller, task.name)
+        if not decision:
+            raise NotAllowed(f"you may not run {task.name}: {decision.reason}")
+        args, kwargs = bind(task.signature)
+        return self.runner.submit(task, args, kwargs, caller)
+
+    def may_run(self, caller: JID, task: str) -> Decision:
+        """Whether `caller` may run `task` here."""
+        return self.access.may_run(self.own(), caller, task)
+
+    def may_manage(self, caller: JID) -> Decision:
+        """Whether `caller` may stop this node and handle the jobs of others."""
+        return self.access.may_manage(self.own(), caller)
+
+    def knows(self, caller: JID) -> bool:
+        """Whether `caller` has any right here."""
+        return self.access.knows(self.own(), caller)

@@ -1,0 +1,172 @@
+"""A node that is signed in: the live parts, from the first connect to the farewell."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from jabot.access import Access
+from jabot.account import Account
+from jabot.chat import Chat, Message
+from jabot.chat.texts import load
+from jabot.errors import ConfigError
+from jabot.jid import JID
+from jabot.peers import Pool
+from jabot.runner import Desk, Runner
+from jabot.runner.timers import Timer, call
+from jabot.tasks import Registry
+from jabot.xmpp import IncomingPresence, IncomingText, Session
+from jabot.xmpp.presence import Presence
+from jabot.xmpp.stanzas import presence
+
+log = logging.getLogger(__name__)
+
+Hook = Callable[[], Any]
+
+
+@dataclass
+class Definition:
+    """What a node's author wrote: all that is known before it signs in."""
+
+    access: Access
+    concurrency: int
+    drain_limit: float  # seconds that running jobs get when the node is to stop
+    farewell: str
+    tasks: Registry
+    timers: list[Timer] = field(default_factory=list)
+    on_start: list[Hook] = field(default_factory=list)
+    on_stop: list[Hook] = field(default_factory=list)
+    on_message: Callable[[Message], Any] | None = None
+
+
+class Serving:
+    """One run of a node. `run()` returns when it has left in good order."""
+
+    def __init__(self, definition: Definition, account: Account) -> None:
+        self.definition = definition
+        self.session = Session(account, self)
+        self.runner = Runner(concurrency=definition.concurrency, on_change=self._show_load)
+        self.pool = Pool()
+        self.desk = Desk(lambda: self.session.jid, definition.tasks, self.runner, definition.access)
+        self.presence = Presence(self.session, self.pool, self.desk.knows)
+        handler = definition.on_message
+        self.chat = Chat(
+            self.desk,
+            self.session,
+            self.pool,
+            stop=self.stop,
+            on_message=_text_handler(handler) if handler is not None else None,
+        )
+        self._own_status: tuple[str | None, str | None] | None = None
+        self._stop = asyncio.Event()
+        self._announcing: asyncio.Task[None] | None = None
+
+    async def run(self) -> None:
+        """Start, stay until `stop()`, drain, say farewell.
+
+        Raises what an `on_start` hook raises, and `ConnectionFailed` when the server will not have
+        this node for good.
+        """
+        self._check_rules()
+        for hook in self.definition.on_start:
+            await call(hook, name="jabot on_start")
+        self._show_load()
+        connection = asyncio.ensure_future(self.session.run())
+        timers = [asyncio.ensure_future(timer.run()) for timer in self.definition.timers]
+        stopping = asyncio.ensure_future(self._stop.wait())
+        try:
+            await asyncio.wait({connection, stopping}, return_when="FIRST_COMPLETED")
+            for timer in timers:
+                timer.cancel()
+            await self._leave(connection)
+        finally:
+            self._cancel_announcing()
+            for task in (connection, stopping, *timers):
+                task.cancel()
+            await asyncio.gather(connection, stopping, *timers, return_exceptions=True)
+
+    def stop(self) -> None:
+        """Leave as soon as what runs is done. May be called many times."""
+        if not self._stop.is_set():
+            log.info("stopping; %d jobs to finish", len(self.runner.jobs))
+            self.runner.draining = True
+            self._stop.set()
+
+    def set_status(self, show: str | None, text: str | None) -> None:
+        """Show this instead of the load; both None: the load again."""
+        self._own_status = None if show is None and text is None else (show, text)
+        self._show_load()
+
+    async def _leave(self, connection: asyncio.Future[None]) -> None:
+        """Finish what runs, call the hooks, and go; raises what ended the connection, if not us."""
+        self.runner.draining = True
+        self.presence.leave_pool()
+        await self.runner.drain(self.definition.drain_limit if not connection.done() else 0)
+        for hook in self.definition.on_stop:
+            try:
+                await call(hook, name="jabot on_stop")
+            except Exception:
+                log.exception("an on_stop hook raised")
+        self._cancel_announcing()
+        self.presence.farewell(self.definition.farewell)
+        await self.session.stop()
+        await connection
+
+    def _check_rules(self) -> None:
+        tasks = {task.name for task in self.definition.tasks}
+        for name in sorted(self.definition.access.named_tasks - tasks):
+            raise ConfigError(
+                f"an access rule names the task {name}, which this node does not have"
+            )
+
+    def _show_load(self) -> None:
+        runner = self.runner
+        text: str | None = load(runner.running, runner.concurrency, runner.waiting)
+        if runner.running >= runner.concurrency:
+            show: str | None = "dnd"
+        else:
+            show = None if runner.running else "chat"
+        if self._own_status is not None:
+            show, text = self._own_status
+        self.presence.set(show, text)
+
+    # -- what the session tells ------------------------------------------------------------------
+
+    def online(self) -> None:
+        self._announcing = asyncio.ensure_future(self.presence.announce())
+
+    def offline(self) -> None:
+        self._cancel_announcing()
+        self.presence.lost()
+
+    def text_received(self, text: IncomingText) -> None:
+        self.chat.received(text)
+
+    def typing_received(self, sender: JID, state: str) -> None:
+        """People's typing is nothing to a node."""
+
+    def presence_received(self, stanza: IncomingPresence) -> None:
+        if stanza.type == "subscribe":
+            # Being in somebody's contact list is how they see the node (RFC 6121 section 3.1).
+            allowed = self.desk.knows(stanza.sender)
+            answer = "subscribed" if allowed else "unsubscribed"
+            log.info("subscription request of %s: %s", stanza.sender.bare, answer)
+            self.session.send(presence(to=JID(stanza.sender.bare), type=answer))
+        else:
+            self.presence.received(stanza)
+
+    def _cancel_announcing(self) -> None:
+        if self._announcing is not None:
+            self._announcing.cancel()
+            self._announcing = None
+
+
+def _text_handler(handler: Callable[[Message], Any]) -> Callable[[Message], Awaitable[str | None]]:
+    async def handle(message: Message) -> str | None:
+        answer = await call(handler, message, name="jabot on_message")
+        return None if answer is None else str(answer)
+
+    return handle
