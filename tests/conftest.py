@@ -38,6 +38,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "also_prosody: run this test on Prosody, too")
+    config.addinivalue_line("markers", "not_on(kind): why this test can't run there is its comment")
     unknown = set(_wanted_kinds(config)) - set(KINDS)
     if unknown:
         raise pytest.UsageError(f"--servers: no such kind: {', '.join(sorted(unknown))}")
@@ -48,6 +49,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         kinds = list(EVERYWHERE)
         if metafunc.definition.get_closest_marker("also_prosody"):
             kinds.append("prosody")
+        for mark in metafunc.definition.iter_markers("not_on"):
+            kinds.remove(mark.args[0])
         wanted = _wanted_kinds(metafunc.config)
         metafunc.parametrize(
             "server_kind", [kind for kind in kinds if kind in wanted], scope="session"

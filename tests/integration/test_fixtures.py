@@ -108,6 +108,8 @@ async def test_a_restart_keeps_the_accounts_and_the_port(
     await (await sign_in(own_xmpp, account)).sign_out()
 
 
+@pytest.mark.also_prosody
+@pytest.mark.not_on("embedded")  # it makes itself a good one instead
 async def test_an_expired_certificate_is_seen(
     new_xmpp: Callable[..., Server], authority: Authority
 ) -> None:
@@ -119,6 +121,8 @@ async def test_an_expired_certificate_is_seen(
         await client.sign_out()
 
 
+@pytest.mark.also_prosody
+@pytest.mark.not_on("embedded")  # it makes itself a good one instead
 async def test_the_certificate_of_another_host_is_seen(
     new_xmpp: Callable[..., Server], authority: Authority
 ) -> None:
