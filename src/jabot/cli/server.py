@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import signal
 import sys
 from pathlib import Path
@@ -11,7 +10,6 @@ from pathlib import Path
 import click
 import platformdirs
 
-from jabot.errors import ConfigError
 from jabot.jid import JID, InvalidJID
 from jabot.server import Server, ServerConfig
 
@@ -33,11 +31,8 @@ def _default_data() -> Path:
     help="Port to listen on; 0 takes a free one.",
 )
 @click.option("--data", type=click.Path(file_okay=False, path_type=Path), help=_DATA_HELP)
-@click.option("--verbose", "-v", is_flag=True, help="Log every connection to standard error.")
 @click.pass_context
-def server(
-    ctx: click.Context, domain: str, host: str, port: int, data: Path | None, verbose: bool
-) -> None:
+def server(ctx: click.Context, domain: str, host: str, port: int, data: Path | None) -> None:
     """Run an XMPP server, until SIGTERM or Ctrl-C.
 
     Anywhere but on a loopback address, clients must use TLS.
@@ -45,16 +40,8 @@ def server(
     ctx.obj = data
     if ctx.invoked_subcommand is not None:
         return
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=logging.DEBUG if verbose else logging.WARNING,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
     config = ServerConfig(domain=domain, host=host, port=port, data=data or _default_data())
-    try:
-        asyncio.run(_serve(config))
-    except ConfigError as problem:
-        raise click.ClickException(str(problem)) from problem
+    asyncio.run(_serve(config))
 
 
 @server.command()
@@ -70,14 +57,11 @@ def adduser(ctx: click.Context, jid: str, data: Path | None) -> None:
     address = _parse_account(jid)
     password = _read_password(address.bare)
     folder: Path = data or ctx.obj or _default_data()
+    accounts = Server(ServerConfig(domain=address.domain, data=folder))
     try:
-        accounts = Server(ServerConfig(domain=address.domain, data=folder))
-        try:
-            accounts.add_user(address.local, password)
-        finally:
-            accounts.close()
-    except ConfigError as problem:
-        raise click.ClickException(str(problem)) from problem
+        accounts.add_user(address.local, password)
+    finally:
+        accounts.close()
 
 
 def _parse_account(text: str) -> JID:

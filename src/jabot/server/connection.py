@@ -37,6 +37,8 @@ class Connection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport  # set by connection_made, before anything else
         self._upgrade: asyncio.Task[None] | None = None
+        self._early: list[bytes] = []
+        self._is_lost = False
         self._parser = StreamParser(config.max_stanza_before_auth, config.max_depth)
         self._stream = make_stream(self)
         self._pending: list[bytes] = []
@@ -55,6 +57,11 @@ class Connection(asyncio.Protocol):
         self._on_made(self)
 
     def data_received(self, data: bytes) -> None:
+        if self._upgrade is not None:
+            # Decrypted already, but `_handshake` has not been told yet that TLS stands. Handled
+            # now, it would count as plain text.
+            self._early.append(data)
+            return
         self._heard_at = self._loop.time()
         self._pinged_at = None
         if self._closing_at is not None:
@@ -75,6 +82,9 @@ class Connection(asyncio.Protocol):
         self._end()  # asyncio closes the transport, once what was written is out
 
     def connection_lost(self, exc: Exception | None) -> None:
+        if self._is_lost:
+            return
+        self._is_lost = True
         log.debug("%s disconnected: %s", self.peer, exc)
         self._end()
         self._parser.close()
@@ -196,9 +206,9 @@ class Connection(asyncio.Protocol):
                 ssl_handshake_timeout=timeout,
             )
         except (OSError, ssl.SSLError) as problem:
-            log.info("%s: no TLS: %s", self.peer, problem)
+            log.info("%s: no TLS: %s", self.peer, problem or type(problem).__name__)
             transport.abort()
-            self.connection_lost(problem)  # asyncio doesn't, when the handshake fails
+            self.connection_lost(problem)  # asyncio does not always, when the handshake fails
             return
         except asyncio.CancelledError:
             self.connection_lost(None)
@@ -210,6 +220,9 @@ class Connection(asyncio.Protocol):
             return
         self._transport = secured
         self.is_encrypted = True
+        early, self._early = self._early, []
+        for data in early:
+            self.data_received(data)
 
     def _name(self) -> str:
         session = self._stream.session
