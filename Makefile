@@ -1,23 +1,35 @@
-# What a person runs is what CI runs.
-.PHONY: venv demo test lint
+# What a person runs is what CI runs. `make help` lists what there is.
+.DEFAULT_GOAL := help
+.PHONY: help venv demo lint test
+MAKEFLAGS += --no-print-directory
 
 PYTHON ?= python3
+# More options for pytest: make test ARGS="tests/unit -x"
+ARGS ?=
 
-venv: .venv/.complete
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):[^#]*## /  make \1 # /p' Makefile | awk -F ' # ' '{ printf "%-14s %s\n", $$1, $$2 }'
+
+venv: .venv/.complete ## make .venv, with jabot and everything that develops it
+	@echo "ready: .venv/bin/jabot"
 
 .venv/.complete: pyproject.toml
-	$(PYTHON) -m venv .venv
-	.venv/bin/python -m pip install --quiet --upgrade "pip>=25.1"
-	.venv/bin/python -m pip install --quiet --editable . --group dev
-	touch $@
+	@scripts/check-python "$(PYTHON)"
+	@echo "making .venv ..."
+	@.venv/bin/python -c "" 2>/dev/null || "$(PYTHON)" -m venv --clear .venv
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
+	@.venv/bin/python -m pip install --quiet --editable . --group dev
+	@touch $@
 
-demo: venv
-	.venv/bin/jabot demo
+demo: .venv/.complete ## see a worker work: server, worker and chat on this machine
+	@.venv/bin/python -m jabot demo
 
-lint: venv
-	.venv/bin/ruff check .
-	.venv/bin/ruff format --check .
-	.venv/bin/mypy
+lint: .venv/.complete ## check style and types
+	@.venv/bin/ruff check --quiet .
+	@.venv/bin/ruff format --check --quiet .
+	@.venv/bin/python -m mypy --no-error-summary
+	@echo "lint: nothing to mend"
 
-test: lint
-	.venv/bin/python -m pytest
+test: lint ## lint, then test, on real servers (installs them when it may)
+	@scripts/install-test-servers
+	@.venv/bin/python -m pytest $(ARGS)
