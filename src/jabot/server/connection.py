@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import ssl
 from collections.abc import Callable
 from typing import cast
 
@@ -105,11 +104,14 @@ class Connection(asyncio.Protocol):
         if self._closing_at is not None:
             return
         log.info("%s: closing: %s", self._name(), error)
+        if self._upgrade is not None:
+            self.abort()  # in the middle of a TLS handshake nothing can be said
+            return
         if not self._stream.header_sent:
             self._stream.send_header()
         self.write(error.to_bytes())
         self._close_stream()
-        if not self.is_encrypted and self._upgrade is None:
+        if not self.is_encrypted:
             # Closing at once, with input unread, would reset the connection and take the error
             # with it. The client reads to the end and closes; `check` sees to it that it does.
             self._transport.write_eof()
@@ -205,7 +207,7 @@ class Connection(asyncio.Protocol):
                 server_side=True,
                 ssl_handshake_timeout=timeout,
             )
-        except (OSError, ssl.SSLError) as problem:
+        except OSError as problem:
             log.info("%s: no TLS: %s", self.peer, problem or type(problem).__name__)
             transport.abort()
             self.connection_lost(problem)  # asyncio does not always, when the handshake fails
@@ -213,6 +215,11 @@ class Connection(asyncio.Protocol):
         except asyncio.CancelledError:
             self.connection_lost(None)
             raise
+        except Exception as problem:  # of the certificate, say; the client can only go away
+            log.exception("%s: cannot offer TLS", self.peer)
+            transport.abort()
+            self.connection_lost(problem)
+            return
         finally:
             self._upgrade = None
         if secured is None:  # lost meanwhile

@@ -58,12 +58,12 @@ class Host:
         if old is not None:
             old.link.fail(StreamError("conflict", "replaced by a new session"))
         self.sessions.add(session)
-        log.info("%s signed in", session.full)
+        log.debug("%s signed in", session.full)
 
     def end(self, session: Session) -> None:
         """Remove a session whose stream is over; those who saw it are told."""
         if self.sessions.remove(session):
-            log.info("%s is gone", session.full)
+            log.debug("%s is gone", session.full)
             if not self._stopping:
                 self._presence.leave(session)
 

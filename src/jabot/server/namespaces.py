@@ -21,6 +21,7 @@ DISCO_INFO: Final = "http://jabber.org/protocol/disco#info"
 DISCO_ITEMS: Final = "http://jabber.org/protocol/disco#items"
 DELAY: Final = "urn:xmpp:delay"
 HINTS: Final = "urn:xmpp:hints"
+CHAT_STATES: Final = "http://jabber.org/protocol/chatstates"
 OFFLINE: Final = "msgoffline"
 
 LANG: Final = f"{XML} lang"

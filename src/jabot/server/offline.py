@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from jabot.server.conditions import StanzaError
 from jabot.server.element import Element, to_bytes
-from jabot.server.namespaces import CLIENT, DELAY, HINTS
+from jabot.server.namespaces import CHAT_STATES, DELAY, HINTS
 from jabot.server.session import Session
 from jabot.server.store import Store
 
@@ -45,9 +45,9 @@ class Offline:
 
 
 def is_worth_keeping(stanza: Element) -> bool:
-    """XEP-0160 section 3 and XEP-0334: hints decide, else whether there is anything to read."""
+    """XEP-0160 section 3 and XEP-0334: hints decide; "is typing" alone is stale when it is read."""
     if stanza.child(HINTS, "no-store") or stanza.child(HINTS, "no-permanent-store"):
         return False
     if stanza.child(HINTS, "store"):
         return True
-    return stanza.child(CLIENT, "body") is not None or stanza.child(CLIENT, "subject") is not None
+    return any(each.ns not in (CHAT_STATES, HINTS) for each in stanza.elements())

@@ -130,7 +130,7 @@ class StreamParser:
         if name != "stream":
             raise StreamError("bad-format", "a stream begins with <stream>")
         self._in_stream = True
-        self._mark = self._fed
+        self._mark = self._expat.CurrentByteIndex
         self._events.append(StreamOpened(attrs, self._content_ns))
 
     def _end(self, _tag: str) -> None:
@@ -149,6 +149,8 @@ class StreamParser:
         self._events.append(element)
 
     def _text(self, text: str) -> None:
+        if self._dead:
+            return  # expat hands over text that it kept back while it is being closed
         if self._open:
             self._open[-1].children.append(text)
         elif text.isspace():

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+import sqlite3
 from typing import Final
 
 from scramp import ScramException, ScramMechanism  # type: ignore[import-untyped]
@@ -68,14 +69,16 @@ class ScramExchange:
         try:
             self._scram.set_client_first(text)
             return str(self._scram.get_server_first()).encode()
-        except (ScramException, ValueError):
+        except ScramException as problem:
+            if isinstance(problem.__cause__, sqlite3.Error):
+                raise problem.__cause__ from problem  # ours, not the client's
             raise SaslError("malformed-request") from None
 
     def _finish(self, text: str) -> bytes:
         try:
             self._scram.set_client_final(text)
             final: str = self._scram.get_server_final()
-        except (ScramException, ValueError):
+        except ScramException:
             raise SaslError("not-authorized") from None
         if not self._known:
             raise SaslError("not-authorized")
@@ -97,7 +100,7 @@ class ScramExchange:
 
     def _made_up(self, account: str) -> Credentials:
         key = f"{self._mechanism} {account}".encode()
-        salt = hmac.new(self._store.secret(), key, hashlib.sha256).digest()
+        salt = hmac.new(self._store.secret, key, hashlib.sha256).digest()
         size = _DIGEST_SIZES[self._mechanism]
         return Credentials(
             salt, secrets.token_bytes(size), secrets.token_bytes(size), self._iterations

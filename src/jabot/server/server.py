@@ -21,6 +21,8 @@ from jabot.server.store import Store
 from jabot.server.stream import Stream
 from jabot.server.tls import Certificate
 
+_BACKLOG = 1_024  # connections that wait to be accepted: a whole fleet may come back at once
+
 log = logging.getLogger(__name__)
 
 
@@ -56,7 +58,7 @@ class Server:
         loop = asyncio.get_running_loop()
         try:
             self._listener = await loop.create_server(
-                self._connect, self.config.host, self.config.port
+                self._connect, await self._listen_on(), self.config.port, backlog=_BACKLOG
             )
         except OSError as problem:
             self._store.close()
@@ -68,6 +70,8 @@ class Server:
         sockets = self._listener.sockets
         self.port = sockets[0].getsockname()[1]
         self._tls_required = not all(_is_loopback(each) for each in sockets)
+        if self._tls_required:
+            await self._check_certificate()
         self._upkeep = loop.create_task(self._check_connections())
         log.info("%s: listening on %s", self.domain, self.address)
 
@@ -77,6 +81,7 @@ class Server:
             self._listener.close()
         if self._upkeep is not None:
             self._upkeep.cancel()
+            await asyncio.gather(self._upkeep, return_exceptions=True)
         self.host.stop()
         for connection in list(self._connections):
             connection.fail(StreamError("system-shutdown"))
@@ -104,6 +109,27 @@ class Server:
     def close(self) -> None:
         """For a server that was never started: let go of its files."""
         self._store.close()
+
+    async def _check_certificate(self) -> None:
+        """One that is no good is better found now than by the first client."""
+        try:
+            self._certificate.context()
+        except (OSError, ValueError) as problem:
+            await self.stop()
+            raise ConfigError(
+                f"cannot use the certificate in {self.config.data}: {problem}"
+            ) from problem
+
+    async def _listen_on(self) -> str:
+        """The address to bind. A name may have several, and "a free port" would be one for each:
+        then the first is taken.
+        """
+        host = self.config.host
+        if self.config.port != 0:
+            return host
+        loop = asyncio.get_running_loop()
+        found = await loop.getaddrinfo(host, 0, type=socket.SOCK_STREAM)
+        return str(found[0][4][0])
 
     def _connect(self) -> Connection:
         return Connection(self.config, self._certificate, self._new_stream, self._made, self._lost)
@@ -144,7 +170,11 @@ class Server:
             await asyncio.sleep(min(1.0, shortest / 4))
             now = loop.time()
             for connection in list(self._connections):
-                connection.check(now)
+                try:
+                    connection.check(now)
+                except Exception:
+                    log.exception("%s: dropped", connection.peer)
+                    connection.abort()
 
 
 def set_password(store: Store, jid: JID, password: str, iterations: int) -> None:

@@ -83,12 +83,12 @@ class Store:
     def __init__(self, data: Path | None) -> None:
         self._db = _open(data)
         self._db.executescript(_SCHEMA)
+        self.secret = self._kept_secret()  # 32 random bytes, made once
 
     def close(self) -> None:
         self._db.close()
 
-    def secret(self) -> bytes:
-        """32 random bytes, made once and kept."""
+    def _kept_secret(self) -> bytes:
         with self._db:
             self._db.execute(
                 "INSERT OR IGNORE INTO meta VALUES ('secret', ?)", (secrets.token_bytes(32),)

@@ -91,13 +91,20 @@ def _alternative_names(domain: str) -> list[x509.GeneralName]:
 
 
 def _is_good(path: Path, domain: str) -> bool:
-    """Whether the file holds a certificate that has not expired and names the domain."""
+    """Whether the certificate there can be used: one that we made may have expired, or be for
+    another domain.
+    """
     if not path.exists():
         return False
     certificate = x509.load_pem_x509_certificate(path.read_bytes())
+    if certificate.issuer != certificate.subject:
+        return True  # not one of ours, so not ours to replace
     if certificate.not_valid_after_utc <= datetime.now(UTC):
         return False
-    found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    try:
+        found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return False
     return _alternative_names(domain)[0] in list(found)
 
 
