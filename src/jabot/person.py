@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from jabot.xmpp import IncomingPresence, IncomingText, OutgoingText, Session
 from jabot.xmpp.stanzas import CHAT_STATES, CORRECT, presence
 
 log = logging.getLogger(__name__)
+
+_GREET_FIRST, _GREET_MOST = 0.1, 30.0  # seconds between two greetings
 
 
 @dataclass(frozen=True)
@@ -28,18 +31,21 @@ class Ear:
 
 
 class Person:
-    """Talks with `contact`, and greets it, so that it shows its presence."""
+    """Talks with `contact`, and greets it, so that it shows its presence.
+
+    A greeting reaches only who is online in that moment, so it is repeated, less and less often,
+    until the contact shows itself.
+    """
 
     def __init__(self, account: Account, contact: JID, ear: Ear) -> None:
         self.contact = contact
         self.session = Session(account, self, features=(CHAT_STATES, CORRECT))
         self._ear = ear
-        self._greeted = False
+        self._present: set[JID] = set()
+        self._again: asyncio.TimerHandle | None = None
 
     def say(self, line: str) -> None:
         """Send a line; it is kept until the server has it."""
-        if not self._greeted:
-            self._greet()
         self.session.send_text(OutgoingText(self.contact, line, chat_state="active"))
 
     # -- what the session tells ------------------------------------------------------------------
@@ -47,10 +53,11 @@ class Person:
     def online(self) -> None:
         # With this priority, what others say to the account goes to its other programs.
         self.session.send(presence(priority=-1))
-        self._greet()
+        self._greet(_GREET_FIRST)
 
     def offline(self) -> None:
-        self._greeted = False
+        self._present.clear()
+        self._stop_greeting()
 
     def text_received(self, text: IncomingText) -> None:
         if text.sender.bare != self.contact.bare:
@@ -70,10 +77,24 @@ class Person:
     def presence_received(self, stanza: IncomingPresence) -> None:
         if stanza.sender.bare != self.contact.bare or stanza.sender == self.session.jid:
             return
-        if stanza.type == "unavailable":
-            self._greeted = False  # its next session does not know us
-        if stanza.type in ("available", "unavailable"):
-            self._ear.presence(stanza)
+        if stanza.type == "available":
+            self._present.add(stanza.sender)
+            self._stop_greeting()
+        elif stanza.type == "unavailable":
+            self._present.discard(stanza.sender)
+            if not self._present:
+                self._greet(_GREET_FIRST)  # when it comes back, it will not know us
+        else:
+            return
+        self._ear.presence(stanza)
 
-    def _greet(self) -> None:
-        self._greeted = self.session.send(presence(to=self.contact))
+    def _greet(self, pause: float) -> None:
+        self._stop_greeting()
+        if self.session.send(presence(to=self.contact)):
+            again = min(2 * pause, _GREET_MOST)
+            self._again = asyncio.get_running_loop().call_later(pause, self._greet, again)
+
+    def _stop_greeting(self) -> None:
+        if self._again is not None:
+            self._again.cancel()
+            self._again = None

@@ -43,6 +43,9 @@ class Registry:
 
 
 def close_match(word: str, names: Collection[str]) -> str | None:
-    """The name that a misspelt word most likely meant, if any comes close."""
-    matches = difflib.get_close_matches(word.casefold(), names, n=1, cutoff=0.6)
+    """The name that a misspelt word most likely meant, if any comes close.
+
+    Two letters of a four-letter word may have changed places; `dance` is not close to `cancel`.
+    """
+    matches = difflib.get_close_matches(word.casefold(), names, n=1, cutoff=0.74)
     return matches[0] if matches else None

@@ -14,6 +14,8 @@ import msgspec
 from jabot.errors import BadArguments, ConfigError
 from jabot.tasks.context import Context
 
+# For a refusal that a person reads who never saw the code.
+_PLAIN_WORDS = {int: "a whole number", float: "a number", bool: "yes or no", str: "a text"}
 _MISSING = inspect.Parameter.empty
 _ParameterKind = inspect._ParameterKind
 
@@ -199,7 +201,8 @@ def _reason(value: Any, parameter: Parameter, error: msgspec.ValidationError) ->
     message = str(error)
     if isinstance(value, str | int | float) and " - at `" not in message:
         if message.startswith("Expected `") and ", got `" in message:
-            return f"{shorten(value)} is not {_article(parameter.type_name)}"
+            wanted = _PLAIN_WORDS.get(parameter.type) or _article(parameter.type_name)
+            return f"{shorten(value)} is not {wanted}"
         if message.startswith("Invalid enum value"):
             return f"{shorten(value)} is not one of {_choices(parameter.type)}"
     return message[:1].lower() + message[1:]

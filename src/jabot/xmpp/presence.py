@@ -38,6 +38,7 @@ class Presence:
         self._status: str | None = None
         self._since: int | None = None
         self._announced = False
+        self._joined = False  # from the moment when lines to the pool reach us
         self._echo = asyncio.Event()
         self._watchers: dict[JID, None] = {}
         self._paced: asyncio.TimerHandle | None = None
@@ -58,6 +59,7 @@ class Presence:
             return  # the next connection begins anew
         await asyncio.sleep(_SETTLE)
         self._since = self._pool.join(self._session.jid, time.time_ns() // 1_000_000)
+        self._joined = True
         self._send()
 
     def set(self, show: str | None, status: str | None) -> None:
@@ -91,7 +93,7 @@ class Presence:
 
     def lost(self) -> None:
         """The connection is gone; `announce()` must come again."""
-        self._announced = False
+        self._announced = self._joined = False
         self._since = None
         self._pool.leave()
         self._pool.forget_all()
@@ -125,15 +127,16 @@ class Presence:
         if known or len(self._watchers) >= _MOST_WATCHERS or not self._may_watch(sender):
             return
         self._watchers[sender] = None
-        if self._announced:
+        if self._joined:  # otherwise they hear of us then
             self._send_to(sender)
 
     def _send(self) -> None:
         self._unpace()
         self._sent_at = asyncio.get_running_loop().time()
         self._send_to(None)
-        for watcher in self._watchers:
-            self._send_to(watcher)
+        if self._joined:
+            for watcher in self._watchers:
+                self._send_to(watcher)
 
     def _unpace(self) -> None:
         if self._paced is not None:

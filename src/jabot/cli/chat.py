@@ -1,0 +1,69 @@
+"""`jabot chat`: for people without a chat program at hand."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+import click
+
+from jabot.account import Account, resolve_account
+from jabot.cli.terminal import ANSWER_LIMIT, Conversation, lines_of_stdin, prompt
+from jabot.errors import ConfigError
+from jabot.jid import JID, InvalidJID
+
+NOBODY_THERE = 3  # exit code
+
+
+@click.command()
+@click.argument("jid")
+@click.option("--account", metavar="JID", help="Sign in as this saved account.")
+def chat(jid: str, account: str | None) -> None:
+    """Chat with JID, a node or anybody else.
+
+    At a terminal: a prompt with history; Ctrl-D leaves. In a pipe: says each line of standard
+    input when the one before was answered, waits until the contact has finished, and leaves; exit
+    code 3 when nobody answers.
+    """
+    try:
+        contact = JID(jid)
+    except InvalidJID as error:
+        raise ConfigError(f"{jid!r} is not an address ({error})") from None
+    sys.exit(asyncio.run(_chat(resolve_account(account), contact)))
+
+
+async def _chat(account: Account, contact: JID) -> int:
+    conversation = Conversation(account, contact)
+    session = conversation.person.session
+    connection = asyncio.ensure_future(session.run(keep_trying=False))
+    terminal = sys.stdin.isatty()
+    talk = asyncio.ensure_future(
+        _at_the_prompt(conversation) if terminal else _from_the_pipe(conversation)
+    )
+    try:
+        await asyncio.wait({connection, talk}, return_when="FIRST_COMPLETED")
+        if connection.done():
+            connection.result()  # raises why the server would not have us
+        return await talk
+    finally:
+        talk.cancel()
+        await session.stop()
+        await asyncio.gather(connection, talk, return_exceptions=True)
+
+
+async def _at_the_prompt(conversation: Conversation) -> int:
+    click.echo(f"You chat with {conversation.person.contact}. Ctrl-D leaves.")
+    await prompt(conversation)
+    return 0
+
+
+async def _from_the_pipe(conversation: Conversation) -> int:
+    async for line in lines_of_stdin():
+        try:
+            await conversation.ask(line)
+        except TimeoutError:
+            contact = conversation.person.contact
+            click.echo(f"{contact} did not answer within {ANSWER_LIMIT:g} s", err=True)
+            return NOBODY_THERE
+    await conversation.until_quiet()
+    return 0

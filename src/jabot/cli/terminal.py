@@ -1,0 +1,136 @@
+"""A chat with one contact, in a terminal or in a pipe."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import platformdirs
+from rich.console import Console
+from rich.text import Text
+
+from jabot.account import Account
+from jabot.jid import JID
+from jabot.person import Ear, Person
+from jabot.xmpp import IncomingPresence
+
+# XML lets these through, and a terminal could take them for commands.
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+ANSWER_LIMIT = 10.0  # seconds in which a contact that is there answers a line
+_QUIET = 1.0  # seconds without a word or a typing state after which a pipe's chat is over
+
+
+class Conversation:
+    """Shows what is said, and knows when there is nothing left to wait for."""
+
+    def __init__(self, account: Account, contact: JID) -> None:
+        self.name = contact.node or contact.domain
+        self.person = Person(account, contact, self._ear())
+        self.state = "connecting"  # for the line below the prompt
+        self.online = asyncio.Event()
+        self.gone = asyncio.Event()
+        self._heard = asyncio.Event()
+        self._typing = False
+        self._console = Console(highlight=False, soft_wrap=True, markup=False)
+
+    def _ear(self) -> Ear:
+        return Ear(
+            said=self._said,
+            progress=self._progress,
+            typing=self._is_typing,
+            presence=self._presence,
+            failed=self._failed,
+        )
+
+    def show_own(self, line: str) -> None:
+        """Print what the person said, where no prompt shows it."""
+        self._print("you> ", line, "bold")
+
+    async def ask(self, line: str, limit: float = ANSWER_LIMIT) -> None:
+        """Say a line and wait for the next text; raises `TimeoutError` when none comes."""
+        self._heard.clear()
+        self.show_own(line)
+        self.person.say(line)
+        await asyncio.wait_for(self._heard.wait(), limit)
+
+    async def until_quiet(self) -> None:
+        """Wait until the contact has neither said anything nor typed for a second."""
+        while True:
+            self._heard.clear()
+            try:
+                await asyncio.wait_for(self._heard.wait(), _QUIET)
+            except TimeoutError:
+                if not self._typing:
+                    return
+
+    def _said(self, text: str) -> None:
+        self._print(f"{self.name}> ", text, "bold cyan")
+        self._heard.set()
+
+    def _progress(self, text: str) -> None:
+        self.state = text
+        self._heard.set()
+
+    def _is_typing(self, typing: bool) -> None:
+        self._typing = typing
+        self.state = f"{self.name} is typing..." if typing else ""
+        self._heard.set()
+
+    def _failed(self, reason: str) -> None:
+        self._print("", reason, "red")
+        self._heard.set()
+
+    def _presence(self, stanza: IncomingPresence) -> None:
+        farewell = stanza.type == "unavailable" or stanza.show == "away"
+        show = "offline" if stanza.type == "unavailable" else stanza.show or "online"
+        show = {"chat": "online", "dnd": "busy", "xa": "away"}.get(show, show)
+        text = f"{self.name} is {show}" + (f": {stanza.status}" if stanza.status else "")
+        if farewell:
+            self._print("", text, "dim")
+        self.state = text
+        if stanza.type == "unavailable":
+            self.gone.set()
+        else:
+            self.gone.clear()
+            self.online.set()
+
+    def _print(self, prefix: str, text: str, style: str) -> None:
+        clean = _CONTROLS.sub("\ufffd", text).replace("\n", "\n" + " " * len(prefix))
+        self._console.print(Text(prefix, style=style) + Text(clean, style="" if prefix else style))
+
+
+async def prompt(conversation: Conversation) -> None:
+    """Ask the person for lines until they leave (Ctrl-D, Ctrl-C) or are cancelled."""
+    # Only here, so that a pipe does not pay for it.
+    from prompt_toolkit import PromptSession
+    from prompt_toolkit.history import FileHistory
+    from prompt_toolkit.patch_stdout import patch_stdout
+
+    history = Path(platformdirs.user_state_dir("jabot", ensure_exists=True)) / "chat-history"
+    session: PromptSession[str] = PromptSession(
+        history=FileHistory(str(history)),
+        bottom_toolbar=lambda: conversation.state,
+        refresh_interval=0.5,
+    )
+    with patch_stdout(raw=True):
+        while True:
+            try:
+                line = await session.prompt_async("you> ")
+            except (EOFError, KeyboardInterrupt):
+                return
+            if line.strip():
+                conversation.person.say(line)
+
+
+async def lines_of_stdin() -> AsyncIterator[str]:
+    """The lines of standard input, without blocking the loop."""
+    while True:
+        line = await asyncio.to_thread(sys.stdin.readline)
+        if not line:
+            return
+        if line.strip():
+            yield line.strip()
