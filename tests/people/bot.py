@@ -1,0 +1,78 @@
+"""`jabot run PROGRAM`, as somebody at a terminal would have it."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from servers import Account, Server
+
+START_LIMIT = 20.0  # seconds
+STOP_LIMIT = 15.0
+_LOOK_EVERY = 0.02
+
+
+class Bot:
+    """A program of the user's in a process of its own; inside the `with`, it is online."""
+
+    def __init__(self, program: Path, server: Server, account: Account, folder: Path) -> None:
+        self.jid = account.jid
+        self._log = folder / f"{account.jid}.log"
+        self._command = [sys.executable, "-m", "jabot", "run", str(program)]
+        self._environment = {
+            "JABOT_JID": account.jid,
+            "JABOT_PASSWORD": account.password,
+            "JABOT_SERVER": server.address,
+            # Nothing that is configured on this machine may leak in.
+            "XDG_CONFIG_HOME": str(folder),
+        }
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def log(self) -> str:
+        return self._log.read_text(errors="replace")
+
+    def __enter__(self) -> Self:
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                self._command,
+                env=os.environ | self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        try:
+            self._await_online(self._process)
+        except BaseException:
+            self._end()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._end()
+        if error is not None:
+            error.add_note(f"what the bot logged:\n{self.log()}")
+
+    def _await_online(self, process: subprocess.Popen[bytes]) -> None:
+        deadline = time.monotonic() + START_LIMIT
+        while "online as" not in self.log():
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise AssertionError(f"the bot did not come online:\n{self.log()}")
+            time.sleep(_LOOK_EVERY)
+
+    def _end(self) -> None:
+        if self._process is None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(STOP_LIMIT)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
