@@ -1,7 +1,10 @@
 """The fixtures themselves: a test that stands on a broken one proves nothing."""
 
 import asyncio
+import os
 import ssl
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -217,3 +220,35 @@ async def test_a_proxy_can_refuse_and_counts_bytes() -> None:
             await writer.wait_closed()
             assert proxy.passed(Direction.TO_SERVER) == 300_000
             assert proxy.passed(Direction.TO_CLIENT) == 300_000
+
+
+def test_a_test_that_leaves_something_on_its_loop_fails(tmp_path: Path) -> None:
+    (tmp_path / "test_untidy.py").write_text(
+        """
+import asyncio
+
+async def test_forgets_a_task():
+    forgotten = asyncio.create_task(asyncio.sleep(60))
+
+async def test_never_asks_how_its_task_fared():
+    async def fail():
+        raise ValueError("nobody looks")
+    asyncio.create_task(fail())
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+
+async def test_is_tidy():
+    await asyncio.create_task(asyncio.sleep(0))
+"""
+    )
+    tests = Path(__file__).parents[1]
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "conftest", "-o", "asyncio_mode=auto", tmp_path],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(tests)},
+        capture_output=True,
+        text=True,
+    )
+    assert "3 passed, 2 errors" in run.stdout
+    assert "the test left tasks behind" in run.stdout
+    assert "nobody looks" in run.stdout

@@ -61,6 +61,8 @@ class Presence:
         self._since = self._pool.join(self._session.jid, time.time_ns() // 1_000_000)
         self._joined = True
         self._send()
+        others = len(self._pool.others)
+        log.info("ready%s", f"; {others} others share the account" if others else "")
 
     def set(self, show: str | None, status: str | None) -> None:
         """Change what is shown: at once, but not twice within a second; the last one counts."""
