@@ -276,7 +276,7 @@ def test_a_contact_is_added_changed_and_removed(town, ann):
     assert pushes(second) == [{"subscription": "none", "name": "Bob & co"}]
     assert third.take() == []
     item = roster(ann)["bob@localhost"]
-    assert [each.text() for each in item.elements()] == ["one", "two"]
+    assert [each.text() for each in item.elements()] == ["1", "2"]
     put(ann, "<item jid='bob@localhost'/>")
     assert "name" not in roster(ann)["bob@localhost"].attrs
     put(ann, "<item jid='bob@localhost' subscription='remove'/>")
