@@ -20,7 +20,7 @@ from jabot.runner.timers import Timer
 from jabot.schedule import Cron, Every, parse_duration
 from jabot.serving import Definition, Serving
 from jabot.tasks import Registry, Task
-from jabot.xmpp import OutgoingText
+from jabot.xmpp import OutgoingText, Timing
 
 log = logging.getLogger(__name__)
 
@@ -136,15 +136,17 @@ class Node:
         """
         asyncio.run(self._run_with_signals())
 
-    async def serve(self, account: Account | None = None) -> None:
+    async def serve(self, account: Account | None = None, *, timing: Timing | None = None) -> None:
         """Serve until `stop()`, in a loop of one's own; signals are the caller's business.
+
+        `timing` changes how soon a dead line is noticed and how often a new one is tried.
 
         Raises `ConfigError` without an account or its password, and `ConnectionFailed` when the
         server refuses this node for good.
         """
         if self._serving is not None:
             raise ConfigError("this node is being served already")
-        self._serving = Serving(self._definition, account or resolve_account(self._jid))
+        self._serving = Serving(self._definition, account or resolve_account(self._jid), timing)
         try:
             await self._serving.run()
         finally:

@@ -18,7 +18,7 @@ from jabot.peers import Pool
 from jabot.runner import Desk, Runner
 from jabot.runner.timers import Timer, call
 from jabot.tasks import Registry
-from jabot.xmpp import IncomingPresence, IncomingText, Session
+from jabot.xmpp import IncomingPresence, IncomingText, Session, Timing
 from jabot.xmpp.presence import Presence
 from jabot.xmpp.stanzas import presence
 
@@ -45,9 +45,11 @@ class Definition:
 class Serving:
     """One run of a node. `run()` returns when it has left in good order."""
 
-    def __init__(self, definition: Definition, account: Account) -> None:
+    def __init__(
+        self, definition: Definition, account: Account, timing: Timing | None = None
+    ) -> None:
         self.definition = definition
-        self.session = Session(account, self)
+        self.session = Session(account, self, timing)
         self.runner = Runner(concurrency=definition.concurrency, on_change=self._show_load)
         self.pool = Pool()
         self.desk = Desk(lambda: self.session.jid, definition.tasks, self.runner, definition.access)

@@ -1,6 +1,6 @@
 """The only folder that knows XMPP: a session that stays, texts, presence."""
 
-from jabot.xmpp.session import Session, SessionListener, new_resource
+from jabot.xmpp.session import Session, SessionListener, Timing, new_resource
 from jabot.xmpp.stanzas import IncomingPresence, IncomingText, OutgoingText
 
 __all__ = [
@@ -9,5 +9,6 @@ __all__ = [
     "OutgoingText",
     "Session",
     "SessionListener",
+    "Timing",
     "new_resource",
 ]

@@ -62,7 +62,8 @@ class Presence:
         self._joined = True
         self._send()
         others = len(self._pool.others)
-        log.info("ready%s", f"; {others} others share the account" if others else "")
+        remark = f"; {others} others share the account" if others else ""
+        log.info("%s is ready%s", self._session.jid, remark)
 
     def set(self, show: str | None, status: str | None) -> None:
         """Change what is shown: at once, but not twice within a second; the last one counts."""
