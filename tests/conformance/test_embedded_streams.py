@@ -137,6 +137,37 @@ async def test_what_was_sent_in_the_clear_is_forgotten(server, raw):
         assert features(await raw.open()) == {"mechanism"}
 
 
+async def test_a_stream_that_arrives_with_the_end_of_the_handshake_is_encrypted(raw):
+    """One packet completes the handshake and opens the stream: no moment in between is clear."""
+    await raw.open()
+    raw.send("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>")
+    await raw.until("<proceed[^>]*>")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = context.wrap_bio(incoming, outgoing)
+    while True:
+        try:
+            tls.do_handshake()
+            break
+        except ssl.SSLWantReadError:
+            raw.send(outgoing.read())
+            incoming.write(await raw.reader.read(65536))
+    tls.write(
+        b"<stream:stream xmlns='jabber:client' to='localhost' version='1.0' "
+        b"xmlns:stream='http://etherx.jabber.org/streams'>"
+    )
+    raw.send(outgoing.read())
+    answer = b""
+    while b"</stream:features>" not in answer:
+        incoming.write(await raw.reader.read(65536))
+        with contextlib.suppress(ssl.SSLWantReadError):
+            while True:
+                answer += tls.read(65536)
+    assert features(answer.decode()) == {"mechanism"}
+
+
 async def test_a_failed_handshake_ends_one_connection_only(server, raw):
     await raw.open()
     raw.send("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>")
