@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import logging
-import os
 import sys
 
 import click
@@ -44,9 +43,9 @@ class _Group(click.Group):
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("-v", "--verbose", count=True, help="Log more; twice for every detail.")
+@click.option("-v", "--verbose", is_flag=True, help="Log every detail.")
 @click.version_option(package_name="jabot")
-def cli(verbose: int) -> None:
+def cli(verbose: bool) -> None:
     """Run Python functions on any machine that can reach a Jabber (XMPP) server."""
     _set_up_logs(verbose)
 
@@ -56,13 +55,12 @@ def main() -> None:
     cli(prog_name="jabot")
 
 
-def _set_up_logs(verbose: int) -> None:
+def _set_up_logs(verbose: bool) -> None:
     level = logging.DEBUG if verbose else logging.INFO
     logging.basicConfig(
         level=level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
-    # slixmpp complains in its own words about what we report in ours, and at DEBUG it shows whole
-    # stanzas, the sign-in among them: that takes a second -v and an explicit wish.
-    wire = verbose > 1 and os.environ.get("JABOT_LOG_STANZAS") == "1"
-    logging.getLogger("slixmpp").setLevel(logging.DEBUG if wire else logging.CRITICAL)
+    # slixmpp complains in its own words about what we report in ours, and in detail it would show
+    # whole stanzas, the sign-in among them.
+    logging.getLogger("slixmpp").setLevel(logging.CRITICAL)
     logging.getLogger("asyncio").setLevel(logging.WARNING)

@@ -193,7 +193,9 @@ class Session:
         if jid in self._features or self._stream is None:
             return self._features.get(jid, frozenset())
         try:
-            request = self._stream["xep_0030"].get_info(jid=jid, timeout=limit + 1, cached=False)
+            request = self._stream.plugin["xep_0030"].get_info(
+                jid=jid, timeout=limit + 1, cached=False
+            )
             info = await self._stream.answer(request, limit)
             features = frozenset(info["disco_info"]["features"])
         except (IqError, IqTimeout, TimeoutError, ConnectionFailed) as problem:

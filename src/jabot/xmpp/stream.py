@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import ssl
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -11,6 +12,8 @@ from xml.etree import ElementTree as ET
 
 from slixmpp import ClientXMPP
 from slixmpp.exceptions import IqError
+from slixmpp.xmlstream.handler import Callback
+from slixmpp.xmlstream.matcher import MatchXPath
 from slixmpp.xmlstream.tostring import tostring
 
 from jabot.account import Account
@@ -74,16 +77,22 @@ class Stream(ClientXMPP):
         self.received_at = self.loop.time()
         self.whitespace_keepalive = False  # the session pings, and looks for the answer
         # PLAIN would show the password to whoever sits behind TLS; SCRAM shows it to nobody.
-        self["feature_mechanisms"].use_mechs = {"SCRAM-SHA-256", "SCRAM-SHA-1"} | {
+        self.plugin["feature_mechanisms"].use_mechs = {"SCRAM-SHA-256", "SCRAM-SHA-1"} | {
             "SCRAM-SHA-256-PLUS",
             "SCRAM-SHA-1-PLUS",
             "SCRAM-SHA-512",
             "SCRAM-SHA-512-PLUS",
         }
+        # In place of slixmpp's two handlers, which pass by messages without a body (typing states)
+        # and take errors twice.
+        self.remove_handler("IM")
+        self.remove_handler("IMError")
+        every_message = MatchXPath(f"{{{self.default_ns}}}message")
+        self.register_handler(Callback("messages", every_message, self._take_message))
         for plugin in ("xep_0030", "xep_0092", "xep_0199"):
             self.register_plugin(plugin)
         for feature in features:
-            self["xep_0030"].add_feature(feature)
+            self.plugin["xep_0030"].add_feature(feature)
         for event, handler in (
             ("session_start", self._when_started),
             ("connection_failed", self._when_unreachable),
@@ -169,10 +178,7 @@ class Stream(ClientXMPP):
         self._current_connection_attempt = None
         self._finish()
 
-    def _handle_message(self, message: Any) -> None:
-        self._on_message(message.xml)
-
-    def _handle_message_error(self, message: Any) -> None:
+    def _take_message(self, message: Any) -> None:
         self._on_message(message.xml)
 
     def _handle_presence(self, presence: Any) -> None:
@@ -201,7 +207,7 @@ class Stream(ClientXMPP):
         if isinstance(reason, ssl.SSLCertVerificationError):
             self._when_certificate_bad(reason)
         elif isinstance(reason, OSError):
-            text = reason.strerror or str(reason)
+            text = os.strerror(reason.errno) if reason.errno else str(reason)
             self._problem = ConnectionFailed(f"cannot reach {self._where}: {text}")
         else:
             self._problem = UnknownHost(f"cannot find {self._where}: there is no such host")
@@ -211,7 +217,7 @@ class Stream(ClientXMPP):
 
     def _when_auth_failed(self, _: object) -> None:
         account = self._account.jid.bare
-        if not self["feature_mechanisms"].attempted_mechs:
+        if not self.plugin["feature_mechanisms"].attempted_mechs:
             encrypted = "starttls" in self.features or self.enable_direct_tls
             reason = "no SCRAM sign-in" if encrypted else "no TLS, and no password goes without it"
             self._problem = AuthenticationFailed(f"{self._where} offers {reason}")
