@@ -55,9 +55,11 @@ class Access:
     """
 
     def __init__(self, allow: Rules | None = None, manage: Iterable[str] = ()) -> None:
-        self._allow = [(_who(who), _what(who, what)) for who, what in dict(allow or {}).items()]
-        if isinstance(manage, str):
-            raise ConfigError(f"manage={manage!r}: give a list of addresses, not one string")
+        if allow is not None and not isinstance(allow, Mapping):
+            raise ConfigError(f"allow={allow!r}: give a mapping of who to what")
+        if isinstance(manage, str) or not isinstance(manage, Iterable):
+            raise ConfigError(f"manage={manage!r}: give a list of addresses")
+        self._allow = [(_who(who), _what(who, what)) for who, what in (allow or {}).items()]
         self._manage = [_who(who) for who in manage]
 
     @property
@@ -110,7 +112,7 @@ def _who(text: str) -> _Who:
         raise ConfigError(f"access rule for {text!r}: not an address ({error})") from None
     if jid.resource:
         raise ConfigError(f"access rule for {text!r}: leave out the resource, /{jid.resource}")
-    if "*" in jid.bare or (anybody and jid.node):
+    if "*" in jid.bare or not jid.domain or (anybody and jid.node):
         raise ConfigError(
             f"access rule for {text!r}: a * stands for a whole name, as in *@example.org, or alone"
         )
@@ -121,7 +123,7 @@ def _what(who: str, what: str | Iterable[str]) -> frozenset[str] | None:
     """The task names, or None for all."""
     if what == "*":
         return None
-    if isinstance(what, str) or not isinstance(what, Iterable):
+    if isinstance(what, str | Mapping) or not isinstance(what, Iterable):
         raise ConfigError(f'access rule for {who!r}: give "*" or a list of tasks, not {what!r}')
     names = list(what)
     for name in names:

@@ -193,7 +193,7 @@ def _read_config(path: Path) -> dict[str, Any]:
 
 
 def _to_toml(config: dict[str, Any]) -> str:
-    """Our own few keys: strings, and one level of tables. A JSON string is a TOML string."""
+    """Our own few keys: strings, and one level of tables."""
     plain = {k: v for k, v in config.items() if not isinstance(v, dict)}
     lines = [f"{_quote(key)} = {_quote(value)}" for key, value in plain.items()]
     for name, table in config.items():
@@ -204,4 +204,5 @@ def _to_toml(config: dict[str, Any]) -> str:
 
 
 def _quote(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    """A JSON string is a TOML string, but for one character that TOML wants escaped."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -125,5 +125,5 @@ class Deferrable(Generic[T]):
         argument = {None: self, "succeeded": self._value}.get(outcome, self._error)
         try:
             function(argument)
-        except Exception:
+        except (Exception, asyncio.CancelledError):
             log.exception("callback %r of %r raised", function, self)

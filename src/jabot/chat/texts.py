@@ -51,7 +51,9 @@ def result(value: Any) -> str:
         return "\n".join(result(item) for item in value)
     if _nested(value):
         return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
-    return {True: "yes", False: "no", None: "nothing"}.get(value, str(value))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "nothing" if value is None else str(value)
 
 
 def job_line(job: Job, *, with_caller: bool) -> str:

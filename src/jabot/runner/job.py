@@ -68,7 +68,12 @@ class Job(Deferrable[Any]):
         self._progress_listeners.append(listener)
 
     def report(self, step: Step) -> None:
-        """Take a step that the running task reported; on the event loop only."""
+        """Take a step that the running task reported; on the event loop only.
+
+        A thread that was given up may go on reporting: nobody hears it.
+        """
+        if self.status != "unknown":
+            return
         self.step = step
         for listener in self._progress_listeners:
             try:

@@ -133,7 +133,7 @@ class Presence:
             targets = [] if exact is None else [exact]
         else:
             targets = self._sessions.available(to.bare)
-        targets = [each for each in targets if True]
+        targets = [each for each in targets if each.full not in told]
         if targets:
             data = to_bytes(addressed(stanza, to.full))
             for each in targets:

@@ -24,7 +24,7 @@ class Registry:
         """Offer a task; raises `ConfigError` when the name is taken or reserved."""
         if task.name in self._tasks:
             raise ConfigError(f"there are two tasks named {task.name}; give one of them name=...")
-        if task.name in self._reserved:
+        if task.name.casefold() in self._reserved:
             raise ConfigError(f"{task.name} is a word of jabot's own; give the task another name=")
         self._tasks[task.name] = task
 

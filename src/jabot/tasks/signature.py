@@ -50,7 +50,7 @@ class Parameter:
         Raises `BadArguments`, naming the parameter.
         """
         try:
-            return msgspec.convert(value, self.type, strict=strict)
+            return msgspec.convert(value, self.type, strict=strict, str_keys=True)
         except msgspec.ValidationError as error:
             raise BadArguments(f"{self.name}: {_reason(value, self, error)}") from None
 
@@ -136,7 +136,7 @@ class Signature:
         """
         plain = msgspec.to_builtins(value)
         if self.result is not Any:
-            msgspec.convert(plain, self.result)
+            msgspec.convert(plain, self.result, str_keys=True)
         return plain
 
     @staticmethod

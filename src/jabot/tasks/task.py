@@ -88,7 +88,7 @@ def _template(task: str, option: str, text: str | None, *fields: str) -> str | N
     if text is not None:
         try:
             text.format(**dict.fromkeys(fields, ""))
-        except (KeyError, IndexError, ValueError, AttributeError) as error:
+        except (LookupError, ValueError, TypeError, AttributeError) as error:
             names = ", ".join(f"{{{field}}}" for field in fields)
             raise ConfigError(f"task {task}: {option}={text!r}: only {names} ({error})") from None
     return text

@@ -206,6 +206,8 @@ class Stream(ClientXMPP):
     def _when_unreachable(self, reason: object) -> None:
         if isinstance(reason, ssl.SSLCertVerificationError):
             self._when_certificate_bad(reason)
+        elif isinstance(reason, ssl.SSLError):
+            self._problem = ConnectionFailed(f"no TLS with {self._where}: {reason.reason}")
         elif isinstance(reason, OSError):
             text = os.strerror(reason.errno) if reason.errno else str(reason)
             self._problem = ConnectionFailed(f"cannot reach {self._where}: {text}")
