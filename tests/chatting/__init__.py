@@ -1,0 +1,26 @@
+"""People and nodes that live in the loop of a test.
+
+    async with serving(node, xmpp) as bot, signed_in(xmpp) as ann:
+        ann.say(bot.jid, "lift")
+        await ann.hear("^Done lifting$")
+
+The people stand on slixmpp's own stanzas and not on jabot's, so that a mistake in ours is not made
+twice.
+"""
+
+from .nodes import QUICK, Served, jabot_account, serving
+from .person import CHAT_STATES, CORRECT, LIMIT, Heard, Person, Seen, signed_in
+
+__all__ = [
+    "CHAT_STATES",
+    "CORRECT",
+    "LIMIT",
+    "QUICK",
+    "Heard",
+    "Person",
+    "Seen",
+    "Served",
+    "jabot_account",
+    "serving",
+    "signed_in",
+]

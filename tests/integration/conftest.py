@@ -1,0 +1,15 @@
+"""A person for the tests that need no more than one."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from chatting import Person, signed_in
+from servers import Server
+
+
+@pytest.fixture
+async def ann(xmpp: Server) -> AsyncIterator[Person]:
+    """Somebody who is online with a chat program that can do all that jabot knows of."""
+    async with signed_in(xmpp) as ann:
+        yield ann
