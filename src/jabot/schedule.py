@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 
 from cronsim import CronSim, CronSimError
 
@@ -43,6 +43,27 @@ class Every:
         return self.seconds - elapsed % self.seconds
 
 
+class MachineZone(tzinfo):
+    """The machine's time zone, with its changes of summer time.
+
+    `datetime.astimezone()` alone gives the offset of one moment, which is wrong on the other side
+    of a change.
+    """
+
+    def utcoffset(self, moment: datetime | None) -> timedelta | None:
+        return None if moment is None else moment.replace(tzinfo=None).astimezone().utcoffset()
+
+    def dst(self, _: datetime | None) -> None:
+        return None
+
+    def tzname(self, moment: datetime | None) -> str | None:
+        return None if moment is None else moment.replace(tzinfo=None).astimezone().tzname()
+
+    def fromutc(self, moment: datetime) -> datetime:
+        local = datetime.fromtimestamp(moment.replace(tzinfo=UTC).timestamp())
+        return local.replace(tzinfo=self)  # it keeps the `fold` of the hour that comes twice
+
+
 @dataclass(frozen=True)
 class Cron:
     """Due when a cron line says so, in the time zone `zone` (the machine's when None).
@@ -63,7 +84,8 @@ class Cron:
     def delay(self, now: datetime, started: datetime) -> float:
         """Seconds from `now` to the next time; infinite when there is none within 50 years."""
         try:
-            due: datetime = next(CronSim(self.line, now.astimezone(self.zone)))
+            due: datetime = next(CronSim(self.line, now.astimezone(self.zone or MachineZone())))
         except StopIteration:
             return float("inf")
-        return (due - now).total_seconds()
+        # Two times of one zone are subtracted by what the wall clock shows.
+        return (due.astimezone(UTC) - now.astimezone(UTC)).total_seconds()

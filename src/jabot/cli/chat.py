@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 
 import click
@@ -29,7 +30,17 @@ def chat(jid: str, account: str | None) -> None:
         contact = JID(jid)
     except InvalidJID as error:
         raise ConfigError(f"{jid!r} is not an address ({error})") from None
-    sys.exit(asyncio.run(_chat(resolve_account(account), contact)))
+    sys.exit(asyncio.run(_chat(_account(account), contact)))
+
+
+def _account(chosen: str | None) -> Account:
+    """The option goes before JABOT_JID; the password of that one is not for another account."""
+    env = dict(os.environ)
+    if chosen is not None:
+        if env.get("JABOT_JID", chosen) != chosen:
+            env.pop("JABOT_PASSWORD", None)
+        env["JABOT_JID"] = chosen
+    return resolve_account(env=env)
 
 
 async def _chat(account: Account, contact: JID) -> int:

@@ -54,7 +54,7 @@ def _import(where: str) -> object:
     try:
         module = importlib.import_module(where)
     except ModuleNotFoundError as error:
-        if error.name == where.partition(".")[0] or error.name == where:
+        if f"{where}.".startswith(f"{error.name}."):
             raise ConfigError(
                 f"there is no module {where} (a file is named with its .py)"
             ) from None

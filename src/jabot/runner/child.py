@@ -85,14 +85,17 @@ def _load(order: Order) -> Task[..., Any]:
 
 def _call(task: Task[..., Any], order: Order, send: Any) -> Any:
     args, kwargs = task.signature.bind(order.args, order.kwargs)
-    if task.signature.context is not None:
-        kwargs[task.signature.context] = Context(
+    args, kwargs = task.signature.with_context(
+        args,
+        kwargs,
+        lambda: Context(
             job_id=order.job_id,
             caller=JID(order.caller),
             attempt=order.attempt,
             report=lambda step: send(_step_report(step)),
             is_cancelled=lambda: False,  # a cancelled process gets a signal instead
-        )
+        ),
+    )
     return task(*args, **kwargs)
 
 

@@ -101,6 +101,8 @@ class Runner:
             self._settle(job, State.CANCELLED, _cancelled(job))
             self.on_change()
             return
+        if job.started is None:
+            return  # asyncio would throw the whole slot away; it looks before it runs anything
         if job.task.kind not in (Kind.THREAD, Kind.GENERATOR):
             slot.cancel()
         if job.task.kind is not Kind.PROCESS:
@@ -132,8 +134,10 @@ class Runner:
         log.info("[%s] %s: running for %s", job.id, job.task.name, job.caller.bare)
         try:
             result = job.task.signature.check_result(await self._execute(job))
-        except (Exception, SystemExit, asyncio.CancelledError) as error:
+        except BaseException as error:  # some libraries' errors are no Exception
             self._failed(job, error)
+            if isinstance(error, KeyboardInterrupt | GeneratorExit):
+                raise
         else:
             self._settle(job, State.SUCCEEDED, result)
         finally:
@@ -146,14 +150,15 @@ class Runner:
             return
         log.error("[%s] %s failed", job.id, job.task.name, exc_info=error)
         if not isinstance(error, TaskFailed):  # a process reports one itself
-            text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-            failure = TaskFailed(text)
+            failure = TaskFailed(_describe(error))
             failure.__cause__ = error
             error = failure
         self._settle(job, State.FAILED, error)
 
     async def _execute(self, job: Job) -> Any:
         task = job.task
+        if job.cancellation():
+            raise asyncio.CancelledError
         if task.kind is Kind.PROCESS:
             return await run_in_process(job, job.report, self.cancel_grace)
         if task.kind in (Kind.THREAD, Kind.GENERATOR):
@@ -176,16 +181,18 @@ class Runner:
 
     @staticmethod
     def _call_of(job: Job, report: Callable[[Step], None]) -> Callable[[], Any]:
-        kwargs = dict(job.kwargs)
-        if job.task.signature.context is not None:
-            kwargs[job.task.signature.context] = Context(
+        args, kwargs = job.task.signature.with_context(
+            job.args,
+            job.kwargs,
+            lambda: Context(
                 job_id=job.id,
                 caller=job.caller,
                 attempt=job.attempt,
                 report=report,
                 is_cancelled=job.cancellation,
-            )
-        return lambda: job.task(*job.args, **kwargs)
+            ),
+        )
+        return lambda: job.task(*args, **kwargs)
 
     def _give_up(self, job: Job) -> None:
         if job in self._slots and job.status == "unknown":
@@ -204,6 +211,15 @@ class Runner:
             job.fail(outcome)
         if not self._jobs:
             self._idle.set()
+
+
+def _describe(error: BaseException) -> str:
+    name = type(error).__name__
+    try:
+        text = str(error)
+    except Exception:  # users write `__str__`, too
+        return name
+    return f"{name}: {text}" if text else name
 
 
 def _cancelled(job: Job, remark: str = "") -> JobCancelled:

@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import logging
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from jabot.runner.threads import run_in_thread
@@ -39,15 +39,18 @@ class Timer:
 
     async def run(self) -> None:
         """Tick until it is cancelled."""
-        started = datetime.now().astimezone()
+        started = ticked = datetime.now().astimezone()
         while not self._cancelled.is_set():
-            delay = self.schedule.delay(datetime.now().astimezone(), started)
+            # A clock that was set back meanwhile must not bring the same tick again.
+            now = max(datetime.now().astimezone(), ticked)
+            delay = self.schedule.delay(now, started)
             if delay == float("inf"):
                 log.warning("the timer %s is never due again", self._name)
                 return
             try:
                 await asyncio.wait_for(self._cancelled.wait(), delay)
             except TimeoutError:
+                ticked = now + timedelta(seconds=delay)
                 await self._tick()
 
     async def _tick(self) -> None:

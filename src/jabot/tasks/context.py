@@ -60,7 +60,13 @@ class Context:
     def progress(
         self, done: float | None = None, total: float | None = None, text: str | None = None
     ) -> None:
-        """Tell how far the job is. Cheap: what is shown to a person is thinned out on the way."""
+        """Tell how far the job is. Cheap: what is shown to a person is thinned out on the way.
+
+        Raises `TypeError` when `done` or `total` is no number.
+        """
+        for value in (done, total):
+            if not isinstance(value, int | float | None):
+                raise TypeError(f"progress is a number, not {value!r}; for words give text=...")
         self._report(Step(done, total, text))
 
     @property

@@ -18,6 +18,7 @@ from jabot.tasks.context import Context
 _PLAIN_WORDS = {int: "a whole number", float: "a number", bool: "yes or no", str: "a text"}
 _MISSING = inspect.Parameter.empty
 _ParameterKind = inspect._ParameterKind
+_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,7 @@ class Signature:
     parameters: tuple[Parameter, ...]
     result: Any  # the annotated type of the result; Any when there is none
     context: str | None  # the name of the parameter that gets the Context
+    context_at: int | None = None  # how many positional parameters stand before it, if it is one
 
     @classmethod
     def of(cls, function: Callable[..., Any], *, check_result: bool = True) -> Signature:
@@ -86,17 +88,18 @@ class Signature:
         except NameError as error:
             raise ConfigError(f"task {function.__qualname__}: an annotation: {error}") from None
         parameters = []
-        context = None
+        context = context_at = None
         for name, plain in inspect.signature(function).parameters.items():
             hint = hints.get(name, Any)
             if hint is Context:
                 context = name
+                context_at = len(parameters) if plain.kind in _POSITIONAL else None
                 continue
             _check_type(function, f"parameter {name}", hint)
             parameters.append(Parameter(name, hint, plain.default, plain.kind))
         result = hints.get("return", Any) if check_result else Any
         _check_type(function, "the result", result)
-        return cls(tuple(parameters), result, context)
+        return cls(tuple(parameters), result, context, context_at)
 
     def bind(
         self,
@@ -127,6 +130,16 @@ class Signature:
         if named:
             raise BadArguments(f"there is no parameter named {next(iter(named))}")
         return tuple(bound), keywords
+
+    def with_context(
+        self, args: tuple[Any, ...], kwargs: Mapping[str, Any], make: Callable[[], Context]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Bound arguments with the Context in its place, when the task asks for one."""
+        if self.context is None:
+            return args, dict(kwargs)
+        if self.context_at is not None and self.context_at <= len(args):
+            return (*args[: self.context_at], make(), *args[self.context_at :]), dict(kwargs)
+        return args, {**kwargs, self.context: make()}
 
     def check_result(self, value: Any) -> Any:
         """The JSON-shaped form of what a task returned.

@@ -7,6 +7,7 @@ import logging
 import os
 import ssl
 from collections.abc import Awaitable, Callable
+from importlib.metadata import version
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -64,7 +65,10 @@ class Stream(ClientXMPP):
         super().__init__(
             JID(f"{account.jid.bare}/{resource}"),
             account.password,
-            plugin_config={"feature_mechanisms": {"unencrypted_scram": insecure}},
+            plugin_config={
+                "feature_mechanisms": {"unencrypted_scram": insecure},
+                "xep_0092": {"software_name": "jabot", "version": version("jabot")},
+            },
             ssl_context=context,
         )
         self._account = account
