@@ -12,7 +12,7 @@ import secrets
 import sqlite3
 from typing import Final
 
-from scramp import ScramException, ScramMechanism  # type: ignore[import-untyped]
+from scramp import ScramException, ScramMechanism
 
 from jabot.jid import JID, InvalidJID
 from jabot.server.store import Credentials, Store
