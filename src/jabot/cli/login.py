@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from dataclasses import replace
 
 import click
@@ -15,6 +14,7 @@ from jabot.account import (
     save_account,
     with_ca_file,
 )
+from jabot.cli.password import read_password
 from jabot.jid import JID
 from jabot.xmpp import IncomingPresence, IncomingText, Session
 
@@ -46,24 +46,13 @@ def login(jid: str, server: str | None, ca_file: str | None, no_check: bool) -> 
     and writes ~/.config/jabot/config.toml (mode 0600). The first account is the default one.
     """
     address = parse_account_jid(jid)
-    account = with_ca_file(Account(address, read_password(f"Password of {address}")), ca_file)
+    account = with_ca_file(Account(address, read_password(address.bare)), ca_file)
     if server:
         account = replace(account, server=ServerAddress.parse(server))
     if not no_check:
         asyncio.run(_try(account))
         click.echo(f"Signed in as {address}.")
     click.echo(f"Saved to {save_account(account)}.")
-
-
-def read_password(prompt: str) -> str:
-    """From the terminal without showing it, else the first line of standard input."""
-    if sys.stdin.isatty():
-        password: str = click.prompt(prompt, hide_input=True, err=True)
-    else:
-        password = sys.stdin.readline().rstrip("\r\n")
-    if not password:
-        raise click.UsageError("the password is empty")
-    return password
 
 
 async def _try(account: Account) -> None:

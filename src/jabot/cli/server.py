@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import sys
 from pathlib import Path
 
 import click
 import platformdirs
 
-from jabot.jid import JID, InvalidJID
+from jabot.account import parse_account_jid
+from jabot.cli.password import read_password
 from jabot.server import Server, ServerConfig
 
 _DATA_HELP = "Directory of accounts, messages and certificate."
@@ -54,33 +54,15 @@ def adduser(ctx: click.Context, jid: str, data: Path | None) -> None:
     Asks for the password on a terminal, else reads a line from standard input. A server that is
     running knows the account at once.
     """
-    address = _parse_account(jid)
-    password = _read_password(address.bare)
+    address = parse_account_jid(jid)
+    password = read_password(address.bare, confirm=True)
     folder: Path = data or ctx.obj or _default_data()
     accounts = Server(ServerConfig(domain=address.domain, data=folder))
     try:
         accounts.add_user(address.local, password)
     finally:
         accounts.close()
-
-
-def _parse_account(text: str) -> JID:
-    try:
-        jid = JID(text)
-    except InvalidJID:
-        jid = None
-    if not jid or not jid.local or jid.resource:
-        raise click.ClickException(f"{text!r} is no account: it looks like bot@localhost")
-    return jid
-
-
-def _read_password(account: str) -> str:
-    if sys.stdin.isatty():
-        password: str = click.prompt(
-            f"Password for {account}", hide_input=True, confirmation_prompt=True, err=True
-        )
-        return password
-    return sys.stdin.readline().rstrip("\r\n")
+    click.echo(f"{address.bare} can sign in now.")
 
 
 async def _serve(config: ServerConfig) -> None:
