@@ -95,14 +95,14 @@ class Chat:
 
     def _handle(self, person: JID, line: str) -> None:
         asker = Asker(person, bool(self._desk.may_manage(person)))
-        word = line.split(maxsplit=1)[0]
+        word, rest = (*line.split(maxsplit=1), "")[:2]
         command = word.casefold()
         task = self._desk.tasks.find(word)
         try:
             if command in NAMES:
-                self._say(person, self._commands.run(command, asker, words.split(line)[1:]))
+                self._say(person, self._commands.run(command, asker, words.split(rest)))
             elif task is not None:
-                self._start(task, person, words.split(line)[1:])
+                self._start(task, person, rest)
             elif self._on_message is not None:
                 self._ask_handler(self._on_message, Message(person, line))
             else:
@@ -111,11 +111,11 @@ class Chat:
             usage = f"\nUsage: {task.usage}" if task is not None else ""
             self._say(person, f"{_sentence(str(problem))}{usage}")
 
-    def _start(self, task: Task[..., Any], person: JID, arguments: list[str]) -> None:
+    def _start(self, task: Task[..., Any], person: JID, rest: str) -> None:
         runner = self._desk.runner
         before = runner.waiting + 1 if runner.running >= runner.concurrency else 0
         try:
-            job = self._desk.start(task, person, lambda taken: words.bind(taken, arguments))
+            job = self._desk.start(task, person, lambda taken: words.bind(taken, words.split(rest)))
         except (NotAllowed, Draining, TooManyJobs) as refusal:
             log.info("refused %s to %s: %s", task.name, person.bare, refusal)
             text = _sentence(str(refusal))

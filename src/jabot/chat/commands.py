@@ -73,7 +73,7 @@ class Commands:
 
     def _cancel(self, asker: Asker, words: list[str]) -> str:
         """`cancel ID`: the end of an id is enough, or the task's name when that is clear."""
-        if len(words) != 1:
+        if len(words) != 1 or not words[0]:
             raise BadArguments("say: cancel ID (jobs shows the ids)")
         word = words[0].casefold()
         found = [

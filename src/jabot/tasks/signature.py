@@ -87,8 +87,9 @@ class Signature:
             hints = typing.get_type_hints(function, include_extras=True)
         except NameError as error:
             raise ConfigError(f"task {function.__qualname__}: an annotation: {error}") from None
-        parameters = []
-        context = context_at = None
+        parameters: list[Parameter] = []
+        context: str | None = None
+        context_at: int | None = None
         for name, plain in inspect.signature(function).parameters.items():
             hint = hints.get(name, Any)
             if hint is Context:
