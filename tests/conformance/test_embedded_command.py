@@ -50,7 +50,7 @@ async def test_it_says_one_line_and_ends_cleanly(running, tmp_path, number):
     code, out, _ = await run(
         "adduser", "ann@localhost", "--data", tmp_path / "data", stdin="secret\n"
     )
-    assert (code, out) == (0, "")
+    assert (code, out) == (0, "ann@localhost can sign in now.\n")
     client = await signed_in(running.address)
     running.send_signal(number)
     assert "<system-shutdown " in await client.end()
@@ -76,9 +76,9 @@ async def test_a_port_in_use(running, tmp_path):
 @pytest.mark.parametrize(
     ("jid", "password", "message"),
     [
-        ("ann", "x\n", "'ann' is no account"),
-        ("ann@localhost/x", "x\n", "is no account"),
-        ("a@b@c", "x\n", "is no account"),
+        ("ann", "x\n", "'ann': an account is written name@domain"),
+        ("ann@localhost/x", "x\n", "an account is written name@domain"),
+        ("a@b@c", "x\n", "is not an address"),
         ("ann@localhost", "", "the password for ann@localhost is empty"),
     ],
 )

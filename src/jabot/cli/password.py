@@ -6,16 +6,18 @@ import sys
 
 import click
 
+from jabot.errors import ConfigError
+
 
 def read_password(account: str, *, confirm: bool = False) -> str:
     """Ask on a terminal without showing it (twice with `confirm`), else read a line of standard
     input."""
     if sys.stdin.isatty():
         password: str = click.prompt(
-            f"Password of {account}", hide_input=True, confirmation_prompt=confirm, err=True
+            f"Password for {account}", hide_input=True, confirmation_prompt=confirm, err=True
         )
     else:
         password = sys.stdin.readline().rstrip("\r\n")
     if not password:
-        raise click.UsageError("the password is empty")
+        raise ConfigError(f"the password for {account} is empty")
     return password
