@@ -61,6 +61,10 @@ class Presence:
         self._since = self._pool.join(self._session.jid, time.time_ns() // 1_000_000)
         self._joined = True
         self._send()
+        try:
+            await self._session.ping(5.0)  # before that, the server may still store a line
+        except (ConnectionFailed, TimeoutError):
+            return
         others = len(self._pool.others)
         remark = f"; {others} others share the account" if others else ""
         log.info("%s is ready%s", self._session.jid, remark)
