@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import unicodedata
 from collections.abc import Collection, Iterator
 from typing import Any
 
@@ -32,14 +33,20 @@ class Registry:
         """The task of that name; letter case is forgiven (phones write `Lift`) when it is clear."""
         if word in self._tasks:
             return self._tasks[word]
-        folded = [t for name, t in self._tasks.items() if name.casefold() == word.casefold()]
-        return folded[0] if len(folded) == 1 else None
+        wanted = _folded(word)
+        found = [task for name, task in self._tasks.items() if _folded(name) == wanted]
+        return found[0] if len(found) == 1 else None
 
     def __iter__(self) -> Iterator[Task[..., Any]]:
         return iter(self._tasks.values())
 
     def __len__(self) -> int:
         return len(self._tasks)
+
+
+def _folded(name: str) -> str:
+    """Without case, and with each accented letter as one character, as Python holds names."""
+    return unicodedata.normalize("NFKC", name).casefold()
 
 
 def close_match(word: str, names: Collection[str]) -> str | None:
