@@ -19,18 +19,9 @@ def bot(xmpp: Server, tmp_path: Path) -> Iterator[Bot]:
 
 
 @pytest.fixture(params=PROGRAMS)
-def person(xmpp: Server, bot: Bot, request: pytest.FixtureRequest) -> Iterator[Person]:
+def person(xmpp: Server, request: pytest.FixtureRequest) -> Iterator[Person]:
     with PROGRAMS[request.param](xmpp, xmpp.fresh_user("ann")) as person:
-        greet(person, bot)
         yield person
-
-
-def greet(person: Person, bot: Bot) -> None:
-    """Say hello until the bot takes part: a line from before that waits, and is never run."""
-    person.say(bot.jid, "hello")
-    if "away" in person.hear(bot.jid, "^Dunno how to hello$|^I was away"):
-        person.say(bot.jid, "hello")
-        person.hear(bot.jid, "^Dunno how to hello$")
 
 
 def test_a_person_gives_a_bot_a_job(bot: Bot, person: Person) -> None:
