@@ -188,7 +188,7 @@ def _read_config(path: Path) -> dict[str, Any]:
             return tomllib.load(file)
     except FileNotFoundError:
         return {}
-    except (OSError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError) as error:  # what is no TOML, or no UTF-8
         raise ConfigError(f"cannot read {path}: {error}") from None
 
 
