@@ -1,0 +1,1 @@
+"""The unit tests: no sockets, no waiting by the clock."""

@@ -1,0 +1,22 @@
+"""Fixtures of the unit tests: a made-up clock, and a home without configuration."""
+
+import asyncio
+
+import pytest
+
+from unit.clock import Clock
+
+
+@pytest.fixture
+async def clock():
+    """The loop's time, made up from now on."""
+    return Clock(asyncio.get_running_loop())
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """A configuration folder of its own, and no account in the environment."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    for name in ("JABOT_JID", "JABOT_PASSWORD", "JABOT_SERVER", "JABOT_CA_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
