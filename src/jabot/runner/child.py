@@ -105,7 +105,9 @@ def _step_report(step: Step) -> Report:
 
 def _leave_with_the_node() -> None:
     """Standard input ends when the node is gone, however it went."""
-    sys.stdin.buffer.read()
+    # Not sys.stdin.read(): Python aborts when it ends while a thread holds that object's lock.
+    while os.read(0, 4096):
+        pass
     os.killpg(0, signal.SIGKILL)
 
 

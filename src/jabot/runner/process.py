@@ -29,7 +29,8 @@ async def run_in_process(job: Job, report: Callable[[Step], None], kill_after: f
     reading, writing = os.pipe()
     try:
         child = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "jabot.runner.child", str(writing)),
+            # Not -m, which complains that the module is part of the package already.
+            *(sys.executable, "-c", "from jabot.runner import child; child.main()", str(writing)),
             stdin=asyncio.subprocess.PIPE,
             pass_fds=[writing],
             start_new_session=True,  # a Ctrl-C on the terminal is for the node alone
