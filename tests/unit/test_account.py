@@ -74,8 +74,10 @@ def test_loopback(host):
 @pytest.mark.parametrize(
     "host",
     # The first names usually resolve to 127.0.0.1; what DNS says counts for nothing.
-    ["localhost.localdomain", "ip6-localhost", "myself.localhost", "127.0.0.1.example.org"]
-    + ["127.example", "0.0.0.0", "128.0.0.1", "::2", "example.org", ""],
+    [
+        *("localhost.localdomain", "ip6-localhost", "myself.localhost", "127.0.0.1.example.org"),
+        *("127.example", "0.0.0.0", "128.0.0.1", "::2", "example.org", ""),
+    ],
 )
 def test_no_loopback(host):
     assert not is_loopback(host)
@@ -152,7 +154,7 @@ def test_no_password_says_where_one_could_be(home):
 
 def test_the_password_of_another_account_is_not_used(home):
     save_account(Account(JID("bob@example.org"), "bob's"))
-    with pytest.raises(ConfigError, match="no password for alice@example.org"):
+    with pytest.raises(ConfigError, match=r"no password for alice@example\.org"):
         resolve_account("alice@example.org", {})
 
 

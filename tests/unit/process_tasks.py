@@ -1,0 +1,76 @@
+"""Tasks for processes, which import them by name."""
+
+import datetime as dt
+import functools
+import os
+import signal
+import sys
+import time
+from dataclasses import dataclass
+
+from jabot import Context
+from jabot.tasks import Task
+
+process = functools.partial(Task, process=True)
+
+
+@dataclass
+class Point:
+    x: int
+    y: int
+
+
+@process
+def where(ctx: Context, day: dt.date, point: Point, names: dict[int, str]) -> dict[int, str]:
+    print("prints do not disturb")
+    ctx.progress(1, 2, f"{day:%d.%m.} für {ctx.caller}")
+    return {os.getppid(): f"{ctx.job_id} {point.x + point.y} {names[7]}"}
+
+
+@process
+def quiet() -> None: ...
+
+
+@process
+def raises() -> None:
+    raise ValueError("größer")
+
+
+@process
+def leaves() -> None:
+    sys.exit(3)
+
+
+@process
+def dies() -> None:
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+@process
+def breaks_its_promise() -> int:
+    return "text"
+
+
+@process
+def tidies_up(path: str, *, ctx: Context) -> None:
+    try:
+        ctx.progress(text="ready")
+        time.sleep(600)
+    finally:
+        with open(path, "w") as file:  # noqa: PTH123
+            file.write("tidy")
+
+
+@process
+def stubborn(*, ctx: Context) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    ctx.progress(text="ready")
+    time.sleep(600)
+
+
+@process
+def holds_open(path: str) -> None:
+    with open(path, "w") as file:  # noqa: PTH123
+        file.write("x")
+        file.flush()
+        time.sleep(600)

@@ -1,0 +1,115 @@
+"""Tasks in processes of their own."""
+
+import asyncio
+import datetime as dt
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from jabot import JID
+from jabot.errors import JobCancelled, TaskFailed
+from jabot.runner import Runner, State
+from unit import process_tasks
+
+ALICE = JID("älice@localhost/phone")
+
+
+def submit(runner, task, *args, **kwargs):
+    return runner.submit(task, *task.signature.bind(args, kwargs), ALICE)
+
+
+async def test_typed_arguments_progress_and_result_cross_the_border():
+    job = submit(Runner(), process_tasks.where, "2024-05-06", {"x": 1, "y": 2}, {"7": "sieben"})
+    steps = []
+    job.on_progress(lambda step: steps.append(str(step)))
+    assert job.args[0] == dt.date(2024, 5, 6)
+    assert await job == {str(os.getpid()): f"{job.id} 3 sieben"}
+    assert steps == ["1 of 2 (50%), 06.05. für älice@localhost/phone"]
+
+
+@pytest.mark.parametrize(
+    ("task", "text"),
+    [
+        (process_tasks.raises, "^ValueError: größer$"),
+        (process_tasks.leaves, r"died \(exit code 3\)"),
+        (process_tasks.dies, r"died \(signal SIGSEGV\)"),
+        (process_tasks.breaks_its_promise, "Expected `int`, got `str`"),
+    ],
+    ids=lambda v: getattr(v, "name", ""),
+)
+async def test_what_goes_wrong_there_fails_the_job_here(task, text):
+    job = submit(Runner(), task)
+    with pytest.raises(TaskFailed, match=text):
+        await job
+    assert job.state is State.FAILED
+
+
+async def test_it_leaves_nothing_on_standard_error_of_its_own(capfd):
+    await submit(Runner(), process_tasks.quiet)
+    assert capfd.readouterr() == ("", "")
+
+
+async def test_cancelling_lets_it_tidy_up(tmp_path):
+    runner = Runner(cancel_grace=30)
+    job = submit(runner, process_tasks.tidies_up, str(tmp_path / "tidy"))
+    await _first_step(job)
+    runner.cancel(job)
+    with pytest.raises(JobCancelled):
+        await job
+    assert (tmp_path / "tidy").read_text() == "tidy"
+
+
+async def test_one_that_does_not_listen_is_killed():
+    runner = Runner(cancel_grace=0.05)
+    job = submit(runner, process_tasks.stubborn)
+    await _first_step(job)
+    runner.cancel(job)
+    with pytest.raises(JobCancelled):
+        await job
+    assert runner.running == 0
+
+
+async def test_a_task_that_cannot_be_found_again_fails():
+    from jabot.tasks import Task
+
+    def local(): ...
+
+    with pytest.raises(TaskFailed, match="AttributeError"):
+        await submit(Runner(), Task(local, process=True))
+
+
+NODE = """
+import asyncio, sys
+from jabot import JID
+from jabot.runner import Runner
+from unit import process_tasks
+async def main():
+    task = process_tasks.holds_open
+    await Runner().submit(task, (sys.argv[1],), {}, JID("a@localhost"))
+asyncio.run(main())
+"""
+
+
+async def test_it_ends_when_its_node_is_killed(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent)}
+    node = subprocess.Popen([sys.executable, "-c", NODE, str(pipe)], env=environment)
+    try:
+        with await asyncio.to_thread(pipe.open, "rb", buffering=0) as held:
+            assert await asyncio.to_thread(held.read, 1) == b"x"
+            node.kill()
+            # The pipe ends when the last process that holds it is gone.
+            assert await asyncio.to_thread(held.read, 1) == b""
+    finally:
+        node.kill()
+        node.wait()
+
+
+async def _first_step(job):
+    reported = asyncio.Event()
+    job.on_progress(lambda _: reported.set())
+    await reported.wait()

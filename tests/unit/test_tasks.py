@@ -1,0 +1,243 @@
+"""Tasks, their registry, and what a running one can say."""
+
+import logging
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jabot.errors import ConfigError
+from jabot.jid import JID
+from jabot.tasks import Context, Kind, Registry, Step, Task
+from jabot.tasks.context import Cancellation
+from jabot.tasks.registry import close_match
+
+
+def lift(reps: int = 30):
+    """Lift something heavy.
+
+    Many times.
+    """
+    return reps * 2
+
+
+def test_calling_a_task_calls_the_function():
+    task = Task(lift)
+    assert task() == 60
+    assert task(reps=1) == 2
+    assert task.function is lift
+
+
+async def test_calling_an_asynchronous_task_gives_its_coroutine():
+    async def rest(n: int) -> int:
+        return n
+
+    assert await Task(rest)(3) == 3
+
+
+def test_a_task_describes_itself():
+    task = Task(lift)
+    assert (task.name, task.summary, task.usage) == (
+        "lift",
+        "Lift something heavy.",
+        "lift [reps=30]",
+    )
+    assert task.__doc__ == "Lift something heavy.\n\nMany times."
+    assert Task(lambda: 1, name="x").summary == ""
+    assert repr(task) == "<Task lift [reps=30]>"
+
+
+def test_a_usage_line_shows_every_kind_of_parameter():
+    def f(a: int, b: str = "é", /, *c: int, d: bool, e: float = 0.5, ctx: Context, **g: str): ...
+
+    assert Task(f).usage == "f a [b='é'] [c...] d=D [e=0.5] [name=value...]"
+
+
+async def coroutine(): ...
+
+
+async def async_generator():
+    yield 1
+
+
+def generator():
+    yield 1
+
+
+@pytest.mark.parametrize(
+    ("function", "options", "kind"),
+    [
+        (lift, {}, Kind.THREAD),
+        (lift, {"process": True}, Kind.PROCESS),
+        (generator, {}, Kind.GENERATOR),
+        (coroutine, {}, Kind.COROUTINE),
+        (async_generator, {}, Kind.ASYNC_GENERATOR),
+    ],
+)
+def test_where_a_function_runs(function, options, kind):
+    assert Task(function, **options).kind is kind
+
+
+@pytest.mark.parametrize("function", [coroutine, async_generator, generator])
+def test_a_process_takes_a_plain_function(function):
+    with pytest.raises(ConfigError, match="plain function"):
+        Task(function, process=True)
+
+
+@pytest.mark.parametrize("name", ["two words", "tab\there", "\u3000", " "])
+def test_a_name_is_one_word(name):
+    with pytest.raises(ConfigError, match="one word"):
+        Task(lift, name=name)
+
+
+@pytest.mark.parametrize(
+    ("option", "text"),
+    [
+        ("scheduled", "{result}"),
+        ("scheduled", "{"),
+        ("scheduled", "{} x"),
+        ("done", "{who}"),
+        ("done", "{0}"),
+        ("done", "{task.name}"),
+        ("done", "{result[a]}"),
+        ("done", "{result:d}"),
+    ],
+)
+def test_a_bad_sentence_is_refused_at_the_definition(option, text):
+    with pytest.raises(ConfigError, match=f"task lift: {option}="):
+        Task(lift, **{option: text})
+
+
+def test_good_sentences():
+    task = Task(lift, scheduled="{task} {job}…", done="{{{task}}} {job} {result}")
+    assert task.scheduled.format(task="a", job="b") == "a b…"
+
+
+# --- the registry -------------------------------------------------------------------------------
+
+
+def named(name):
+    return Task(lambda: None, name=name)
+
+
+def registry(*names, reserved=()):
+    made = Registry(reserved)
+    for name in names:
+        made.add(named(name))
+    return made
+
+
+def test_two_tasks_of_one_name_are_refused():
+    with pytest.raises(ConfigError, match="two tasks named lift"):
+        registry("lift", "lift")
+
+
+@pytest.mark.parametrize("name", ["help", "Help", "HELP"])
+def test_a_reserved_word_is_refused_in_any_letter_case(name):
+    """People's `Help` is the command: such a task could never be reached."""
+    with pytest.raises(ConfigError, match="jabot's own"):
+        registry(name, reserved=["help"])
+
+
+def test_letter_case_is_forgiven_when_that_is_clear():
+    tasks = registry("lift", "Dance", "dance", "ÄRGER")
+    assert tasks.find("LIFT").name == "lift"
+    assert tasks.find("Lift").name == "lift"
+    assert tasks.find("ärger").name == "ÄRGER"
+    assert tasks.find("dance").name == "dance"
+    assert tasks.find("Dance").name == "Dance"
+    assert tasks.find("DANCE") is None
+    assert tasks.find("jump") is None
+
+
+def test_tasks_are_listed_in_the_order_of_definition():
+    tasks = registry("b", "a", "c")
+    assert [t.name for t in tasks] == ["b", "a", "c"]
+    assert len(tasks) == 3
+
+
+@pytest.mark.parametrize(
+    ("word", "match"),
+    [
+        ("lfit", "lift"),
+        ("Lift", "lift"),
+        ("lifft", "lift"),
+        ("statsu", "status"),
+        ("cancle", "cancel"),
+        ("dance", None),
+        ("x", None),
+        ("", None),
+    ],
+)
+def test_a_misspelt_word_has_a_close_match(word, match):
+    assert close_match(word, ["help", "cancel", "status", "lift"]) == match
+
+
+# --- progress -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("step", "text"),
+    [
+        (Step(3, 10), "3 of 10 (30%)"),
+        (Step(3), "3"),
+        (Step(0, 10), "0 of 10 (0%)"),
+        (Step(3, 0), "3"),
+        (Step(0.5, 2, "half"), "0.5 of 2 (25%), half"),
+        (Step(text="soon"), "soon"),
+        (Step(), ""),
+    ],
+)
+def test_a_step_reads_well(step, text):
+    assert str(step) == text
+
+
+numbers = st.none() | st.integers() | st.floats()
+
+
+@given(numbers, numbers, st.none() | st.text())
+def test_every_step_has_a_text(done, total, text):
+    try:
+        str(Step(done, total, text))
+    except OverflowError:  # an integer past every float is nobody's progress
+        assert max(abs(done or 0), abs(total or 0)) > 10**300
+
+
+def context(**options):
+    defaults = {
+        "job_id": "j-1",
+        "caller": JID("alice@localhost/x"),
+        "attempt": 1,
+        "report": lambda step: None,
+        "is_cancelled": lambda: False,
+    }
+    return Context(**defaults | options)
+
+
+def test_a_context_reports_progress():
+    steps = []
+    ctx = context(report=steps.append)
+    ctx.progress(1, 2)
+    ctx.progress(text="nearly")
+    assert steps == [Step(1, 2), Step(text="nearly")]
+
+
+@pytest.mark.parametrize("wrong", [("half way",), (1, "2"), ([],)])
+def test_progress_in_words_is_a_mistake_that_the_task_learns_of(wrong):
+    with pytest.raises(TypeError, match="text="):
+        context().progress(*wrong)
+
+
+def test_a_context_tells_of_cancellation():
+    cancellation = Cancellation()
+    ctx = context(is_cancelled=cancellation)
+    assert not ctx.cancelled
+    cancellation.set("by boss")
+    assert ctx.cancelled
+    assert cancellation.reason == "by boss"
+
+
+def test_log_lines_begin_with_the_jobs_id(caplog):
+    with caplog.at_level(logging.INFO, "jabot.task"):
+        context().log.info("lifted %d", 3)
+    assert caplog.messages == ["[j-1] lifted 3"]
