@@ -232,6 +232,7 @@ async def signed_in(
     person = Person(server, account or server.fresh_user("ann"), features, resource)
     try:
         await person.sign_in()
+        await person.get_roster()  # some servers tell of subscriptions only to who has asked
         person.send_presence()
         yield person
     finally:

