@@ -1,6 +1,7 @@
 """`jabot run PROGRAM`, as somebody at a terminal would have it."""
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -13,10 +14,11 @@ from servers import Account, Server
 START_LIMIT = 20.0  # seconds
 STOP_LIMIT = 15.0
 _LOOK_EVERY = 0.02
+_READY = re.compile(r"jabot\.xmpp\.presence: .*\bready\b")
 
 
 class Bot:
-    """A program of the user's in a process of its own; inside the `with`, it is online."""
+    """A program of the user's in its own process; inside the `with`, it takes what people say."""
 
     def __init__(self, program: Path, server: Server, account: Account, folder: Path) -> None:
         self.jid = account.jid
@@ -44,7 +46,7 @@ class Bot:
                 stderr=subprocess.STDOUT,
             )
         try:
-            self._await_online(self._process)
+            self._await_ready(self._process)
         except BaseException:
             self._end()
             raise
@@ -60,11 +62,12 @@ class Bot:
         if error is not None:
             error.add_note(f"what the bot logged:\n{self.log()}")
 
-    def _await_online(self, process: subprocess.Popen[bytes]) -> None:
+    def _await_ready(self, process: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + START_LIMIT
-        while "online as" not in self.log():
+        # Online is not enough: until it takes part in its pool, what people say to it waits.
+        while not _READY.search(self.log()):
             if process.poll() is not None or time.monotonic() > deadline:
-                raise AssertionError(f"the bot did not come online:\n{self.log()}")
+                raise AssertionError(f"the bot was not ready:\n{self.log()}")
             time.sleep(_LOOK_EVERY)
 
     def _end(self) -> None:
