@@ -118,6 +118,4 @@ async def test_a_status_and_an_error_are_cleaned_as_well(xmpp: Server, ann: Pers
     async with serving(node, xmpp) as bot:
         await ann.greet(bot.jid)
         await ann.see(bot.full, show="xa", status="ding \ufffd dong")
-        await ann.ask(
-            bot.jid, "fail", "failed: ValueError: no \ufffd such \ufffd\\[31m weight$"
-        )
+        await ann.ask(bot.jid, "fail", "failed: ValueError: no \ufffd such \ufffd\\[31m weight$")
