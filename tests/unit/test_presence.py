@@ -1,0 +1,268 @@
+"""How a node shows itself."""
+
+import asyncio
+import itertools
+
+import pytest
+
+from jabot.errors import ConnectionFailed
+from jabot.jid import JID
+from jabot.peers import Pool
+from jabot.xmpp.presence import Presence
+from jabot.xmpp.stanzas import IncomingPresence
+from unit.clock import turns
+from unit.fakes import ALICE, BOB, EVE, OWN
+
+OTHER = JID("bot@localhost/host-2")
+
+
+class Session:
+    """Records the presence that goes out: receiver, type, show, status, priority, since."""
+
+    def __init__(self, clock):
+        self.jid, self.clock, self.sent, self.pings, self.fails = OWN, clock, [], 0, None
+
+    def send(self, element):
+        text = {child.tag.rpartition("}")[2]: child.text or child.get("since") for child in element}
+        self.sent.append(
+            {
+                "at": round(self.clock.now - 1000, 3),
+                "to": element.get("to"),
+                "type": element.get("type"),
+                **text,
+            }
+        )
+        return True
+
+    async def ping(self, limit):
+        self.pings += 1
+        if self.fails:
+            raise self.fails
+
+    def take(self, *keys):
+        """What was sent since the last call."""
+        sent, self.sent = self.sent, []
+        return [tuple(entry.get(key) for key in keys) for entry in sent]
+
+
+class Scene:
+    def __init__(self, clock):
+        self.session, self.pool = Session(clock), Pool()
+        self.presence = Presence(self.session, self.pool, lambda jid: jid != EVE)
+
+    def hear(self, sender, type="available", node=None):  # noqa: A002
+        self.presence.received(IncomingPresence(sender, OWN, type, "", "", node))
+
+    async def announced(self):
+        announcing = asyncio.ensure_future(self.presence.announce())
+        await turns()
+        self.hear(OWN)
+        await announcing
+        self.session.take()
+
+
+@pytest.fixture
+def scene(clock):
+    return Scene(clock)
+
+
+async def test_nothing_is_sent_before_the_announcement(scene):
+    scene.presence.set("chat", "0 of 8 running")
+    scene.hear(ALICE)
+    scene.hear(OWN, "unavailable")
+    scene.presence.leave_pool()
+    scene.presence.farewell("down")
+    await asyncio.sleep(5)
+    assert scene.session.sent == []
+
+
+async def test_the_announcement_has_two_steps(scene):
+    scene.presence.set("chat", "free")
+    announcing = asyncio.ensure_future(scene.presence.announce())
+    await turns()
+    # First so that no line to the pool reaches us.
+    assert scene.session.take("to", "show", "status", "priority", "node") == [
+        (None, "chat", "free", "-1", None)
+    ]
+    assert not scene.pool.answers
+    await asyncio.sleep(2)
+    assert scene.session.sent == []  # the server has not shown us ourselves yet
+    scene.hear(OTHER, node={"since": str(10**13)})
+    scene.hear(OWN)
+    await announcing
+    assert scene.session.take("to", "show", "priority", "node") == [
+        (None, "chat", "0", str(10**13 + 1))
+    ]
+    assert scene.pool.others == [OTHER]
+    assert not scene.pool.answers
+
+
+async def test_alone_the_node_answers_for_the_pool(scene):
+    await scene.announced()
+    assert scene.pool.answers
+
+
+async def test_a_server_that_shows_us_nothing_does_not_hold_us_up(scene, caplog):
+    await scene.presence.announce()
+    assert scene.pool.answers
+    assert [p for (p,) in scene.session.take("priority")] == ["-1", "0"]
+    assert "going on without it" in caplog.text
+
+
+async def test_a_connection_lost_meanwhile_ends_the_announcement(scene):
+    scene.session.fails = ConnectionFailed("gone")
+    announcing = asyncio.ensure_future(scene.presence.announce())
+    await turns()
+    scene.hear(OWN)
+    await announcing
+    assert not scene.pool.answers
+    assert len(scene.session.sent) == 1
+
+
+async def test_changes_are_paced_and_the_last_one_counts(scene):
+    await scene.announced()
+    await asyncio.sleep(5)
+    now = round(scene.session.clock.now - 1000, 3)
+    for n in range(10):
+        scene.presence.set(None, f"{n} of 8 running")
+        await asyncio.sleep(0.3)
+    await asyncio.sleep(3)
+    sent = scene.session.take("at", "status")
+    assert sent[0] == (now, "0 of 8 running")  # the first at once
+    assert sent[-1][1] == "9 of 8 running"
+    times = [at for at, _ in sent]
+    assert min(b - a for a, b in itertools.pairwise(times)) >= 0.999
+    assert len(sent) == 4
+
+
+async def test_what_did_not_change_is_not_sent(scene):
+    scene.presence.set("chat", "free")
+    await scene.announced()
+    scene.presence.set("chat", "free")
+    await asyncio.sleep(5)
+    assert scene.session.sent == []
+
+
+async def test_the_pool_knows_who_takes_part_and_who_left(scene):
+    await scene.announced()
+    scene.hear(OTHER, node={"since": "1"})
+    assert not scene.pool.answers
+    scene.hear(OTHER, node={})
+    assert scene.pool.answers
+    scene.hear(OTHER, node={"since": "1"})
+    scene.hear(OTHER, "unavailable", node={"since": "1"})
+    assert scene.pool.answers
+
+
+@pytest.mark.parametrize("since", ["", "-1", "soon", "1.5", "1 "])
+async def test_a_seniority_that_cannot_be_read_counts_nothing(scene, since):
+    await scene.announced()
+    scene.hear(OTHER, node={"since": since})
+    assert scene.pool.others == []
+
+
+async def test_others_cannot_join_our_pool(scene):
+    await scene.announced()
+    scene.hear(BOB, node={"since": "1"})
+    assert scene.pool.answers
+
+
+async def test_a_program_without_node_is_not_of_the_pool(scene):
+    await scene.announced()
+    scene.hear(JID("bot@localhost/my-phone"))
+    assert scene.pool.answers
+
+
+async def test_who_may_and_greets_is_answered_until_they_leave(scene):
+    await scene.announced()
+    scene.presence.set("chat", "free")
+    await asyncio.sleep(2)
+    scene.session.take()
+    scene.hear(ALICE)
+    scene.hear(ALICE)
+    scene.hear(EVE)
+    scene.hear(JID("bob@localhost"))  # no program, but a contact list's doing
+    assert scene.session.take("to", "status") == [(str(ALICE), "free")]
+    scene.presence.set("dnd", "full")
+    assert scene.session.take("to", "show") == [(None, "dnd"), (str(ALICE), "dnd")]
+    scene.hear(ALICE, "unavailable")
+    await asyncio.sleep(2)
+    scene.presence.set(None, None)
+    assert scene.session.take("to") == [(None,)]
+
+
+async def test_a_greeting_during_the_announcement_is_answered_at_its_end(scene):
+    announcing = asyncio.ensure_future(scene.presence.announce())
+    await turns()
+    scene.hear(ALICE)
+    scene.hear(OWN)
+    assert scene.session.take("to") == [(None,)]
+    await announcing
+    assert scene.session.take("to", "priority") == [(None, "0"), (str(ALICE), "0")]
+
+
+async def test_a_watcher_whose_presence_bounces_is_forgotten(scene):
+    await scene.announced()
+    scene.hear(ALICE)
+    scene.hear(ALICE, "error")
+    scene.session.take()
+    scene.presence.leave_pool()
+    assert scene.session.take("to") == [(None,)]
+
+
+async def test_there_is_a_limit_to_watchers(scene, monkeypatch):
+    monkeypatch.setattr("jabot.xmpp.presence._MOST_WATCHERS", 2)
+    await scene.announced()
+    for n in range(5):
+        scene.hear(JID(f"alice@localhost/{n}"))
+    assert len(scene.session.sent) == 2
+
+
+async def test_the_farewell_is_away_and_then_gone(scene):
+    scene.presence.set("chat", "free")
+    await scene.announced()
+    scene.hear(ALICE)
+    scene.session.take()
+    scene.presence.farewell("jabot down")
+    assert scene.session.take("to", "type", "show", "status") == [
+        (None, None, "away", "jabot down"),
+        (str(ALICE), None, "away", "jabot down"),
+        # The server hands it on to all who got presence, the watchers included.
+        (None, "unavailable", None, "jabot down"),
+    ]
+    scene.presence.set("chat", "still here?")
+    await asyncio.sleep(5)
+    assert scene.session.sent == []
+    assert not scene.pool.answers
+
+
+async def test_leaving_the_pool_sends_no_more_of_its_lines_our_way(scene):
+    await scene.announced()
+    scene.presence.leave_pool()
+    assert scene.session.take("priority", "node") == [("-1", None)]
+    assert not scene.pool.answers
+
+
+async def test_a_late_farewell_of_our_own_is_followed_by_a_new_announcement(scene):
+    scene.presence.set("chat", "free")
+    await scene.announced()
+    scene.hear(OWN, "unavailable")
+    assert scene.session.take("to", "type", "status") == [(None, None, "free")]
+
+
+async def test_a_lost_connection_forgets_everybody(scene):
+    await scene.announced()
+    scene.hear(ALICE)
+    scene.hear(OTHER, node={"since": "1"})
+    scene.presence.set("dnd", "one")
+    scene.presence.set("dnd", "two")
+    scene.presence.lost()
+    scene.session.take()
+    await asyncio.sleep(5)
+    assert scene.session.sent == []
+    assert scene.pool.others == []
+    await scene.announced()
+    assert scene.pool.answers
+    scene.presence.set("chat", "back")
+    await asyncio.sleep(2)
+    assert scene.session.take("to", "status") == [(None, "back")]
