@@ -23,7 +23,7 @@ class Clock:
 
     async def advance(self, seconds: float) -> None:
         """Let so much time pass, timer by timer."""
-        await asyncio.sleep(0)  # who was started just now has set its timers
+        await turns()  # who was started just now sets its timers
         until = self.now + seconds
         loop = asyncio.get_running_loop()
         while True:
