@@ -29,6 +29,11 @@ R = TypeVar("R")
 F = TypeVar("F", bound=Callable[..., Any])
 Show = Literal["chat", "away", "xa", "dnd"]
 
+# Seconds. Each time the loop wants the interpreter, it waits for up to this long behind *each* of
+# the threads that compute: with Python's 5 ms, ten heavy jobs made an answer take 0.3 to 1 s; with
+# this, 0.03 s, and the jobs take no longer (less than a twentieth, measured).
+_SWITCH_INTERVAL = 0.0002
+
 
 class Node:
     """A program that offers tasks on a Jabber server.
@@ -134,6 +139,7 @@ class Node:
 
         Raises `JabotError` when the node cannot be served. `SystemExit` after the second signal.
         """
+        sys.setswitchinterval(min(_SWITCH_INTERVAL, sys.getswitchinterval()))
         asyncio.run(self._run_with_signals())
 
     async def serve(self, account: Account | None = None, *, timing: Timing | None = None) -> None:
