@@ -1,4 +1,4 @@
-"""People and nodes that live in the loop of a test.
+"""People and nodes that live in the loop of a test, and nodes that are processes of their own.
 
     async with serving(node, xmpp) as bot, signed_in(xmpp) as ann:
         ann.say(bot.jid, "lift")
@@ -10,6 +10,7 @@ twice.
 
 from .nodes import QUICK, Served, jabot_account, serving
 from .person import CHAT_STATES, CORRECT, LIMIT, Heard, Person, Seen, signed_in
+from .programs import Program, account_environment, clean_environment, node_program, program
 
 __all__ = [
     "CHAT_STATES",
@@ -18,9 +19,14 @@ __all__ = [
     "QUICK",
     "Heard",
     "Person",
+    "Program",
     "Seen",
     "Served",
+    "account_environment",
+    "clean_environment",
     "jabot_account",
+    "node_program",
+    "program",
     "serving",
     "signed_in",
 ]
