@@ -207,7 +207,7 @@ async def test_an_awaiter_that_gives_up_harms_nobody():
     assert quitter.cancelled()
 
 
-async def test_an_awaiter_cancelled_in_the_very_moment_of_success_is_cancelled():
+async def test_an_awaiter_cancelled_in_the_very_moment_of_success_is_cancelled(caplog):
     d = Deferrable()
     waiting = asyncio.ensure_future(_wait(d))
     await turns()
@@ -215,6 +215,7 @@ async def test_an_awaiter_cancelled_in_the_very_moment_of_success_is_cancelled()
     d.succeed(1)
     await turns()
     assert waiting.cancelled()
+    assert caplog.records == []
 
 
 async def test_a_timeout_fails_it(clock):
@@ -233,6 +234,7 @@ async def test_a_timeout_fails_it_with_ones_own_error(clock):
 async def test_a_timeout_after_success_does_nothing(clock):
     d = Deferrable().timeout(5)
     d.succeed(1)
+    assert all(handle.cancelled() for handle in asyncio.get_running_loop()._scheduled)
     await clock.advance(10)
     assert d.status == "succeeded"
     d.timeout(5)

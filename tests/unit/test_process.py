@@ -5,7 +5,6 @@ import datetime as dt
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -96,7 +95,7 @@ asyncio.run(main())
 async def test_it_ends_when_its_node_is_killed(tmp_path):
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent)}
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     node = subprocess.Popen([sys.executable, "-c", NODE, str(pipe)], env=environment)
     try:
         with await asyncio.to_thread(pipe.open, "rb", buffering=0) as held:
