@@ -12,8 +12,16 @@
     ├── NotAllowed               the caller may not run the task
     ├── TaskFailed               the task raised an exception
     ├── JobCancelled             somebody cancelled the job
+    ├── JobTimeout               the job had no outcome within its time
     ├── TooManyJobs              one caller has more unfinished jobs than the node takes
-    └── Draining                 the node is stopping and takes no more jobs
+    ├── Draining                 the node is stopping and takes no more jobs
+    ├── NobodyThere              no worker is online that the job could be given to
+    ├── WorkerLost               the worker vanished, and what became of the job is not known
+    ├── UnknownJob               nobody who was asked knows a job of that id (any more)
+    ├── TooLarge                 arguments or a result past what is carried
+    └── ProtocolError            frames that the protocol does not allow
+        ├── LocalProtocolError   by our side: a mistake in this program
+        └── RemoteProtocolError  by the other side
 
 A message says what happened, to what, and what to do about it. Messages never hold a
 password, and never a traceback.
@@ -63,7 +71,18 @@ class NotAllowed(JabotError):
 
 
 class TaskFailed(JabotError):
-    """The task raised. `str()` is the exception's own message, without a traceback."""
+    """The task raised. `str()` is the exception's type and message, without a traceback.
+
+    When it ran elsewhere, `type`, `message` and `traceback` are what its worker said, as text.
+    """
+
+    def __init__(
+        self, text: str = "", *, kind: str = "", message: str = "", traceback: str = ""
+    ) -> None:
+        super().__init__(text)
+        self.type = kind
+        self.message = message
+        self.traceback = traceback
 
 
 class JobCancelled(JabotError):
@@ -76,3 +95,36 @@ class TooManyJobs(JabotError):
 
 class Draining(JabotError):
     """The node is stopping: it finishes what runs and takes nothing more."""
+
+
+class JobTimeout(JabotError, TimeoutError):
+    """The job had no outcome within its time. Its worker was told to stop it."""
+
+
+class NobodyThere(JabotError):
+    """No worker is online that the job could be given to. Nothing ran."""
+
+
+class WorkerLost(JabotError):
+    """The worker vanished before the job's outcome came; it may have run, in part or wholly."""
+
+
+class UnknownJob(JabotError):
+    """Nobody who was asked knows a job of that id: it is not the account's own, was never taken,
+    or ended so long ago that its outcome is no longer kept."""
+
+
+class TooLarge(JabotError):
+    """Arguments or a result larger than what is carried. Send where it is instead."""
+
+
+class ProtocolError(JabotError):
+    """Frames that the protocol does not allow; the class below says whose fault it is."""
+
+
+class LocalProtocolError(ProtocolError):
+    """This side was about to break the protocol: a mistake in this program."""
+
+
+class RemoteProtocolError(ProtocolError):
+    """The other side broke the protocol; the message says with what."""
