@@ -56,6 +56,9 @@ class Stream:
     def close(self):
         self.lose(ConnectionFailed("closed"))
 
+    def give_up(self, reason):
+        self.lose(ConnectionFailed(reason))
+
     async def leave(self, limit):
         self.left = True
         self.close()
@@ -348,14 +351,28 @@ async def test_a_text_is_confirmed_by_a_ping_after_it_and_not_by_one_before(line
     assert line.stream.bodies == ["two"]
 
 
-async def test_a_burst_of_texts_needs_few_pings(line, clock):
+async def test_a_burst_of_texts_passes_step_by_step_with_few_pings(line, clock):
     line.run()
     await turns()
     for n in range(1000):
         line.session.send_text(text(str(n)))
+    await turns()
+    assert 0 < len(line.stream.sent) < 100  # a slow line is not filled for minutes
     await clock.advance(1)
-    assert line.stream.pings <= 3
-    assert len(line.stream.sent) == 1000
+    assert line.stream.pings < 50
+    assert line.stream.bodies == [str(n) for n in range(1000)]
+
+
+async def test_a_large_text_has_the_time_that_a_slow_line_needs(line, clock):
+    line.run()
+    await turns()
+    first = line.stream
+    first.answers = False
+    line.session.send_text(text("x" * 100_000))
+    await clock.advance(100)
+    assert not first.closed.done()
+    await clock.advance(30)
+    assert first.closed.done()
 
 
 async def test_a_confirmation_that_does_not_come_ends_the_connection(line, clock):

@@ -206,35 +206,74 @@ def texts(count):
     return [OutgoingText(ALICE, str(n)).xml() for n in range(count)]
 
 
-def test_texts_wait_in_order_until_they_are_confirmed():
+def test_texts_go_in_order_and_are_kept_until_they_are_confirmed():
     outbox, (one, two, three) = Outbox(), texts(3)
     outbox.add(one)
     outbox.add(two)
+    assert outbox.take() == [one, two]
     mark = outbox.mark()
     outbox.add(three)
-    assert outbox.pending() == [one, two, three]
-    outbox.confirm(mark)
-    assert outbox.pending() == [three]
+    assert outbox.take() == [three]
     outbox.confirm(mark)
     assert len(outbox) == 1
+    outbox.rewind()
+    assert outbox.take() == [three]
+    outbox.confirm(outbox.mark())
+    assert not outbox
 
 
 def test_an_early_ping_confirms_nothing_that_came_after_it():
     outbox = Outbox()
     mark = outbox.mark()
     outbox.add(texts(1)[0])
+    outbox.take()
     outbox.confirm(mark)
     assert len(outbox) == 1
+
+
+def test_after_a_reconnect_all_goes_again_that_was_not_confirmed_in_order():
+    outbox, all_texts = Outbox(window=500), texts(10)
+    for text in all_texts:
+        outbox.add(text)
+    assert 0 < len(outbox.take()) < 10
+    outbox.confirm(1)
+    outbox.rewind()
+    sent = []
+    while taken := outbox.take():
+        sent += taken
+        outbox.confirm(outbox.mark())
+    assert sent == all_texts[1:]
+
+
+def test_no_more_than_the_window_is_under_way():
+    outbox = Outbox(window=1000)
+    for text in texts(20):
+        outbox.add(text)
+    taken = outbox.take()
+    assert taken
+    assert outbox.bytes_under_way <= 1000
+    assert outbox.take() == []
+    outbox.confirm(1)
+    assert len(outbox.take()) == 1
+
+
+def test_a_text_larger_than_the_window_goes_alone():
+    outbox, (small,) = Outbox(window=1000), texts(1)
+    large = OutgoingText(ALICE, "x" * 5000).xml()
+    for text in (large, small):
+        outbox.add(text)
+    assert outbox.take() == [large]
+    assert outbox.take() == []
+    outbox.confirm(1)
+    assert outbox.take() == [small]
 
 
 def test_a_full_outbox_gives_up_the_oldest_and_says_so(caplog):
     outbox, all_texts = Outbox(limit=3), texts(5)
     for text in all_texts:
         outbox.add(text)
-    assert outbox.pending() == all_texts[2:]
+    assert outbox.take() == all_texts[2:]
     assert caplog.text.count(str(ALICE)) == 2
-    outbox.confirm(outbox.mark())
-    assert not outbox
 
 
 # --- backoff ------------------------------------------------------------------------------------
