@@ -60,7 +60,8 @@ def main() -> None:
         answer = Report(result=task.signature.check_result(result))
     except Exception as error:
         traceback.print_exc()
-        answer = Report(error=f"{type(error).__name__}: {error}")
+        name = type(error).__name__
+        answer = Report(error=f"{name}: {error}" if str(error) else name)
     send(answer)
 
 
