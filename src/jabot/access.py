@@ -87,7 +87,8 @@ class Access:
 
     def knows(self, own: JID, caller: JID) -> bool:
         """Whether `caller` has any right at all: only they learn what the node is and does."""
-        return bool(self.may_manage(own, caller)) or any(w.fits(caller) for w, _ in self._allow)
+        may_run = any(who.fits(caller) for who, names in self._allow if names != frozenset())
+        return may_run or bool(self.may_manage(own, caller))
 
     def _why_not(self, caller: JID, task: str) -> str:
         fitting = [who.text for who, _ in self._allow if who.fits(caller)]

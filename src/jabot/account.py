@@ -92,12 +92,17 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def parse_jid(text: str | JID) -> JID:
+    """Any address; raises `ConfigError` for what is none."""
+    try:
+        return JID(text)
+    except InvalidJID as error:
+        raise ConfigError(f"{str(text)!r} is not an address ({error})") from None
+
+
 def parse_account_jid(text: str) -> JID:
     """A bare address with a name and a domain; raises `ConfigError` otherwise."""
-    try:
-        jid = JID(text)
-    except InvalidJID as error:
-        raise ConfigError(f"{text!r} is not an address ({error})") from None
+    jid = parse_jid(text)
     if not jid.node or jid.resource:
         raise ConfigError(f"{text!r}: an account is written name@domain")
     return jid
@@ -144,7 +149,7 @@ def resolve_account(jid: str | None = None, env: Mapping[str, str] = os.environ)
 
 def save_account(account: Account, *, path: Path | None = None) -> Path:
     """Write the account to the configuration file (mode 0600); the first one is the default."""
-    path = path or config_path()
+    path = (path or config_path()).resolve()  # a link stays one
     config = _read_config(path)
     entry: dict[str, str] = {"password": account.password}
     if account.server:
@@ -173,7 +178,7 @@ def _existing_file(text: str) -> Path:
     path = Path(text).expanduser()
     if not path.is_file():
         raise ConfigError(f"ca_file {text!r}: there is no such file")
-    return path
+    return path.resolve()
 
 
 def _read_config(path: Path) -> dict[str, Any]:

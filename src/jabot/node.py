@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
-import os
-import signal
 import sys
 from collections.abc import Callable, Iterable
 from datetime import tzinfo
-from typing import Any, Literal, NoReturn, ParamSpec, TypeVar, overload
+from typing import Any, Literal, ParamSpec, TypeVar, overload
 
 from jabot.access import Access, Decision, Rules
-from jabot.account import Account, resolve_account
+from jabot.account import Account, parse_jid, resolve_account
 from jabot.chat.commands import NAMES
 from jabot.errors import ConfigError, JabotError
-from jabot.jid import JID, InvalidJID
+from jabot.jid import JID
+from jabot.mainloop import run_program
 from jabot.runner.timers import Timer
 from jabot.schedule import Cron, Every, parse_duration
 from jabot.serving import Definition, Serving
 from jabot.tasks import Registry, Task
 from jabot.xmpp import OutgoingText, Timing
-
-log = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -140,7 +135,7 @@ class Node:
         Raises `JabotError` when the node cannot be served. `SystemExit` after the second signal.
         """
         sys.setswitchinterval(min(_SWITCH_INTERVAL, sys.getswitchinterval()))
-        asyncio.run(self._run_with_signals())
+        run_program(self.serve, stop=self.stop, leave=self._leave_now)
 
     async def serve(self, account: Account | None = None, *, timing: Timing | None = None) -> None:
         """Serve until `stop()`, in a loop of one's own; signals are the caller's business.
@@ -159,27 +154,29 @@ class Node:
             self._serving = None
 
     def stop(self) -> None:
-        """Take no more jobs, finish those that run, and leave; from the event loop."""
-        if self._serving is not None:
-            self._serving.stop()
+        """Take no more jobs, finish those that run, and leave. From any thread."""
+        serving = self._serving
+        if serving is not None:
+            serving.on_loop(serving.stop)
 
     def deliver(self, jid: str | JID, text: str) -> None:
         """Send a text to somebody. It is kept until the server has it, over reconnects too.
 
-        From the event loop; from a thread use `loop.call_soon_threadsafe`. Raises `JabotError` when
-        the node is not being served.
+        From any thread. Raises `ConfigError` for what is no address, and `JabotError` when the node
+        is not being served.
         """
-        try:
-            to = JID(jid)
-        except InvalidJID as error:
-            raise ConfigError(f"{jid!r} is not an address ({error})") from None
-        self._live.session.send_text(OutgoingText(to, text))
+        live = self._live
+        live.on_loop(live.session.send_text, OutgoingText(parse_jid(jid), text))
 
     def status(self, show: Show | None = None, text: str | None = None) -> None:
-        """Show a status of one's own instead of the load; without arguments, the load again."""
+        """Show a status of one's own instead of the load; without arguments, the load again.
+
+        From any thread.
+        """
         if show not in (None, "chat", "away", "xa", "dnd"):
             raise ConfigError(f"show is chat, away, xa or dnd (RFC 6121 4.7.2.1), not {show!r}")
-        self._live.set_status(show, text)
+        live = self._live
+        live.on_loop(live.set_status, show, text)
 
     @property
     def jid(self) -> JID:
@@ -216,30 +213,7 @@ class Node:
 
         return add
 
-    async def _run_with_signals(self) -> None:
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self._signalled, number)
-        await self.serve()
-        if leftovers := [
-            task for task in asyncio.all_tasks() if task.get_name().startswith("job ")
-        ]:
-            # asyncio.run would wait for them, and they have refused to end before.
-            log.warning("left %d jobs behind that do not stop", len(leftovers))
-            _exit(0)
-
-    def _signalled(self, number: int) -> None:
-        if self._serving is None or self._serving.runner.draining:
-            log.warning("%s again: leaving now", signal.Signals(number).name)
-            if self._serving is not None:
-                self._serving.presence.farewell(self._definition.farewell)
-            _exit(128 + number)
-        self.stop()
-
-
-def _exit(code: int) -> NoReturn:
-    """End the process, whatever threads and tasks still do. Children end with their node."""
-    logging.shutdown()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
+    def _leave_now(self) -> None:
+        """The second signal: no more than a word of farewell."""
+        if self._serving is not None:
+            self._serving.presence.farewell(self._definition.farewell)

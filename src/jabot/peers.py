@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from jabot.jid import JID
 
+_BACK = 10**15  # ms, some 30,000 years: what a node that steps back adds to its time
+
 
 @dataclass(frozen=True, order=True)
 class Seniority:
@@ -21,21 +23,31 @@ class Pool:
     The server gives a line of chat that is sent to the account's bare address to every node of the
     pool, and it must run once: the *senior* node answers. A newcomer is always the junior, so its
     coming changes nothing for those who have jobs there; when the senior leaves, the next one
-    takes over. A node counts once it has told its seniority, and no more when it is stopping.
+    takes over. A node that is stopping steps back behind all others, and goes on answering only
+    where it is alone. A node counts once it has told its seniority.
     """
 
     def __init__(self) -> None:
         self._others: dict[JID, Seniority] = {}
         self._mine: Seniority | None = None
+        self._stepped_back = False
 
     def join(self, own: JID, now: int) -> int:
         """Take the last place, at `now` (ms) by this machine's clock; gives the time to announce.
 
         A clock that is behind the others' must not make a newcomer the senior.
         """
-        latest = max((other.since for other in self._others.values()), default=0)
-        self._mine = Seniority(max(now, latest + 1), str(own))
+        latest = max((other.since % _BACK for other in self._others.values()), default=0)
+        since = max(now, latest + 1)
+        self._mine = Seniority(since + _BACK if self._stepped_back else since, str(own))
         return self._mine.since
+
+    def step_back(self) -> int | None:
+        """This node is stopping: the others go first. Gives the time to announce, if it joined."""
+        self._stepped_back = True
+        if self._mine is not None and self._mine.since < _BACK:
+            self._mine = Seniority(self._mine.since + _BACK, self._mine.address)
+        return None if self._mine is None else self._mine.since
 
     def leave(self) -> None:
         """Answer nothing more that is said to the pool."""

@@ -40,6 +40,7 @@ class Person:
     def __init__(self, account: Account, contact: JID, ear: Ear) -> None:
         self.contact = contact
         self.session = Session(account, self, features=(CHAT_STATES, CORRECT))
+        self.signed_in = asyncio.Event()
         self._ear = ear
         self._present: set[JID] = set()
         self._again: asyncio.TimerHandle | None = None
@@ -53,21 +54,24 @@ class Person:
     def online(self) -> None:
         # With this priority, what others say to the account goes to its other programs.
         self.session.send(presence(priority=-1))
+        self.signed_in.set()
         self._greet(_GREET_FIRST)
 
     def offline(self) -> None:
         self._present.clear()
         self._stop_greeting()
+        self._ear.typing(False)
 
     def text_received(self, text: IncomingText) -> None:
         if text.sender.bare != self.contact.bare:
             log.debug("a text of %s is for another program", text.sender.bare)
         elif text.type == "error":
             self._ear.failed(f"{self.contact.bare} is not online, or not there at all")
-        elif text.chat_state == "composing" or text.replaces:
+        elif text.progress or text.replaces:
             self._ear.progress(text.body)
         else:
-            self._ear.typing(False)
+            if text.chat_state is not None:
+                self._ear.typing(text.chat_state == "composing")
             self._ear.said(text.body)
 
     def typing_received(self, sender: JID, state: str) -> None:
@@ -82,6 +86,7 @@ class Person:
             self._stop_greeting()
         elif stanza.type == "unavailable":
             self._present.discard(stanza.sender)
+            self._ear.typing(False)
             if not self._present:
                 self._greet(_GREET_FIRST)  # when it comes back, it will not know us
         else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,6 +26,8 @@ from jabot.xmpp.stanzas import presence
 log = logging.getLogger(__name__)
 
 Hook = Callable[[], Any]
+
+_LAST_WAIT = 1.0  # seconds for cancelled jobs to end when the node goes at once
 
 
 @dataclass
@@ -62,6 +65,8 @@ class Serving:
             stop=self.stop,
             on_message=_text_handler(handler) if handler is not None else None,
         )
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.get_ident()
         self._own_status: tuple[str | None, str | None] | None = None
         self._stop = asyncio.Event()
         self._announcing: asyncio.Task[None] | None = None
@@ -70,25 +75,33 @@ class Serving:
         """Start, stay until `stop()`, drain, say farewell.
 
         Raises what an `on_start` hook raises, and `ConnectionFailed` when the server will not have
-        this node for good.
+        this node for good. When it is cancelled, so are its jobs.
         """
         self._check_rules()
-        for hook in self.definition.on_start:
-            await call(hook, name="jabot on_start")
-        self._show_load()
-        connection = asyncio.ensure_future(self.session.run())
-        timers = [asyncio.ensure_future(timer.run()) for timer in self.definition.timers]
         stopping = asyncio.ensure_future(self._stop.wait())
+        starting = asyncio.ensure_future(self._start())
+        connection: asyncio.Future[None] | None = None
+        timers: list[asyncio.Task[None]] = []
         try:
-            await asyncio.wait({connection, stopping}, return_when="FIRST_COMPLETED")
+            await _first(starting, stopping)
+            if not starting.done():
+                return
+            starting.result()
+            self._show_load()
+            connection = asyncio.ensure_future(self.session.run())
+            timers = [asyncio.create_task(_ticking(t)) for t in self.definition.timers]
+            await _first(connection, stopping)
             for timer in timers:
                 timer.cancel()
             await self._leave(connection)
         finally:
             self._cancel_announcing()
-            for task in (connection, stopping, *timers):
+            self.chat.close()
+            rest = [t for t in (starting, stopping, connection, *timers) if t is not None]
+            for task in rest:
                 task.cancel()
-            await asyncio.gather(connection, stopping, *timers, return_exceptions=True)
+            await asyncio.gather(*rest, return_exceptions=True)
+            await self.runner.abandon(_LAST_WAIT)
 
     def stop(self) -> None:
         """Leave as soon as what runs is done. May be called many times."""
@@ -97,19 +110,33 @@ class Serving:
             self.runner.draining = True
             self._stop.set()
 
+    def on_loop(self, function: Callable[..., object], *args: object) -> None:
+        """Call it on this node's event loop: now, or soon when this is another thread."""
+        if threading.get_ident() == self._thread:
+            function(*args)
+        else:
+            self._loop.call_soon_threadsafe(function, *args)
+
     def set_status(self, show: str | None, text: str | None) -> None:
         """Show this instead of the load; both None: the load again."""
         self._own_status = None if show is None and text is None else (show, text)
         self._show_load()
 
+    async def _start(self) -> None:
+        for hook in self.definition.on_start:
+            await call(hook, name="jabot on_start")
+
     async def _leave(self, connection: asyncio.Future[None]) -> None:
         """Finish what runs, call the hooks, and go; raises what ended the connection, if not us."""
+        limit = self.definition.drain_limit
         self.runner.draining = True
-        self.presence.leave_pool()
-        await self.runner.drain(self.definition.drain_limit if not connection.done() else 0)
+        self.presence.step_back()
+        await self.runner.drain(limit if not connection.done() else 0)
         for hook in self.definition.on_stop:
             try:
-                await call(hook, name="jabot on_stop")
+                await asyncio.wait_for(call(hook, name="jabot on_stop"), limit)
+            except TimeoutError:
+                log.error("an on_stop hook did not end within %g s", limit)
             except Exception:
                 log.exception("an on_stop hook raised")
         self._cancel_announcing()
@@ -172,3 +199,14 @@ def _text_handler(handler: Callable[[Message], Any]) -> Callable[[Message], Awai
         return None if answer is None else str(answer)
 
     return handle
+
+
+async def _ticking(timer: Timer) -> None:
+    try:
+        await timer.run()
+    except Exception:
+        log.exception("the timer of %r is dead", timer.function)
+
+
+async def _first(*futures: asyncio.Future[Any]) -> None:
+    await asyncio.wait(futures, return_when="FIRST_COMPLETED")

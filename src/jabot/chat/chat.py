@@ -11,7 +11,7 @@ from typing import Any
 from jabot.chat import texts, words
 from jabot.chat.commands import NAMES, Asker, Commands, dunno
 from jabot.chat.pace import Pace
-from jabot.chat.talk import Mouth, Talk
+from jabot.chat.talk import Mouth, Talks
 from jabot.errors import BadArguments, Draining, NotAllowed, TooManyJobs
 from jabot.jid import JID
 from jabot.peers import Pool
@@ -21,6 +21,7 @@ from jabot.xmpp.stanzas import IncomingText, OutgoingText
 
 log = logging.getLogger(__name__)
 
+_HANDLERS = 8  # calls of on_message at once; a plain function has a thread for each
 _GATHER = 0.5  # seconds in which the server hands over what waited while we were away
 
 OnMessage = Callable[["Message"], Awaitable[str | None]]
@@ -56,16 +57,20 @@ class Chat:
         self._pool = pool
         self._on_message = on_message
         self._commands = Commands(desk, stop)
+        self._talks = Talks(mouth)
         self._pace = pace or Pace(burst=50, rate=10)
+        # Another bot may take "Dunno" for something to answer; this ends such a talk.
+        self._dunnos = Pace(burst=30, rate=0.2)
         self._strangers = Pace(burst=1, rate=1 / 60)
         self._missed: dict[JID, list[str]] = {}
         self._handling: set[asyncio.Task[None]] = set()
 
     def received(self, text: IncomingText) -> None:
         """Handle a message that came in."""
+        if text.type == "error":
+            log.info("a text to %s came back", text.sender)
+            self._talks.gone(text.sender)
         if text.type not in ("chat", "normal") or text.automatic or not text.body.strip():
-            if text.type == "error":
-                log.info("a text to %s came back", text.sender)
             return
         to_pool = text.to != self._desk.own()
         if to_pool and not self._pool.answers:
@@ -94,22 +99,28 @@ class Chat:
         return False
 
     def _handle(self, person: JID, line: str) -> None:
-        asker = Asker(person, bool(self._desk.may_manage(person)))
         word, rest = (*line.split(maxsplit=1), "")[:2]
-        command = word.casefold()
         task = self._desk.tasks.find(word)
         try:
-            if command in NAMES:
-                self._say(person, self._commands.run(command, asker, words.split(rest)))
-            elif task is not None:
-                self._start(task, person, rest)
-            elif self._on_message is not None:
-                self._ask_handler(self._on_message, Message(person, line))
-            else:
-                self._say(person, dunno(word, self._commands.allowed_names(asker)))
+            self._obey(person, line, word, rest)
         except BadArguments as problem:
             usage = f"\nUsage: {task.usage}" if task is not None else ""
             self._say(person, f"{_sentence(str(problem))}{usage}")
+        except Exception:
+            log.exception("a line of %s could not be handled", person.bare)
+            self._say(person, texts.WENT_WRONG.capitalize())
+
+    def _obey(self, person: JID, line: str, word: str, rest: str) -> None:
+        asker = Asker(person, bool(self._desk.may_manage(person)))
+        task = self._desk.tasks.find(word)
+        if word.casefold() in NAMES:
+            self._say(person, self._commands.run(word.casefold(), asker, words.split(rest)))
+        elif task is not None:
+            self._start(task, person, rest)
+        elif self._on_message is not None:
+            self._ask_handler(self._on_message, Message(person, line))
+        elif self._dunnos.take(person.bare, asyncio.get_running_loop().time()):
+            self._say(person, dunno(word, self._commands.allowed_names(asker)))
 
     def _start(self, task: Task[..., Any], person: JID, rest: str) -> None:
         runner = self._desk.runner
@@ -122,21 +133,30 @@ class Chat:
             self._say(person, text[:1].upper() + text[1:])
             return
         self._say(person, texts.scheduled(job, before))
-        Talk(self._mouth, job, person)
+        self._talks.accompany(job, person)
 
     def _ask_handler(self, handler: OnMessage, message: Message) -> None:
+        if len(self._handling) >= _HANDLERS:
+            self._say(message.sender, "I am still busy with what was said before. Try again soon.")
+            return
+
         async def ask() -> None:
             try:
                 answer = await handler(message)
             except Exception:
                 log.exception("on_message raised on a line of %s", message.sender.bare)
-                answer = "That went wrong; my log says why."
+                answer = texts.WENT_WRONG.capitalize()
             if answer:
                 self._say(message.sender, answer)
 
         handling = asyncio.ensure_future(ask())
         self._handling.add(handling)
         handling.add_done_callback(self._handling.discard)
+
+    def close(self) -> None:
+        """Give up what `on_message` still does."""
+        for handling in self._handling:
+            handling.cancel()
 
     def _missed_line(self, text: IncomingText) -> None:
         """Gather what waited offline, and answer each person once."""

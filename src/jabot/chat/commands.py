@@ -15,7 +15,15 @@ from jabot.runner import Desk, Job
 from jabot.tasks import Task
 from jabot.tasks.registry import close_match
 
-NAMES = ("help", "jobs", "cancel", "status", "can", "exit")
+_HELP = {
+    "help": "help, or help TASK: what you may ask for.",
+    "jobs": "jobs: your jobs that are not done yet.",
+    "cancel": "cancel ID: stop a job; the task's name will do when it is clear which one you mean.",
+    "status": "status: how busy I am, and since when I am up.",
+    "can": "can JID TASK: whether somebody may run a task, and why.",
+    "exit": "exit: finish what runs, and leave.",
+}
+NAMES = tuple(_HELP)
 
 
 @dataclass(frozen=True)
@@ -55,6 +63,8 @@ class Commands:
     def _help(self, asker: Asker, words: list[str]) -> str:
         """`help` or `help TASK`."""
         if words:
+            if words[0].casefold() in _HELP:
+                return _HELP[words[0].casefold()]
             task = self._desk.tasks.find(words[0])
             if task is not None and self._desk.may_run(asker.jid, task.name):
                 return texts.task_help(task)
@@ -84,7 +94,7 @@ class Commands:
         if not found:
             return f"There is no job {words[0]}."
         if len(found) > 1:
-            lines = [texts.job_line(job, with_caller=asker.manages) for job in found]
+            lines = [f"{texts.job_line(j, with_caller=asker.manages)} ({j.id})" for j in found]
             return "\n".join(["Which one?", *lines])
         job = found[0]
         by_other = job.caller.bare != asker.jid.bare
@@ -115,10 +125,13 @@ class Commands:
             raise BadArguments(f"{words[0]} is not an address") from None
         if not asker.manages and jid.bare != asker.jid.bare:
             return "Only those who manage me may ask that about others."
-        if words[1] == "exit":
+        task = self._desk.tasks.find(words[1])
+        if words[1].casefold() == "exit":
             decision = self._desk.may_manage(jid)
+        elif task is None:
+            return dunno(words[1], self.allowed_names(asker))
         else:
-            decision = self._desk.may_run(jid, words[1])
+            decision = self._desk.may_run(jid, task.name)
         return f"{'Yes' if decision else 'No'}: {decision.reason}."
 
     def _exit(self, asker: Asker, words: list[str]) -> str:

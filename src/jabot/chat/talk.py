@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+from collections.abc import Callable
 from typing import Protocol
 from xml.etree import ElementTree as ET
 
@@ -10,7 +12,9 @@ from jabot.chat import texts
 from jabot.jid import JID
 from jabot.runner import Job
 from jabot.tasks import Step
-from jabot.xmpp.stanzas import CHAT_STATES, CORRECT, OutgoingText, chat_state
+from jabot.xmpp.stanzas import CHAT_STATES, CORRECT, ChatState, OutgoingText, chat_state
+
+log = logging.getLogger(__name__)
 
 _PROMPT = 0.3  # seconds: a job that ends within them needs no typing state and no progress
 _PACE = 1.0  # seconds between two corrections (DESIGN: at most one a second)
@@ -24,31 +28,68 @@ class Mouth(Protocol):
     async def features(self, jid: JID) -> frozenset[str]: ...
 
 
+class Talks:
+    """All jobs that people wait for, by person."""
+
+    def __init__(self, mouth: Mouth) -> None:
+        self._mouth = mouth
+        self._talks: dict[JID, set[Talk]] = {}
+
+    def accompany(self, job: Job, person: JID) -> None:
+        """Tell the person what becomes of the job."""
+        talk = Talk(self._mouth, job, person, self._others_type)
+        self._talks.setdefault(person, set()).add(talk)
+        job.completion(lambda _: self._forget(talk))
+
+    def gone(self, person: JID) -> None:
+        """A text to that address came back: nobody looks at progress there."""
+        for talk in self._talks.get(person, ()):
+            talk.mute()
+
+    def _others_type(self, talk: Talk) -> bool:
+        return any(other.typing for other in self._talks.get(talk.person, ()) if other is not talk)
+
+    def _forget(self, talk: Talk) -> None:
+        talks = self._talks.get(talk.person, set())
+        talks.discard(talk)
+        if not talks:
+            self._talks.pop(talk.person, None)
+
+
 class Talk:
-    """Accompanies a job for the person who asked for it.
+    """Accompanies one job for the person who asked for it.
 
     Progress is one message that is corrected (XEP-0308) as the job goes on. Programs that cannot
-    show corrections would show each as a new line, so they get none.
+    show corrections would show each as a new line, so they get none. The typing state lasts until
+    the last of a person's jobs is done.
     """
 
-    def __init__(self, mouth: Mouth, job: Job, person: JID) -> None:
+    def __init__(
+        self, mouth: Mouth, job: Job, person: JID, others_type: Callable[[Talk], bool]
+    ) -> None:
+        self.person = person
+        self.typing = False
         self._mouth = mouth
         self._job = job
-        self._person = person
-        self._typing = False
+        self._others_type = others_type
+        self._muted = False
         self._progress: OutgoingText | None = None
         self._next: asyncio.TimerHandle | None = None
         self._sent_at = float("-inf")
         self._starting = asyncio.ensure_future(self._start())
         job.completion(self._end)
 
+    def mute(self) -> None:
+        """Show no more progress."""
+        self._muted = True
+
     async def _start(self) -> None:
         await asyncio.sleep(_PROMPT)
-        if not self._person.resource:
+        if not self.person.resource:
             return  # nobody can be asked what they can show
-        features = await self._mouth.features(self._person)
+        features = await self._mouth.features(self.person)
         if CHAT_STATES in features:
-            self._typing = self._mouth.send(chat_state(self._person, "composing"))
+            self.typing = self._mouth.send(chat_state(self.person, "composing"))
         if CORRECT in features:
             if self._job.step is not None:
                 self._show(self._job.step)
@@ -57,7 +98,7 @@ class Talk:
     def _show(self, _: Step) -> None:
         """A step: show it now, or when a second has passed since the last."""
         loop = asyncio.get_running_loop()
-        if self._next is None:
+        if self._next is None and not self._muted:
             self._next = loop.call_at(max(self._sent_at + _PACE, loop.time()), self._correct)
 
     def _correct(self) -> None:
@@ -65,11 +106,12 @@ class Talk:
         self._sent_at = asyncio.get_running_loop().time()
         first = self._progress
         text = OutgoingText(
-            self._person,
-            f"{self._job.task.name} {self._job.short_id}: {self._job.step}",
-            chat_state="composing" if self._typing else None,
+            self.person,
+            texts.cut(f"{self._job.task.name} {self._job.short_id}: {self._job.step}"),
+            chat_state="composing" if self.typing else None,
             replaces=first.id if first else None,
             automatic=True,
+            progress=True,
         )
         # Lossy on purpose: an old step is worth nothing. The first one names those that follow.
         if self._mouth.send(text.xml()) and first is None:
@@ -79,12 +121,16 @@ class Talk:
         self._starting.cancel()
         if self._next is not None:
             self._next.cancel()
-        job.callback(lambda value: self._say(texts.succeeded(job, value)))
-        job.errback(lambda error: self._say(texts.failed(job, error)))
+        job.callback(lambda value: self._say(lambda: texts.succeeded(job, value)))
+        job.errback(lambda error: self._say(lambda: texts.failed(job, error)))
 
-    def _say(self, text: str) -> None:
-        self._mouth.send_text(
-            OutgoingText(
-                self._person, text, chat_state="active" if self._typing else None, automatic=True
-            )
-        )
+    def _say(self, compose: Callable[[], str]) -> None:
+        try:
+            text = compose()
+        except Exception:  # a result can be such that it cannot be written out
+            log.exception("[%s] the outcome cannot be told", self._job.id)
+            text = f"{self._job.task.name} {self._job.short_id} ended, but {texts.WENT_WRONG}"
+        state: ChatState | None = None
+        if self.typing:
+            state = "composing" if self._others_type(self) else "active"
+        self._mouth.send_text(OutgoingText(self.person, text, chat_state=state, automatic=True))

@@ -71,6 +71,8 @@ def from_text(parameter: Parameter, text: str) -> Any:
     if text[:1] in ("[", "{"):
         try:
             return parameter.convert(msgspec.json.decode(text))
+        except RecursionError:
+            refusal = BadArguments(f"{parameter.name}: too deep")
         except msgspec.DecodeError as error:
             refusal = BadArguments(f"{parameter.name}: {shorten(text)} is not JSON: {error}")
         except BadArguments as error:

@@ -34,13 +34,11 @@ def chat(jid: str, account: str | None) -> None:
 
 
 def _account(chosen: str | None) -> Account:
-    """The option goes before JABOT_JID; the password of that one is not for another account."""
-    env = dict(os.environ)
-    if chosen is not None:
-        if env.get("JABOT_JID", chosen) != chosen:
-            env.pop("JABOT_PASSWORD", None)
-        env["JABOT_JID"] = chosen
-    return resolve_account(env=env)
+    """The option goes before the environment, whose settings are those of another account."""
+    if chosen is None or os.environ.get("JABOT_JID", "") == chosen:
+        return resolve_account(chosen)
+    other = {name: value for name, value in os.environ.items() if not name.startswith("JABOT_")}
+    return resolve_account(chosen, other)
 
 
 async def _chat(account: Account, contact: JID) -> int:
@@ -69,6 +67,7 @@ async def _at_the_prompt(conversation: Conversation) -> int:
 
 
 async def _from_the_pipe(conversation: Conversation) -> int:
+    await conversation.signed_in.wait()
     async for line in lines_of_stdin():
         try:
             await conversation.ask(line)
@@ -76,5 +75,7 @@ async def _from_the_pipe(conversation: Conversation) -> int:
             contact = conversation.person.contact
             click.echo(f"{contact} did not answer within {ANSWER_LIMIT:g} s", err=True)
             return NOBODY_THERE
-    await conversation.until_quiet()
-    return 0
+        if conversation.unheard:
+            return NOBODY_THERE
+    left_at_work = await conversation.until_quiet()
+    return NOBODY_THERE if left_at_work else 0

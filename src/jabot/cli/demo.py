@@ -30,13 +30,18 @@ _GOODBYE = 5.0  # seconds for the farewell to come through
 def demo(lines: tuple[str, ...]) -> None:
     """Chat with a bot on a server of its own.
 
-    Starts the embedded server on a free port of this machine and the bot of examples/heavy.py, and
-    leaves nothing behind. Without a terminal it says lift, lift, dance and exit.
+    Starts the embedded server on a free port of this machine and the bot of examples/heavy.py.
+    Accounts and messages are forgotten at the end. Without a terminal it says lift, lift, dance and
+    exit.
     """
-    logging.getLogger("jabot").setLevel(logging.WARNING)
+    if logging.getLogger().level > logging.DEBUG:
+        logging.getLogger("jabot").setLevel(logging.WARNING)
     if not lines and not sys.stdin.isatty():
         lines = _SCRIPT
-    asyncio.run(_demo(lines))
+    try:
+        asyncio.run(_demo(lines))
+    except TimeoutError:
+        raise click.ClickException("the bot did not answer; jabot -v demo shows more") from None
 
 
 async def _demo(lines: tuple[str, ...]) -> None:
@@ -69,7 +74,8 @@ def _account(server: Server, name: str, address: ServerAddress) -> Account:
 
 async def _script(conversation: Conversation, lines: tuple[str, ...]) -> None:
     for line in lines:
-        await conversation.ask(line)
+        if line.strip():
+            await conversation.ask(line)
 
 
 async def _live(conversation: Conversation, server: Server) -> None:

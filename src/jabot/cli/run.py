@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
 import subprocess
 import sys
-import time
+import threading
 from pathlib import Path
 
 import click
 
-from jabot.account import parse_account_jid, resolve_jid
+from jabot.account import parse_jid, resolve_jid
 from jabot.cli.load import load_node, source_dir
 from jabot.errors import ConfigError
-from jabot.jid import JID, InvalidJID
 
 _POLL = 0.5  # seconds between two looks at the files
 NOT_ALLOWED = 4  # exit code
@@ -45,15 +46,11 @@ def can(jid: str, task: str, target: str) -> None:
 
     TASK may also be `exit`: the right to stop the node. Nothing is signed in. Exit code 4 means no.
     """
-    try:
-        caller = JID(jid)
-    except InvalidJID as error:
-        raise ConfigError(f"{jid!r} is not an address ({error})") from None
+    caller = parse_jid(jid)
     node = load_node(target)
-    own = resolve_jid(node.account_jid)
     if task != "exit" and task not in [offered.name for offered in node.tasks]:
         raise ConfigError(f"{target} has no task {task}; it has: {_names(node.tasks)}")
-    decision = node.can(parse_account_jid(own.bare), caller, task)
+    decision = node.can(resolve_jid(node.account_jid), caller, task)
     click.echo(f"{'yes' if decision else 'no'}: {decision.reason}")
     if not decision:
         sys.exit(NOT_ALLOWED)
@@ -64,38 +61,52 @@ def _names(tasks: object) -> str:
 
 
 def _run_again_and_again(target: str) -> int:
-    """Run the program in a child, and a new child after each change. Ctrl-C ends both."""
-    command = [sys.executable, "-m", "jabot", "run", target]
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    while True:
-        seen = _versions(source_dir(target))
-        child = subprocess.Popen(command)  # noqa: S603 - our own command line
-        try:
-            while _versions(source_dir(target)) == seen:
-                time.sleep(_POLL)
-        except KeyboardInterrupt:
-            # A terminal sends Ctrl-C to the child, too; one signal more would mean: at once.
-            if child.poll() is None and not sys.stdin.isatty():
-                child.terminate()
-            return _wait_out(child)
-        click.echo("changed; starting again", err=True)
-        child.terminate()
-        _wait_out(child)
+    """Run the program in a child, and a new child after each change of a file.
 
+    Ctrl-C reaches the child by itself (a terminal signals both), SIGTERM is handed on; a second one
+    is, too. Gives the exit code of the last child.
+    """
+    command = [sys.executable, *sys.orig_argv[1:]]
+    command.remove("--reload")
+    folder = source_dir(target)
+    stopped = threading.Event()
+    child = subprocess.Popen(command)  # noqa: S603 - our own command line
 
-def _wait_out(child: subprocess.Popen[bytes]) -> int:
+    def hand_on(number: int, _: object) -> None:
+        stopped.set()
+        if number == signal.SIGTERM or not sys.stdin.isatty():
+            child.send_signal(number)
+
+    signal.signal(signal.SIGINT, hand_on)
+    signal.signal(signal.SIGTERM, hand_on)
     while True:
-        try:
-            return child.wait()
-        except KeyboardInterrupt:
+        seen, told = _versions(folder), False
+        while not stopped.is_set() and _versions(folder) == seen:
+            if child.poll() is not None and not told:
+                told = True
+                click.echo("it has ended; waiting for a change", err=True)
+            stopped.wait(_POLL)
+        if not stopped.is_set():
+            click.echo("changed; starting again", err=True)
             child.terminate()
+        code = child.wait()
+        if stopped.is_set():
+            return code
+        child = subprocess.Popen(command)  # noqa: S603 - as above
 
 
 def _versions(folder: Path) -> dict[Path, int]:
+    """When each source file changed; installed packages and hidden folders are left out."""
     versions = {}
-    for path in folder.rglob("*.py"):
-        try:
-            versions[path] = path.stat().st_mtime_ns
-        except FileNotFoundError:
-            continue  # an editor replaced it in this moment
+    for where, folders, files in os.walk(folder):
+        folders[:] = [
+            name
+            for name in folders
+            if not name.startswith((".", "__")) and not (Path(where, name, "pyvenv.cfg").exists())
+        ]
+        for name in files:
+            if name.endswith(".py"):
+                path = Path(where, name)
+                with contextlib.suppress(FileNotFoundError):  # an editor replaces it in this moment
+                    versions[path] = path.stat().st_mtime_ns
     return versions

@@ -15,6 +15,7 @@ from rich.text import Text
 from jabot.account import Account
 from jabot.jid import JID
 from jabot.person import Ear, Person
+from jabot.runner.threads import run_in_thread
 from jabot.xmpp import IncomingPresence
 
 # XML lets these through, and a terminal could take them for commands.
@@ -31,8 +32,11 @@ class Conversation:
         self.name = contact.node or contact.domain
         self.person = Person(account, contact, self._ear())
         self.state = "connecting"  # for the line below the prompt
+        self.signed_in = self.person.signed_in
         self.online = asyncio.Event()
         self.gone = asyncio.Event()
+        self.unheard = False
+        """Whether the last line did not reach the contact."""
         self._heard = asyncio.Event()
         self._typing = False
         self._console = Console(highlight=False, soft_wrap=True, markup=False)
@@ -57,17 +61,24 @@ class Conversation:
         self.person.say(line)
         await asyncio.wait_for(self._heard.wait(), limit)
 
-    async def until_quiet(self) -> None:
-        """Wait until the contact has neither said anything nor typed for a second."""
-        while True:
+    async def until_quiet(self) -> bool:
+        """Wait until the contact has neither said anything nor typed for a second.
+
+        True when it went offline while it typed: something was not done.
+        """
+        worked = self._typing
+        while not self.gone.is_set():
             self._heard.clear()
+            worked = self._typing
             try:
                 await asyncio.wait_for(self._heard.wait(), _QUIET)
             except TimeoutError:
                 if not self._typing:
-                    return
+                    return False
+        return worked
 
     def _said(self, text: str) -> None:
+        self.unheard = False
         self._print(f"{self.name}> ", text, "bold cyan")
         self._heard.set()
 
@@ -81,6 +92,7 @@ class Conversation:
         self._heard.set()
 
     def _failed(self, reason: str) -> None:
+        self.unheard = True
         self._print("", reason, "red")
         self._heard.set()
 
@@ -94,6 +106,7 @@ class Conversation:
         self.state = text
         if stanza.type == "unavailable":
             self.gone.set()
+            self._heard.set()
         else:
             self.gone.clear()
             self.online.set()
@@ -129,7 +142,8 @@ async def prompt(conversation: Conversation) -> None:
 async def lines_of_stdin() -> AsyncIterator[str]:
     """The lines of standard input, without blocking the loop."""
     while True:
-        line = await asyncio.to_thread(sys.stdin.readline)
+        # In a thread that does not keep the process when nobody writes any more.
+        line = await run_in_thread(sys.stdin.readline, "jabot stdin")
         if not line:
             return
         if line.strip():

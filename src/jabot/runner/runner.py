@@ -121,6 +121,17 @@ class Runner:
                 self.cancel(job, "the node is stopping")
             await self._idle.wait()
 
+    async def abandon(self, limit: float) -> bool:
+        """Cancel everything now; whether all slots were empty within `limit` seconds."""
+        self.draining = True
+        for job in self.jobs:
+            self.cancel(job, "the node is stopping")
+        for slot in self._slots.values():
+            slot.cancel()
+        if self._slots:
+            await asyncio.wait(self._slots.values(), timeout=limit)
+        return not self._slots
+
     def _fill_slots(self) -> None:
         while self._waiting and len(self._slots) < self.concurrency:
             job = self._waiting.popleft()

@@ -3,48 +3,71 @@
 from __future__ import annotations
 
 import logging
+from collections import deque
+from dataclasses import dataclass
 from xml.etree import ElementTree as ET
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Kept:
+    text: ET.Element
+    size: int  # bytes, nearly
 
 
 class Outbox:
     """Texts in order, each kept until the server took it.
 
     A socket takes bytes also when the line behind it is dead, so "sent" proves nothing. A ping that
-    comes back proves that the server has read all that was sent before it: `mark()` before the
-    ping, `confirm(mark)` after it. After a reconnect, all that is left is sent again; a text that
-    the server did take, but did not get to confirm, then arrives twice, under one id.
+    comes back proves that the server has read all that was sent before it: `take()` before the
+    ping, `confirm()` after it. At most `window` bytes are under way unconfirmed (one text may be
+    larger), so that a slow line gets on step by step. After a reconnect, `rewind()`: what was not
+    confirmed goes again; a text that the server did take then arrives twice, under one id.
     """
 
-    def __init__(self, limit: int = 10_000) -> None:
+    def __init__(self, limit: int = 10_000, window: int = 8_192) -> None:
         self.limit = limit
-        self._texts: dict[int, ET.Element] = {}
-        self._next = 0
+        self.window = window
+        self._waiting: deque[_Kept] = deque()
+        self._under_way: list[_Kept] = []
 
     def __len__(self) -> int:
-        return len(self._texts)
+        return len(self._waiting) + len(self._under_way)
+
+    @property
+    def bytes_under_way(self) -> int:
+        """How much was sent and is not confirmed."""
+        return sum(kept.size for kept in self._under_way)
 
     def add(self, text: ET.Element) -> None:
-        """Keep a text; when there are `limit` of them, the oldest is given up, and logged."""
-        self._texts[self._next] = text
-        self._next += 1
-        if len(self._texts) > self.limit:
-            oldest = next(iter(self._texts))
-            dropped = self._texts.pop(oldest)
-            log.error(
-                "%d texts wait to be sent; gave up the one to %s", self.limit, dropped.get("to")
-            )
+        """Keep a text; past `limit`, the oldest that waits is given up, and logged."""
+        size = len(ET.tostring(text))
+        self._waiting.append(_Kept(text, size))
+        if len(self._waiting) > self.limit:
+            dropped = self._waiting.popleft().text
+            log.error("over %d texts wait; gave up the one to %s", self.limit, dropped.get("to"))
 
-    def pending(self) -> list[ET.Element]:
-        """What is not confirmed, oldest first."""
-        return list(self._texts.values())
+    def take(self) -> list[ET.Element]:
+        """What may be sent now."""
+        taken = []
+        room = self.window - self.bytes_under_way
+        while self._waiting and (self._waiting[0].size <= room or not self._under_way):
+            kept = self._waiting.popleft()
+            room -= kept.size
+            self._under_way.append(kept)
+            taken.append(kept.text)
+        return taken
 
     def mark(self) -> int:
-        """A point in the order of texts: everything up to now."""
-        return self._next
+        """How many texts are under way: those that a ping sent now will confirm."""
+        return len(self._under_way)
 
     def confirm(self, mark: int) -> None:
-        """Forget the texts that were there at the mark."""
-        for number in [n for n in self._texts if n < mark]:
-            del self._texts[number]
+        """Forget the texts that were under way at the mark."""
+        del self._under_way[:mark]
+
+    def rewind(self) -> None:
+        """A new connection: all that was under way waits again."""
+        self._waiting.extendleft(reversed(self._under_way))
+        self._under_way.clear()

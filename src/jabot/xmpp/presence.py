@@ -54,7 +54,7 @@ class Presence:
             await asyncio.wait_for(self._echo.wait(), 5.0)
             await self._session.ping(5.0)
         except TimeoutError:
-            log.warning("the server does not show us our own presence; going on without it")
+            log.warning("the server is slow to show us our own presence; going on without it")
         except ConnectionFailed:
             return  # the next connection begins anew
         await asyncio.sleep(_SETTLE)
@@ -83,11 +83,10 @@ class Presence:
         else:
             self._paced = loop.call_later(wait, self._send)
 
-    def leave_pool(self) -> None:
-        """Take no more lines that are meant for the whole pool."""
-        self._pool.leave()
-        self._since = None
-        if self._announced:
+    def step_back(self) -> None:
+        """Let the others of the pool answer what is said to all."""
+        self._since = self._pool.step_back()
+        if self._joined:
             self._send()
 
     def farewell(self, status: str) -> None:

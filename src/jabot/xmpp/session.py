@@ -40,6 +40,7 @@ log = logging.getLogger(__name__)
 
 # Trying again would not help: a person has to do something.
 _FINAL = (AuthenticationFailed, CertificateError, Replaced)
+_SLOWEST = 1_000.0  # bytes a second that a line carries at least; a slower one counts as dead
 _STEADY = 10.0  # seconds after which a connection counts as good, and the backoff begins anew
 _REMEMBERED_FEATURES = 1000
 
@@ -130,32 +131,27 @@ class Session:
         Raises `AuthenticationFailed`, `CertificateError` or `Replaced` at once, `UnknownHost` when
         it meets the very first attempt, and with `keep_trying=False` whatever does.
         """
+        loop = asyncio.get_running_loop()
         failures, ever_online = 0, False
         while not self._stopping.is_set():
-            started = asyncio.get_running_loop().time()
+            started = loop.time()
             try:
                 await self._one_connection()
-                return
             except ConnectionFailed as problem:
-                lasted = asyncio.get_running_loop().time() - started
                 was_online = self._stream is not None
-                self._end_connection()
                 ever_online = ever_online or was_online
-                first = not ever_online and failures == 0
-                if isinstance(problem, _FINAL) or (first and isinstance(problem, UnknownHost)):
+                self._end_connection()
+                first = failures == 0 and not ever_online
+                if _is_final(problem, first) or not (keep_trying or ever_online):
                     raise
-                if not keep_trying and not ever_online:
-                    raise
-                failures = 1 if was_online and lasted >= _STEADY else failures + 1
+                good = was_online and loop.time() - started >= _STEADY
+                failures = 1 if good else failures + 1
                 await self._wait_before_retry(problem, failures)
 
     async def stop(self, limit: float = 2.0) -> None:
         """Confirm the texts that are under way, end the stream, and let `run()` return."""
-        if self._stream is not None and self._outbox:
-            try:
-                await self._confirm_once(self._stream, limit)
-            except (ConnectionFailed, TimeoutError) as problem:
-                log.debug("the last texts are not confirmed: %r", problem)
+        if self._confirming is not None:
+            await asyncio.wait({self._confirming}, timeout=limit)
         if self._outbox:
             log.warning("left with %d texts that the server has not got", len(self._outbox))
         self._stopping.set()
@@ -163,11 +159,10 @@ class Session:
             await self._stream.leave(limit)
 
     def send_text(self, text: OutgoingText) -> None:
-        """Send a text now or after the next connect; it is kept until the server has it."""
-        element = text.xml()
-        self._outbox.add(element)
-        if self.send(element):
-            self._confirm_soon()
+        """Send a text now or as soon as the line allows; it is kept until the server has it."""
+        self._outbox.add(text.xml())
+        if self._stream is not None:
+            self._send_waiting(self._stream)
 
     def send(self, element: ET.Element) -> bool:
         """Send what may be lost; False when there is no connection to send it on."""
@@ -190,20 +185,20 @@ class Session:
 
         Answers are remembered until its presence goes or the connection does.
         """
-        if jid in self._features or self._stream is None:
+        stream = self._stream
+        if jid in self._features or stream is None:
             return self._features.get(jid, frozenset())
         try:
-            request = self._stream.plugin["xep_0030"].get_info(
-                jid=jid, timeout=limit + 1, cached=False
-            )
-            info = await self._stream.answer(request, limit)
-            features = frozenset(info["disco_info"]["features"])
+            request = stream.plugin["xep_0030"].get_info(jid=jid, timeout=limit + 1, cached=False)
+            info = await stream.answer(request, limit)
         except (IqError, IqTimeout, TimeoutError, ConnectionFailed) as problem:
             log.debug("%s does not say what it can: %r", jid, problem)
-            features = frozenset()
-        self._features[jid] = features
-        if len(self._features) > _REMEMBERED_FEATURES:
-            self._features.popitem(last=False)
+            return frozenset()  # not remembered: it may say so next time
+        features = frozenset(info["disco_info"]["features"])
+        if stream is self._stream:
+            self._features[jid] = features
+            if len(self._features) > _REMEMBERED_FEATURES:
+                self._features.popitem(last=False)
         return features
 
     # -- one connection --------------------------------------------------------------------------
@@ -222,13 +217,14 @@ class Session:
         opening = asyncio.ensure_future(stream.open(self.timing.connect))
         try:
             await asyncio.wait({opening, stopped}, return_when="FIRST_COMPLETED")
-            if not opening.done():
+            if self._stopping.is_set():
                 return
             opening.result()
             self._stream = stream
             log.info("online as %s", self.jid)
             self._listener.online()
-            self._send_again(stream)
+            self._outbox.rewind()
+            self._send_waiting(stream)
             watch = asyncio.ensure_future(self._watch(stream))
             try:
                 problem = await stream.closed
@@ -238,9 +234,11 @@ class Session:
                 raise problem
             self._end_connection()
         finally:
-            opening.cancel()
-            stopped.cancel()
             stream.close()
+            for task in (opening, stopped):
+                task.cancel()
+            # Also fetches the exception of an attempt that failed while we were told to stop.
+            await asyncio.gather(opening, stopped, return_exceptions=True)
 
     def _end_connection(self) -> None:
         if self._stream is not None:
@@ -268,44 +266,45 @@ class Session:
                 await asyncio.sleep(self.timing.quiet - silent)
                 continue
             try:
-                await stream.ping_server(self.timing.ping)
+                await stream.ping_server(self._patience)
             except TimeoutError:
-                log.warning(
-                    "nothing came from the server for %.0f s", loop.time() - stream.received_at
-                )
-                stream.close()
-                return
+                silent = loop.time() - stream.received_at
+                stream.give_up(f"nothing came from the server for {silent:.0f} s")
             except ConnectionFailed:
                 return
 
+    @property
+    def _patience(self) -> float:
+        """Seconds for a ping to come back: what was sent before it has to pass the line first."""
+        return self.timing.ping + self._outbox.bytes_under_way / _SLOWEST
+
     # -- texts that must arrive ------------------------------------------------------------------
 
-    def _send_again(self, stream: Stream) -> None:
-        for element in self._outbox.pending():
-            stream.send_element(element)
-        if self._outbox:
-            self._confirm_soon()
-
-    def _confirm_soon(self) -> None:
-        """One ping at a time confirms all texts before it."""
-        if self._confirming is None and self._stream is not None:
-            self._confirming = asyncio.ensure_future(self._confirm(self._stream))
+    def _send_waiting(self, stream: Stream) -> None:
+        """Send as many texts as may be under way, and see to it that they are confirmed."""
+        try:
+            for element in self._outbox.take():
+                stream.send_element(element)
+        except ConnectionFailed:
+            return  # they stay in the outbox, for the next connection
+        if self._outbox and self._confirming is None:
+            self._confirming = asyncio.ensure_future(self._confirm(stream))
 
     async def _confirm(self, stream: Stream) -> None:
+        """Ping until all texts are confirmed; each answer makes room for more of them."""
         try:
             while self._outbox and stream is self._stream:
-                await self._confirm_once(stream, self.timing.ping)
-        except (ConnectionFailed, TimeoutError) as problem:
-            log.debug("texts are not confirmed: %r", problem)
-            stream.close()  # what is not confirmed goes again over the next connection
+                mark, patience = self._outbox.mark(), self._patience
+                await stream.ping_server(patience)
+                self._outbox.confirm(mark)
+                self._send_waiting(stream)
+        except TimeoutError:
+            stream.give_up(f"the server took no text within {patience:.0f} s")
+        except ConnectionFailed as problem:
+            log.debug("texts are not confirmed: %s", problem)
         finally:
             if self._confirming is asyncio.current_task():
                 self._confirming = None
-
-    async def _confirm_once(self, stream: Stream, limit: float) -> None:
-        mark = self._outbox.mark()
-        await stream.ping_server(limit)
-        self._outbox.confirm(mark)
 
     # -- what comes in ---------------------------------------------------------------------------
 
@@ -323,6 +322,11 @@ class Session:
         if presence.type == "unavailable":
             self._features.pop(presence.sender, None)
         _guarded(self._listener.presence_received, presence)
+
+
+def _is_final(problem: ConnectionFailed, first: bool) -> bool:
+    """Whether it is of no use to try again: a name that never resolved is misspelt."""
+    return isinstance(problem, _FINAL) or (first and isinstance(problem, UnknownHost))
 
 
 def _guarded(function: Callable[..., None], *args: object) -> None:

@@ -41,6 +41,7 @@ class IncomingText:
     chat_state: str | None  # XEP-0085
     replaces: str | None  # the id of the message that this one corrects (XEP-0308)
     automatic: bool  # a jabot node answered; two bots that answer each other would never end
+    progress: bool = False  # ... and what it says may be corrected soon
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ class OutgoingText:
     chat_state: ChatState | None = None
     replaces: str | None = None
     automatic: bool = False  # an answer of a node, as opposed to what somebody wrote
+    progress: bool = False  # of no use later, so servers do not keep it for who is away
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     def xml(self) -> ET.Element:
@@ -75,7 +77,10 @@ class OutgoingText:
         if self.replaces:
             ET.SubElement(message, f"{{{CORRECT}}}replace", {"id": self.replaces})
         if self.automatic:
-            ET.SubElement(message, f"{{{JABOT}}}automatic")
+            what = {"progress": "true"} if self.progress else {}
+            ET.SubElement(message, f"{{{JABOT}}}automatic", what)
+        if self.progress:
+            ET.SubElement(message, f"{{{HINTS}}}no-store")
         return message
 
 
@@ -129,6 +134,7 @@ def read_text(xml: ET.Element, own: JID) -> IncomingText | None:
         return None
     state = next((c.tag for c in xml if c.tag.startswith(f"{{{CHAT_STATES}}}")), None)
     replace = xml.find(f"{{{CORRECT}}}replace")
+    automatic = xml.find(f"{{{JABOT}}}automatic")
     return IncomingText(
         sender=sender,
         to=to,
@@ -138,7 +144,8 @@ def read_text(xml: ET.Element, own: JID) -> IncomingText | None:
         delayed=xml.find(f"{{{DELAY}}}delay") is not None,
         chat_state=state.rpartition("}")[2] if state else None,
         replaces=replace.get("id") if replace is not None else None,
-        automatic=xml.find(f"{{{JABOT}}}automatic") is not None,
+        automatic=automatic is not None,
+        progress=automatic is not None and automatic.get("progress") == "true",
     )
 
 

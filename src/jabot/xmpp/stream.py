@@ -21,6 +21,7 @@ from jabot.account import Account
 from jabot.errors import (
     AuthenticationFailed,
     CertificateError,
+    ConfigError,
     ConnectionFailed,
     Replaced,
     UnknownHost,
@@ -37,7 +38,10 @@ def tls_context(account: Account) -> ssl.SSLContext:
 
     Making a context costs 50 ms, so a session shares one among its connections.
     """
-    context = ssl.create_default_context(cafile=account.ca_file)
+    try:
+        context = ssl.create_default_context(cafile=account.ca_file)
+    except (ssl.SSLError, OSError) as error:
+        raise ConfigError(f"no certificates can be read from {account.ca_file}: {error}") from None
     if account.on_loopback and account.ca_file is None:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
@@ -110,7 +114,8 @@ class Stream(ClientXMPP):
     async def open(self, limit: float) -> None:
         """Connect, sign in and bind within `limit` seconds; raises `ConnectionFailed`."""
         server = self._account.server
-        self.enable_direct_tls = server is None or server.direct_tls
+        by_dns = server is None and not self._account.on_loopback
+        self.enable_direct_tls = by_dns or (server is not None and server.direct_tls)
         self.enable_starttls = server is None or not server.direct_tls
         self._service_names()
         try:
@@ -135,6 +140,11 @@ class Stream(ClientXMPP):
         self.abort()
         self._finish()
 
+    def give_up(self, reason: str) -> None:
+        """Drop a connection that is good for nothing, for a reason that is told."""
+        self._problem = ConnectionFailed(f"{self._where}: {reason}")
+        self.close()
+
     async def leave(self, limit: float) -> None:
         """End the stream in the orderly way (RFC 6120 section 4.4), within `limit` seconds."""
         if not self.closed.done() and self.transport is not None:
@@ -157,7 +167,7 @@ class Stream(ClientXMPP):
         await asyncio.wait({future, self.closed}, timeout=limit, return_when="FIRST_COMPLETED")
         if future.done():
             return future.result()
-        future.cancel()
+        future.add_done_callback(_fetched)  # slixmpp fails it later, when its own time is over
         if self.closed.done():
             raise self.closed.result()
         raise TimeoutError
@@ -176,6 +186,10 @@ class Stream(ClientXMPP):
     def data_received(self, data: bytes | str) -> None:
         self.received_at = self.loop.time()
         super().data_received(data)
+
+    def connection_made(self, transport: asyncio.BaseTransport, send_event: bool = True) -> None:
+        self._problem = None  # the attempts before this one failed; this one has not
+        super().connection_made(transport, send_event)
 
     def reschedule_connection_attempt(self) -> None:
         """slixmpp would try again for ever, without jitter; the session decides about that."""
@@ -224,7 +238,7 @@ class Stream(ClientXMPP):
     def _when_auth_failed(self, _: object) -> None:
         account = self._account.jid.bare
         if not self.plugin["feature_mechanisms"].attempted_mechs:
-            encrypted = "starttls" in self.features or self.enable_direct_tls
+            encrypted = self.transport and self.transport.get_extra_info("ssl_object")
             reason = "no SCRAM sign-in" if encrypted else "no TLS, and no password goes without it"
             self._problem = AuthenticationFailed(f"{self._where} offers {reason}")
         elif self._auth_condition in _TEMPORARY:
@@ -262,3 +276,9 @@ class Stream(ClientXMPP):
         """With TLS from the first byte, slixmpp wants to know the service by its DNS name."""
         if self.enable_direct_tls and not self.enable_starttls:
             self.starttls_services = set()
+
+
+def _fetched(future: asyncio.Future[Any]) -> None:
+    """Look at an outcome that nobody waits for any more, so that asyncio does not complain."""
+    if not future.cancelled():
+        future.exception()
