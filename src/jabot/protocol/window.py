@@ -1,0 +1,303 @@
+"""Batches that clock themselves: few on the way to a peer, and what comes meanwhile piles up."""
+
+from __future__ import annotations
+
+import itertools
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from jabot.protocol import codec, limits
+from jabot.protocol.frames import Frame, Progress
+from jabot.protocol.parts import check_size, split
+
+Wanted = Callable[[Frame], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What goes into one stanza."""
+
+    id: int  # counts up within the process
+    peer: str
+    text: str
+    deflated: bool
+    frames: int
+
+
+@dataclass(slots=True, eq=False)
+class _Item:
+    """A frame, or one part of it, on its way."""
+
+    serial: int
+    frame: Frame
+    encoded: bytes
+    parts: list[int] | None = None  # how many of the frame's parts are unanswered; shared by them
+
+
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """The frames that a window still had."""
+
+    unanswered: list[Frame]  # sent, and perhaps received
+    unsent: list[Frame]
+
+
+class Window:
+    """What is on its way to one peer, and the pile of what is not yet.
+
+    At most `size` batches are unanswered at a time. While they are, frames pile up, and the next
+    batch takes as many of them as fit: an idle link sends at once, a busy one sends few and large
+    stanzas, and nobody has to tune that.
+    """
+
+    def __init__(
+        self, peer: str, numbers: Iterator[int] | None = None, size: int = limits.WINDOW
+    ) -> None:
+        self.peer = peer
+        self._numbers = numbers if numbers is not None else itertools.count(1)
+        self._size = size
+        self._pile: deque[_Item] = deque()
+        self._pile_bytes = 0
+        self._steps: dict[str, deque[_Item]] = {}  # waiting progress, by job
+        self._sent: dict[int, list[_Item]] = {}
+
+    @property
+    def full(self) -> bool:
+        """Whether who has more to send should wait for a while. Nothing is refused."""
+        return len(self._pile) >= limits.PILE_FRAMES or self._pile_bytes >= limits.PILE_BYTES
+
+    @property
+    def ready(self) -> bool:
+        """Whether `take()` gives something."""
+        return bool(self._pile) and len(self._sent) < self._size
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits and nothing is unanswered."""
+        return not self._pile and not self._sent
+
+    @property
+    def waiting(self) -> int:
+        """How many frames wait in the pile."""
+        return len(self._pile)
+
+    @property
+    def unanswered(self) -> int:
+        """How many batches are on their way."""
+        return len(self._sent)
+
+    def push(self, frame: Frame) -> None:
+        """Put a frame at the end of the pile.
+
+        Past `limits.PILE_STEPS` of one job, new progress takes the place of the last one that
+        waits. Raises `TooLarge` or `LocalProtocolError` for what cannot be sent at all.
+        """
+        encoded = codec.encode_frame(frame)
+        if type(frame) is Progress:
+            self._push_step(frame, encoded)
+        elif len(encoded) <= limits.BATCH_MADE:
+            self._append(_Item(next(self._numbers), frame, encoded))
+        else:
+            check_size(encoded)
+            parts = split(frame, encoded, next(self._numbers))
+            left = [len(parts)]
+            for part in parts:
+                self._append(_Item(next(self._numbers), frame, codec.encode_frame(part), left))
+
+    def take(self) -> Batch | None:
+        """The next batch to send; None when nothing waits or the window is full."""
+        if not self._pile or len(self._sent) >= self._size:
+            return None
+        items: list[_Item] = []
+        room = limits.BATCH_MADE
+        while self._pile and len(items) < limits.BATCH_FRAMES:
+            item = self._pile[0]
+            room -= len(item.encoded) + 1
+            if items and room < 0:
+                break
+            items.append(item)
+            self._pile.popleft()
+            self._forget_step(item)
+            self._pile_bytes -= len(item.encoded)
+        number = next(self._numbers)
+        self._sent[number] = items
+        text = codec.encode_batch([item.encoded for item in items], deflate=items[0].parts is None)
+        return Batch(number, self.peer, text.text, text.deflated, len(items))
+
+    def answered(self, batch: int) -> list[Frame]:
+        """The peer has answered; gives the frames that it has wholly received now."""
+        done: list[Frame] = []
+        for item in self._sent.pop(batch, ()):
+            if item.parts is None:
+                done.append(item.frame)
+            else:
+                item.parts[0] -= 1
+                if item.parts[0] == 0:
+                    done.append(item.frame)
+        return done
+
+    def failed(self, batch: int, wanted: Wanted = lambda frame: True) -> list[Frame]:
+        """No answer came. What is still wanted goes to the front again, in the old order; gives
+        the frames of the batch."""
+        items = self._sent.pop(batch, [])
+        again = [item for item in items if wanted(item.frame)]
+        self._drop_parts_of(item for item in items if item not in again)
+        if again:
+            # By number: batches that were sent after this one may have failed before it.
+            self._pile = deque(sorted([*again, *self._pile], key=_serial))
+            self._pile_bytes += sum(len(item.encoded) for item in again)
+        return _frames(items)
+
+    def refused(self, batch: int) -> list[Frame]:
+        """The batch is lost for good: nobody is there, or it was not understood. Gives its frames,
+        without those of which parts are elsewhere: they go with it."""
+        items = self._sent.pop(batch, [])
+        self._drop_parts_of(items)
+        return _frames(items)
+
+    def gone(self) -> Leftover:
+        """The peer or the connection is gone. Everything comes back; the window is as new."""
+        sent = _frames(sorted(itertools.chain(*self._sent.values()), key=_serial))
+        seen = {id(frame) for frame in sent}
+        unsent = [frame for frame in _frames(self._pile) if id(frame) not in seen]
+        self._sent.clear()
+        self._pile.clear()
+        self._steps.clear()
+        self._pile_bytes = 0
+        return Leftover(sent, unsent)
+
+    def _drop_parts_of(self, items: Iterable[_Item]) -> None:
+        broken = {id(item.parts) for item in items if item.parts is not None}
+        if broken:
+            self._pile = deque(item for item in self._pile if id(item.parts) not in broken)
+            self._pile_bytes = sum(len(item.encoded) for item in self._pile)
+            for number, sent in self._sent.items():
+                self._sent[number] = [item for item in sent if id(item.parts) not in broken]
+
+    def _append(self, item: _Item) -> None:
+        self._pile.append(item)
+        self._pile_bytes += len(item.encoded)
+
+    def _push_step(self, frame: Progress, encoded: bytes) -> None:
+        steps = self._steps.get(frame.id)
+        if steps is None:
+            steps = self._steps[frame.id] = deque()
+        elif len(steps) >= limits.PILE_STEPS:
+            last = steps[-1]
+            self._pile_bytes += len(encoded) - len(last.encoded)
+            last.frame, last.encoded = frame, encoded
+            return
+        item = _Item(next(self._numbers), frame, encoded)
+        steps.append(item)
+        self._append(item)
+
+    def _forget_step(self, item: _Item) -> None:
+        if type(item.frame) is not Progress:
+            return
+        steps = self._steps.get(item.frame.id)
+        if steps and steps[0] is item:  # one that was sent in vain before is not counted
+            steps.popleft()
+            if not steps:
+                del self._steps[item.frame.id]
+
+
+class Windows:
+    """One window for each peer, served in turn: a flood to one delays another by one batch."""
+
+    def __init__(self, size: int = limits.WINDOW) -> None:
+        self._numbers = itertools.count(1)
+        self._size = size
+        self._windows: dict[str, Window] = {}
+        self._turns: deque[str] = deque()  # the peers that may have something to send
+        self._queued: set[str] = set()
+
+    def __getitem__(self, peer: str) -> Window:
+        """The peer's window, a new one when there is none."""
+        window = self._windows.get(peer)
+        if window is None:
+            window = self._windows[peer] = Window(peer, self._numbers, self._size)
+        return window
+
+    def __len__(self) -> int:
+        return len(self._windows)
+
+    def push(self, peer: str, frame: Frame) -> None:
+        """See `Window.push`."""
+        window = self[peer]
+        try:
+            window.push(frame)
+        finally:
+            self._settle(window)
+
+    def full(self, peer: str) -> bool:
+        """See `Window.full`."""
+        window = self._windows.get(peer)
+        return window is not None and window.full
+
+    def take(self) -> Batch | None:
+        """The next batch to send, of the peer whose turn it is; None when there is nothing."""
+        while self._turns:
+            peer = self._turns.popleft()
+            self._queued.discard(peer)
+            window = self._windows.get(peer)
+            batch = window.take() if window is not None else None
+            if window is not None and batch is not None:
+                self._settle(window)
+                return batch
+        return None
+
+    def answered(self, peer: str, batch: int) -> list[Frame]:
+        """See `Window.answered`."""
+        return self._told(peer, lambda window: window.answered(batch))
+
+    def failed(self, peer: str, batch: int, wanted: Wanted = lambda frame: True) -> list[Frame]:
+        """See `Window.failed`."""
+        return self._told(peer, lambda window: window.failed(batch, wanted))
+
+    def refused(self, peer: str, batch: int) -> list[Frame]:
+        """See `Window.refused`."""
+        return self._told(peer, lambda window: window.refused(batch))
+
+    def gone(self, peer: str) -> Leftover:
+        """See `Window.gone`."""
+        window = self._windows.pop(peer, None)
+        if window is None:
+            return Leftover([], [])
+        return window.gone()
+
+    def all_gone(self) -> dict[str, Leftover]:
+        """The connection is gone: what every window still had, by peer."""
+        return {peer: self.gone(peer) for peer in list(self._windows)}
+
+    def _told(self, peer: str, tell: Callable[[Window], list[Frame]]) -> list[Frame]:
+        window = self._windows.get(peer)
+        if window is None:
+            return []  # late: the window was given up
+        frames = tell(window)
+        self._settle(window)
+        return frames
+
+    def _settle(self, window: Window) -> None:
+        """Queue a window that has something to send; forget one that has nothing at all."""
+        if window.ready:
+            if window.peer not in self._queued:
+                self._queued.add(window.peer)
+                self._turns.append(window.peer)
+        elif window.idle:
+            self._windows.pop(window.peer, None)
+
+
+def _serial(item: _Item) -> int:
+    return item.serial
+
+
+def _frames(items: Iterable[_Item]) -> list[Frame]:
+    """Each frame once, though several of its parts may be among the items."""
+    frames: list[Frame] = []
+    last: list[int] | None = None
+    for item in items:
+        if item.parts is None or item.parts is not last:
+            frames.append(item.frame)
+        last = item.parts
+    return frames
