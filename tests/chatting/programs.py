@@ -6,12 +6,10 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from textwrap import dedent
-
-import psutil
 
 from servers import Account, Server
 
@@ -45,19 +43,13 @@ class Program:
     def send(self, number: signal.Signals) -> None:
         self._process.send_signal(number)
 
-    def children(self) -> list[psutil.Process]:
-        return psutil.Process(self.pid).children(recursive=True)
-
     async def logged(self, pattern: str, limit: float = LIMIT) -> str:
         """Wait until the log (as a whole) holds a match; gives the first group, or all of it."""
-        found: list[re.Match[str]] = []
+        return await self._found(pattern, lambda: self.log, f"log {pattern!r}", limit)
 
-        def look() -> bool:
-            found[:] = [match] if (match := re.search(pattern, self.log)) else []
-            return bool(found)
-
-        await self._until(look, f"log {pattern!r}", limit)
-        return found[0][1 if found[0].re.groups else 0]
+    async def printed(self, pattern: str, limit: float = LIMIT) -> str:
+        """The same for what it printed."""
+        return await self._found(pattern, lambda: self.out, f"print {pattern!r}", limit)
 
     async def ended(self, limit: float = LIMIT) -> int:
         """Wait until it has ended; gives the exit code, negative for a signal."""
@@ -65,7 +57,19 @@ class Program:
         assert self._process.returncode is not None
         return self._process.returncode
 
-    async def _until(self, condition, what: str, limit: float, alive: bool = True) -> None:
+    async def _found(self, pattern: str, text: Callable[[], str], what: str, limit: float) -> str:
+        found: list[re.Match[str]] = []
+
+        def look() -> bool:
+            found[:] = [match] if (match := re.search(pattern, text())) else []
+            return bool(found)
+
+        await self._until(look, what, limit)
+        return found[0][1 if found[0].re.groups else 0]
+
+    async def _until(
+        self, condition: Callable[[], bool], what: str, limit: float, alive: bool = True
+    ) -> None:
         deadline = asyncio.get_running_loop().time() + limit
         while not condition():
             gone = alive and self._process.poll() is not None and not condition()
