@@ -107,6 +107,25 @@ async def test_a_wrong_argument_gets_the_reason_and_the_usage(room, line, reason
     assert room.runner.jobs == []
 
 
+async def test_what_is_nested_too_deep_is_refused(clock):
+    room = Room()
+
+    async def deep(numbers: list[int]): ...
+
+    room.task(deep)
+    assert room.ask("deep " + "[" * 100_000).startswith("numbers: ")
+    assert room.runner.jobs == []
+
+
+async def test_two_that_answer_each_other_come_to_an_end(room):
+    """Another bot may take "Dunno" for something to answer."""
+    answers = 0
+    for _ in range(1000):
+        answers += bool(room.ask("Dunno how to Dunno"))
+        await asyncio.sleep(1)
+    assert answers < 250
+
+
 async def test_an_unknown_word_gets_a_close_match(room):
     assert room.ask("lfit 30") == "Dunno how to lfit. Did you mean lift?"
     assert room.ask("dance") == "Dunno how to dance"
@@ -403,7 +422,8 @@ async def test_a_cancel_without_a_job_cancels_nothing(room, line):
         (ALICE, "can Alice@LOCALHOST/x lift", "Yes: the rule for alice@localhost allows it."),
         (ALICE, "can alice@localhost exit", "No: alice@localhost is not among those who manage"),
         (ALICE, "can bob@localhost lift", "Only those who manage me may ask that about others."),
-        (BOB, "can bob@localhost fly", "No: the rule for bob@localhost does not name fly."),
+        (BOB, "can bob@localhost fly", "Dunno how to fly"),
+        (ALICE, "can alice@localhost LIFT", "Yes: the rule for alice@localhost allows it."),
         (BOSS, "can eve@evil.example lift", "No: no rule names eve@evil.example."),
         (BOSS, "can boss@localhost exit", "Yes: manage names boss@localhost."),
         (BOSS, "can bot@localhost exit", "Yes: bot@localhost is the node's own account."),
@@ -491,8 +511,45 @@ async def test_a_function_that_raises_is_logged_and_said(clock, caplog, error):
     with caplog.at_level(logging.ERROR, "jabot.chat"):
         room.hear("hello")
         await turns()
-    assert room.mouth.said() == ["That went wrong; my log says why."]
+    assert room.mouth.said() == ["Something went wrong here; my log says what."]
     assert "secret" in caplog.text
+
+
+async def test_calls_of_the_function_are_bounded(clock):
+    free, calls = asyncio.Event(), []
+
+    async def on_message(message):
+        calls.append(message)
+        await free.wait()
+
+    room = talkative(on_message)
+    for n in range(20):
+        room.hear(f"hello {n}")
+    await turns()
+    assert len(calls) == 8
+    assert "still busy" in room.mouth.said()[-1]
+    free.set()
+    await turns()
+    room.hear("hello again")
+    await turns()
+    assert len(calls) == 9
+
+
+async def test_closing_gives_up_what_the_function_still_does(clock):
+    gave_up = []
+
+    async def on_message(message):
+        try:
+            await asyncio.Event().wait()
+        finally:
+            gave_up.append(message.text)
+
+    room = talkative(on_message)
+    room.hear("hello")
+    await turns()
+    room.chat.close()
+    await turns()
+    assert (gave_up, room.mouth.said()) == (["hello"], [])
 
 
 async def test_commands_tasks_and_strangers_do_not_reach_the_function(clock):
@@ -612,6 +669,27 @@ async def test_progress_from_before_anybody_looked_is_shown(room):
     await finish(room)
     [_, progress] = room.mouth.lossy
     assert progress.findtext("{jabber:client}body").endswith(": begun")
+
+
+async def test_typing_lasts_until_the_last_of_a_persons_jobs_is_done(room):
+    room.mouth.can[ALICE] = MODERN
+    room.hear("lift 2")
+    room.hear("lift 5")
+    await finish(room)
+    ends = [text for text in room.mouth.texts if "is done" in text.body]
+    assert [text.chat_state for text in ends] == ["composing", "active"]
+
+
+async def test_when_a_text_comes_back_its_person_gets_no_more_progress(room):
+    room.mouth.can[ALICE] = MODERN
+    room.hear("lift 9")
+    await asyncio.sleep(2.5)
+    before = len(room.mouth.lossy)
+    assert before > 1
+    room.hear("lift 9", type="error")
+    await finish(room)
+    assert len(room.mouth.lossy) == before
+    assert "is done" in room.mouth.texts[-1].body
 
 
 async def test_after_the_end_nothing_more_is_shown(room):

@@ -18,7 +18,7 @@ SOURCE = Path(jabot.__file__).parent
 # line says after the colon.
 LAYERS = [
     {"errors", "jid"},
-    {"deferrable", "access", "account", "schedule", "peers", "protocol"},
+    {"deferrable", "access", "account", "schedule", "peers", "protocol", "mainloop"},
     {"tasks"},
     {"runner"},
     {"xmpp"},
@@ -37,6 +37,7 @@ ONLY = {
     "schedule": {"errors"},
     "peers": {"jid"},
     "protocol": {"errors"},
+    "mainloop": set(),
     "tasks": {"errors", "jid"},
     "runner": {"errors", "jid", "deferrable", "access", "tasks"},
     "xmpp": {"errors", "jid", "account", "peers"},

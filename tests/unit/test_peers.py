@@ -90,3 +90,35 @@ def test_the_others_are_listed_by_seniority():
     assert pool.others == [jid(2), jid(3), jid(1)]
     pool.forget_all()
     assert pool.others == []
+
+
+@given(st.dictionaries(st.integers(0, 50), st.integers(1, 5), min_size=2, max_size=8), st.data())
+def test_a_node_that_stops_lets_others_answer_as_long_as_there_are_any(since, data):
+    pools = pool_of(since)
+    stopping = data.draw(st.sets(st.sampled_from(sorted(since))))
+    for number in stopping:
+        told = pools[number].step_back()
+        assert pools[number].step_back() == told
+        for other, pool in pools.items():
+            if other != number:
+                pool.saw(jid(number), told)
+    [answering] = [n for n, p in pools.items() if p.answers]
+    assert answering not in stopping or stopping == set(since)
+
+
+@given(st.integers(1, 10**13), st.integers(1, 10**13))
+def test_a_newcomer_goes_before_a_node_that_stops(first, second):
+    old, new = Pool(), Pool()
+    old.join(jid(1), first)
+    new.saw(jid(1), old.step_back())
+    old.saw(jid(2), new.join(jid(2), second))
+    assert (old.answers, new.answers) == (False, True)
+
+
+def test_a_node_that_has_not_joined_steps_back_when_it_does():
+    pool = Pool()
+    assert pool.step_back() is None
+    pool.saw(jid(2), 5)
+    pool.join(jid(1), 1)
+    pool.saw(jid(2), 10**13)
+    assert not pool.answers

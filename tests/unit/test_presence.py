@@ -70,7 +70,7 @@ async def test_nothing_is_sent_before_the_announcement(scene):
     scene.presence.set("chat", "0 of 8 running")
     scene.hear(ALICE)
     scene.hear(OWN, "unavailable")
-    scene.presence.leave_pool()
+    scene.presence.step_back()
     scene.presence.farewell("down")
     await asyncio.sleep(5)
     assert scene.session.sent == []
@@ -206,7 +206,7 @@ async def test_a_watcher_whose_presence_bounces_is_forgotten(scene):
     scene.hear(ALICE)
     scene.hear(ALICE, "error")
     scene.session.take()
-    scene.presence.leave_pool()
+    scene.presence.step_back()
     assert scene.session.take("to") == [(None,)]
 
 
@@ -236,10 +236,13 @@ async def test_the_farewell_is_away_and_then_gone(scene):
     assert not scene.pool.answers
 
 
-async def test_leaving_the_pool_sends_no_more_of_its_lines_our_way(scene):
+async def test_a_node_that_stops_lets_the_others_answer_and_answers_when_alone(scene):
     await scene.announced()
-    scene.presence.leave_pool()
-    assert scene.session.take("priority", "node") == [("-1", None)]
+    scene.presence.step_back()
+    [(priority, since)] = scene.session.take("priority", "node")
+    assert priority == "0"
+    assert scene.pool.answers
+    scene.hear(OTHER, node={"since": str(int(since) - 1)})
     assert not scene.pool.answers
 
 

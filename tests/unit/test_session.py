@@ -230,7 +230,7 @@ async def test_an_unknown_host_later_is_a_resolver_that_is_down(line, clock):
     assert line.events == ["online"]
     line.script[:] = [UnknownHost("resolver")]
     line.stream.lose()
-    await clock.advance(10)
+    await clock.advance(20)
     assert line.events == ["online", "offline", "online"]
 
 

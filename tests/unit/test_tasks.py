@@ -128,8 +128,9 @@ def registry(*names, reserved=()):
 
 
 def test_two_tasks_of_one_name_are_refused():
-    with pytest.raises(ConfigError, match="two tasks named lift"):
-        registry("lift", "lift")
+    for name in ("lift", "Lift"):  # a phone would write both alike
+        with pytest.raises(ConfigError, match=f"two tasks named {name}"):
+            registry("lift", name)
 
 
 @pytest.mark.parametrize("name", ["help", "Help", "HELP"])
@@ -140,13 +141,12 @@ def test_a_reserved_word_is_refused_in_any_letter_case(name):
 
 
 def test_letter_case_is_forgiven_when_that_is_clear():
-    tasks = registry("lift", "Dance", "dance", "ÄRGER")
+    tasks = registry("lift", "dance", "ÄRGER")
     assert tasks.find("LIFT").name == "lift"
     assert tasks.find("Lift").name == "lift"
     assert tasks.find("ärger").name == "ÄRGER"
     assert tasks.find("dance").name == "dance"
-    assert tasks.find("Dance").name == "Dance"
-    assert tasks.find("DANCE") is None
+    assert tasks.find("DANCE").name == "dance"
     assert tasks.find("jump") is None
 
 
