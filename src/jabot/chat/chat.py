@@ -108,7 +108,7 @@ class Chat:
             self._say(person, f"{_sentence(str(problem))}{usage}")
         except Exception:
             log.exception("a line of %s could not be handled", person.bare)
-            self._say(person, texts.WENT_WRONG.capitalize())
+            self._say(person, texts.WENT_WRONG)
 
     def _obey(self, person: JID, line: str, word: str, rest: str) -> None:
         asker = Asker(person, bool(self._desk.may_manage(person)))
@@ -145,7 +145,7 @@ class Chat:
                 answer = await handler(message)
             except Exception:
                 log.exception("on_message raised on a line of %s", message.sender.bare)
-                answer = texts.WENT_WRONG.capitalize()
+                answer = texts.WENT_WRONG
             if answer:
                 self._say(message.sender, answer)
 

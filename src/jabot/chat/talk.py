@@ -129,7 +129,7 @@ class Talk:
             text = compose()
         except Exception:  # a result can be such that it cannot be written out
             log.exception("[%s] the outcome cannot be told", self._job.id)
-            text = f"{self._job.task.name} {self._job.short_id} ended, but {texts.WENT_WRONG}"
+            text = f"{self._job.task.name} {self._job.short_id} has ended. {texts.WENT_WRONG}"
         state: ChatState | None = None
         if self.typing:
             state = "composing" if self._others_type(self) else "active"

@@ -13,7 +13,7 @@ from jabot.tasks.signature import shorten
 
 MOST = 10_000  # characters in one text; servers close the stream of who sends a very long one
 _MOST_ERROR = 1_000
-WENT_WRONG = "something went wrong here; my log says what."
+WENT_WRONG = "That went wrong; my log says why."
 
 
 def scheduled(job: Job, before: int) -> str:
