@@ -8,6 +8,7 @@ import threading
 import pytest
 
 from jabot import JID, Context, Message
+from jabot.chat import texts
 from jabot.chat.pace import Pace
 from jabot.errors import BadArguments
 from jabot.runner import Runner
@@ -179,6 +180,18 @@ async def test_an_error_is_told_without_a_traceback(room, caplog):
     assert room.mouth.said()[-1] == f"fail {job.short_id} failed: ValueError: größer"
     assert not any("Traceback" in t.body or ".py" in t.body for t in room.mouth.texts)
     assert "Traceback" in caplog.text
+
+
+async def test_a_mistake_of_our_own_is_said_without_a_traceback_and_logged(
+    room, monkeypatch, caplog
+):
+    monkeypatch.setattr(texts, "load", lambda *_: 1 / 0)
+    assert room.ask("status") == texts.WENT_WRONG
+    assert "ZeroDivisionError" in caplog.text
+    monkeypatch.setattr(texts, "succeeded", lambda *_: 1 / 0)
+    room.hear("lift 1")
+    await finish(room)
+    assert room.mouth.said()[-1].endswith(texts.WENT_WRONG)
 
 
 # --- who is heard -------------------------------------------------------------------------------
@@ -511,7 +524,7 @@ async def test_a_function_that_raises_is_logged_and_said(clock, caplog, error):
     with caplog.at_level(logging.ERROR, "jabot.chat"):
         room.hear("hello")
         await turns()
-    assert room.mouth.said() == ["Something went wrong here; my log says what."]
+    assert room.mouth.said() == [texts.WENT_WRONG]
     assert "secret" in caplog.text
 
 
