@@ -1,0 +1,60 @@
+"""The jabot command, as somebody at a terminal has it."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pexpect
+import pytest
+
+from chatting import clean_environment
+
+LIMIT = 30.0  # seconds, for a machine that is busy with other things
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+Terminal = Callable[..., pexpect.spawn]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """Run `jabot ARGUMENTS...` without a terminal, in a home of its own; returns what it said."""
+
+    def run(
+        *arguments: str | Path, text: str = "", **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "jabot", *arguments],
+            input=text,
+            capture_output=True,
+            text=True,
+            timeout=LIMIT,
+            cwd=tmp_path,
+            env=clean_environment(tmp_path) | environment,
+        )
+
+    return run
+
+
+@pytest.fixture
+def terminal(tmp_path: Path) -> Terminal:
+    """Run `jabot ARGUMENTS...` at a terminal."""
+    running: list[pexpect.spawn] = []
+
+    def start(*arguments: str | Path, **environment: str) -> pexpect.spawn:
+        child = pexpect.spawn(
+            sys.executable,
+            ["-m", "jabot", *map(str, arguments)],
+            env=clean_environment(tmp_path) | {"TERM": "xterm", "PROMPT_TOOLKIT_NO_CPR": "1"} | environment,
+            cwd=str(tmp_path),
+            encoding="utf-8",
+            codec_errors="replace",
+            dimensions=(30, 120),
+            timeout=LIMIT,
+        )
+        running.append(child)
+        return child
+
+    yield start
+    for child in running:
+        child.close(force=True)
