@@ -30,8 +30,9 @@ async def test_a_thousand_lines_in_a_second_are_bounded(xmpp: Server) -> None:
         await ann.round_trip()
         await bob.ask(bot.jid, "status", "running")
         await ann.hear("^Too fast: I take 50 lines at once and 10 a second after that")
-        while "dropped" not in (await ann.ask(bot.jid, "status", "dropped|running")).body:
-            await asyncio.sleep(0.1)
+        while not any(body.startswith("I dropped ") for body in ann.bodies):
+            ann.say(bot.jid, "status")  # dropped as well, unless she has paused long enough
+            await asyncio.sleep(0.15)
         taken = len([body for body in ann.bodies if body.startswith("Scheduled")])
         elapsed = loop.time() - began
         assert 50 <= taken <= 50 + 10 * elapsed + 1
@@ -84,25 +85,26 @@ MOST = 0.1  # seconds: what was promised
 async def test_ten_heavy_jobs_leave_the_node_answering(
     xmpp: Server, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
-    """All twenty answers within the limit, in one of three rounds.
+    """Half of twenty answers come within the limit, in one of three rounds.
 
-    On a machine that is busy with other things, some answer is late in some round; on a node that
-    is to blame, half of them are late in every round.
+    Half of them and three rounds, because the machine may be busy with other things. With Python's
+    own switch interval, half of them take three to ten times as long in every round.
     """
     account = xmpp.fresh_user("bot")
+    medians = []
     async with node_program(HEAVY, tmp_path, xmpp, account), signed_in(xmpp) as ann:
         for _ in range(10):
             await ann.ask(account.jid, "lift", "^Scheduled")
         await ann.ask(account.jid, "status", "^10 of 10 running")
         for number in range(ROUNDS):
             times = await _times_to_answer(ann, account.jid)
-            median, slowest = statistics.median(times), max(times)
-            record_property(f"seconds under load, round {number}", f"{median:.4f} {slowest:.4f}")
-            print(f"{xmpp.kind}: median {1000 * median:.1f} ms, max {1000 * slowest:.1f} ms")
-            assert median < MOST, sorted(times)
-            if slowest < MOST:
+            medians.append(statistics.median(times))
+            figures = f"median {1000 * medians[-1]:.1f} ms, max {1000 * max(times):.1f} ms"
+            record_property(f"under load, round {number}", figures)
+            print(f"{xmpp.kind}: {figures}")
+            if medians[-1] < MOST:
                 return
-    raise AssertionError(f"in each round an answer took more than {MOST:g} s")
+    raise AssertionError(f"medians in seconds: {medians}")
 
 
 async def _times_to_answer(person: Person, jid: str) -> list[float]:
