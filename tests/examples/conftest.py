@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pexpect
@@ -13,7 +13,25 @@ from chatting import clean_environment
 LIMIT = 30.0  # seconds, for a machine that is busy with other things
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
-Terminal = Callable[..., pexpect.spawn]
+
+
+class Screen(pexpect.spawn):
+    """A program at a terminal that tells where its cursor is, as every real one does."""
+
+    def see(self, pattern: str) -> None:
+        """Wait until the program shows a match."""
+        while self.expect([pattern, r"\x1b\[6n"]):
+            self.send("\x1b[1;1R")
+
+    def see_end(self) -> int | None:
+        """Wait until the program ends; its exit code."""
+        while self.expect([pexpect.EOF, r"\x1b\[6n"]):
+            self.send("\x1b[1;1R")
+        self.wait()
+        return self.exitstatus
+
+
+Terminal = Callable[..., Screen]
 
 
 @pytest.fixture
@@ -37,15 +55,15 @@ def run(tmp_path: Path) -> Run:
 
 
 @pytest.fixture
-def terminal(tmp_path: Path) -> Terminal:
+def terminal(tmp_path: Path) -> Iterator[Terminal]:
     """Run `jabot ARGUMENTS...` at a terminal."""
-    running: list[pexpect.spawn] = []
+    running: list[Screen] = []
 
-    def start(*arguments: str | Path, **environment: str) -> pexpect.spawn:
-        child = pexpect.spawn(
+    def start(*arguments: str | Path, **environment: str) -> Screen:
+        child = Screen(
             sys.executable,
             ["-m", "jabot", *map(str, arguments)],
-            env=clean_environment(tmp_path) | {"TERM": "xterm", "PROMPT_TOOLKIT_NO_CPR": "1"} | environment,
+            env=clean_environment(tmp_path) | {"TERM": "xterm"} | environment,
             cwd=str(tmp_path),
             encoding="utf-8",
             codec_errors="replace",

@@ -3,7 +3,6 @@
 import time
 from pathlib import Path
 
-import pexpect
 import psutil
 import pytest
 
@@ -48,29 +47,27 @@ def test_it_leaves_nothing_behind(run, tmp_path: Path) -> None:
 @pytest.mark.parametrize("leave", ["\x04", "\x03", "exit\r"], ids=["ctrl-d", "ctrl-c", "exit"])
 def test_at_a_terminal_it_is_a_chat(terminal, leave: str) -> None:
     demo = terminal("demo")
-    demo.expect("bot@localhost is online")
-    demo.expect("you>")
+    demo.see("bot@localhost is online")
+    demo.see("you>")
     demo.send("lift seconds=0.1\r")
-    demo.expect("Scheduled heavy job...")
-    demo.expect("Done lifting")
+    demo.see("Scheduled heavy job...")
+    demo.see("Done lifting")
     demo.send("dance\r")
-    demo.expect("Dunno how to dance")
+    demo.see("Dunno how to dance")
     demo.send(leave)
-    demo.expect("bot is away: jabot down")
-    demo.expect(pexpect.EOF)
-    demo.wait()
-    assert demo.exitstatus == 0
+    demo.see("bot is away: jabot down")
+    assert demo.see_end() == 0
 
 
 def test_at_a_terminal_lines_come_back_with_the_arrow_key(terminal) -> None:
     demo = terminal("demo")
-    demo.expect("you>")
+    demo.see("you>")
     demo.send("dance\r")
-    demo.expect("Dunno how to dance")
+    demo.see("Dunno how to dance")
     demo.send("\x1b[A\r")
-    demo.expect("Dunno how to dance")
+    demo.see("Dunno how to dance")
     demo.send("\x04")
-    demo.expect(pexpect.EOF)
+    assert demo.see_end() == 0
 
 
 def test_the_example_is_short() -> None:
