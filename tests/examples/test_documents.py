@@ -1,0 +1,64 @@
+"""The programs and the conversation that README and docs show, as they stand there."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from chatting import node_program, signed_in
+from jabot import Node
+from servers import Server
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+_BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_LINK = re.compile(r"\]\(([^)#:]+)\)")
+
+
+def blocks(document: Path, language: str) -> list[str]:
+    found = _BLOCK.findall(document.read_text())
+    return [text for kind, text in found if kind == language]
+
+
+PROGRAMS = [
+    pytest.param(text, id=f"{document.name}-{number}")
+    for document in DOCUMENTS
+    for number, text in enumerate(blocks(document, "python"))
+]
+
+
+@pytest.mark.parametrize("text", PROGRAMS)
+def test_a_program_of_the_documents_defines_a_node(text: str) -> None:
+    names: dict[str, object] = {"__name__": "shown"}
+    exec(compile(text, "<shown>", "exec"), names)
+    assert isinstance(names["node"], Node)
+
+
+async def test_the_conversation_of_the_readme(xmpp: Server, tmp_path: Path) -> None:
+    readme = ROOT / "README.md"
+    (program,) = blocks(readme, "python")
+    (transcript,) = blocks(readme, "")
+    account = xmpp.fresh_user("bot")
+    async with node_program(program, tmp_path, xmpp, account), signed_in(xmpp) as ann:
+        for turn in re.split(r"^you> ", transcript, flags=re.MULTILINE)[1:]:
+            said, *answers = turn.splitlines()
+            ann.say(account.jid, said)
+            for answer in "\n".join(answers).replace("\n     ", "\0").splitlines():
+                await ann.hear(_as_pattern(answer.removeprefix("bot> ")))
+
+
+def _as_pattern(answer: str) -> str:
+    """The answer to the letter, but for the job's id; a NUL stands for a new line of it."""
+    lines = re.escape(answer.replace("\0", "\n"))
+    return f"^{re.sub('5c1e', '[0-9a-f]{4}', lines)}$"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_links_lead_somewhere(document: Path) -> None:
+    for target in _LINK.findall(document.read_text()):
+        assert (document.parent / target).exists(), target
+
+
+def test_code_stands_on_the_first_screen_of_the_readme() -> None:
+    lines = (ROOT / "README.md").read_text().splitlines()
+    assert lines.index("```python") < 20
