@@ -57,9 +57,12 @@ Incoming = Frame | Damaged
 def encode_frame(frame: Frame) -> bytes:
     """One frame as JSON. Raises `LocalProtocolError` for a text that is no Unicode."""
     try:
-        return _encoder.encode(frame)
-    except (UnicodeEncodeError, TypeError, ValueError, RecursionError) as error:
+        encoded = _encoder.encode(frame)
+        if not encoded.isascii():
+            encoded.decode()  # a payload that was handed in as bytes
+    except (UnicodeError, TypeError, ValueError, RecursionError) as error:
         raise LocalProtocolError(f"{type(frame).__name__} cannot be sent: {error}") from error
+    return encoded
 
 
 def encode_batch(frames: Sequence[bytes], *, deflate: bool = True) -> Text:
@@ -161,6 +164,18 @@ def depth_is_fine(payload: bytes) -> bool:
             return True
         brackets = brackets.replace(b"[]", b"")
     return not brackets
+
+
+def check_payload(*payloads: bytes) -> None:
+    """Raises `TooLarge` for JSON that is too long, or too deep, to be carried."""
+    size = sum(map(len, payloads))
+    if size > limits.PAYLOAD:
+        raise TooLarge(
+            f"{size / limits.MIB:.1f} MiB as JSON; {limits.PAYLOAD // limits.MIB} MiB are carried. "
+            "Store it where both sides can reach it, and send where it is."
+        )
+    if not all(depth_is_fine(payload) for payload in payloads):
+        raise TooLarge(f"more than {limits.DEPTH} arrays and objects inside of each other")
 
 
 def _decode_one_by_one(json: str) -> list[Incoming]:

@@ -117,7 +117,7 @@ class Cancel(_Frame, frozen=True):
     """Stop the job. It is answered with the job's outcome, which may be another than hoped for."""
 
     id: Id
-    attempt: Attempt
+    attempt: Number  # 0: whichever there is
     reason: Text = ""
 
 
@@ -160,13 +160,14 @@ class Query(_Frame, frozen=True):
     """Ask what has become of a job, and hear of it from now on."""
 
     id: Id
+    attempt: Number = 0  # the one that is asked for; 0: whichever there is
 
 
 class State(_Frame, frozen=True):
     """Where a job stands. An ended one is answered with its outcome instead."""
 
     id: Id
-    attempt: Number  # 0 when unknown
+    attempt: Number  # of an unknown job: as in the question
     state: Word  # a job state, or `unknown`
 
 

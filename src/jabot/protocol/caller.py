@@ -1,0 +1,343 @@
+"""The caller's end: jobs go out, one outcome comes back for each.
+
+No I/O and no clock. Frames leave through the function that is handed in, events are returned, and
+times are seconds of whatever clock the owner reads. The owner tells what became of each batch
+(`answered`, `bounced`, `refused`, `unanswered`), who is online, and calls `tick()`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from jabot.errors import (
+    JabotError,
+    LocalProtocolError,
+    NobodyThere,
+    RemoteProtocolError,
+    WorkerLost,
+)
+from jabot.protocol import codec, limits
+from jabot.protocol.caller_actions import Actions
+from jabot.protocol.caller_jobs import CallerJob, Request, input_of
+from jabot.protocol.caller_states import Input, Phase
+from jabot.protocol.codec import Damaged, Incoming
+from jabot.protocol.events import CallerEvent, Described, Report
+from jabot.protocol.frames import (
+    KINDS,
+    TO_CALLER,
+    Describe,
+    Description,
+    Frame,
+    Hello,
+    Query,
+    Submit,
+    detached,
+)
+from jabot.protocol.window import Leftover
+
+Events = list[CallerEvent]
+_BLAMED = frozenset({"rejected", "succeeded", "failed", "cancelled", "part"})
+
+
+@dataclass(frozen=True, slots=True)
+class CallerSettings:
+    """Times in seconds."""
+
+    grace: float = 0.5
+    """How long a worker may be away before its jobs are lost."""
+    reconnect_grace: float = 10.0
+    """The same after the connection was lost: the worker may have lost its own."""
+
+
+@dataclass(slots=True)
+class _Peer:
+    """A worker that is away, or that may be for a while."""
+
+    absent: bool = False
+    patience: float = 0.0  # until then its absence is no loss yet
+
+
+class Caller:
+    """See the module. `send(peer, frame)` queues a frame; it must not call back."""
+
+    def __init__(
+        self, send: Callable[[str, Frame], None], settings: CallerSettings | None = None
+    ) -> None:
+        self._settings = settings or CallerSettings()
+        self._actions = Actions(send)
+        self._jobs = self._actions.jobs
+        self._timers = self._actions.timers
+        self._feed = self._actions.feed
+        self._send = self._actions.send
+        self._peers: dict[str, _Peer] = {}
+        self._questions: dict[tuple[str, str | None], None] = {}
+
+    def __len__(self) -> int:
+        """How many jobs have no outcome yet."""
+        return len(self._jobs)
+
+    def in_flight(self, peer: str) -> int:
+        """How many jobs a worker has of us, for choosing the least loaded one."""
+        return self._jobs.count_at(peer)
+
+    # -- what the owner wants ------------------------------------------------------------------
+
+    def submit(self, request: Request, now: float, peer: str | None = None) -> None:
+        """Take a job, and give it to a worker at once or with `place()`.
+
+        Raises `TooLarge`; `LocalProtocolError` for an id that is under way, or for what no worker
+        would take.
+        """
+        request.check()
+        job = CallerJob(request)
+        codec.encode_frame(job.submit(now))
+        self._keep(job, now)
+        if peer is not None:
+            self.place(job.id, peer, now)
+
+    def place(self, job_id: str, peer: str, now: float) -> None:
+        """Give a waiting job to a worker. Raises `LocalProtocolError` when it does not wait."""
+        job = self._jobs.get(job_id)
+        if job is None or job.phase is not Phase.WAITING:
+            raise LocalProtocolError(f"job {job_id} waits for no worker")
+        self._actions.place(job, peer, now)
+
+    def give_up(self, job_id: str, error: JabotError) -> Events:
+        """End a waiting job that there is nobody for."""
+        job = self._jobs.get(job_id)
+        if job is not None and job.phase is Phase.WAITING:
+            self._actions.end(job, error=error)
+        return self._actions.take_events()
+
+    def attach(
+        self, job_id: str, peers: Iterable[str], now: float, timeout: float | None = None
+    ) -> None:
+        """Ask one or more workers for a job by its id, and be its caller from now on.
+
+        It ends as any other; with `UnknownJob` when none of them knows it. Raises
+        `LocalProtocolError` for an id that is under way or cannot be one.
+        """
+        asked = tuple(peers)
+        if not asked or not 1 <= len(job_id) <= limits.ID:
+            raise LocalProtocolError(f"job {job_id}: nobody can be asked for it")
+        job = CallerJob(Request(job_id, "?", timeout=timeout), Phase.ASKING, attempt=0)
+        codec.encode_frame(Query(job_id))
+        self._keep(job, now)
+        for peer in asked:
+            self._jobs.ask(job, peer)
+            self._send(peer, Query(job_id))
+
+    def cancel(self, job_id: str, now: float, reason: str = "") -> Events:
+        """Stop a job. Its outcome tells whether it was stopped or had ended before."""
+        job = self._jobs.get(job_id)
+        if job is not None:
+            job.reason = job.reason or reason
+            self._feed(job, Input.CANCEL, now, job.peer)
+        return self._actions.take_events()
+
+    def describe(self, peer: str, task: str | None = None) -> None:
+        """Ask what a worker offers; the answer is a `Described`."""
+        self._questions[peer, task] = None
+        self._send(peer, Describe(task))
+
+    # -- what comes in -------------------------------------------------------------------------
+
+    def received(self, peer: str, frames: Iterable[Incoming], now: float) -> Events:
+        """Frames of one batch, joined; those for a worker's end are passed over."""
+        self._seen(peer, now)
+        for frame in frames:
+            if isinstance(frame, Damaged):
+                self._damaged(peer, frame, now)
+            elif (kind := input_of(frame)) is not None:
+                self._about_job(peer, frame, kind, now)
+            elif isinstance(frame, Description):
+                self._described(peer, frame)
+            elif isinstance(frame, Hello):
+                self._hello(peer, frame, now)
+        return self._actions.take_events()
+
+    def answered(self, peer: str, frames: Iterable[Frame], now: float) -> Events:
+        """The peer has answered a batch: it is responsible for the jobs that it did not reject."""
+        self._seen(peer, now)
+        for job in self._offered(peer, frames):
+            self._feed(job, Input.ANSWERED, now, peer)
+        return self._actions.take_events()
+
+    def bounced(self, peer: str, frames: Iterable[Frame], now: float) -> Events:
+        """The server says that nobody has this address: the frames reached no one."""
+        for job in self._offered(peer, frames):
+            self._feed(job, Input.BOUNCED, now, peer)
+        self._away(peer, now, NobodyThere(f"{peer} is not online"))
+        return self._actions.take_events()
+
+    def refused(self, peer: str, frames: Iterable[Frame], text: str, now: float) -> Events:
+        """The peer's answer was an error: it took none of the frames, and never will."""
+        self._seen(peer, now)
+        error = RemoteProtocolError(f"{peer} refuses what was sent: {text}")
+        for frame in frames:
+            if isinstance(frame, Submit | Query):
+                job = self._jobs.get(frame.id)
+                if job is not None and job.heeds(peer, frame.attempt):
+                    self._actions.end(job, error=error)
+            elif isinstance(frame, Describe):
+                self._answer(peer, frame.task, error)
+        return self._actions.take_events()
+
+    def unanswered(self, peer: str, frames: Iterable[Frame]) -> None:
+        """No answer came in time; the window sends again what `wants()` says."""
+        for job in self._offered(peer, frames):
+            job.doubtful = True
+
+    def wants(self, frame: Frame) -> bool:
+        """Whether a frame of ours is still worth sending."""
+        if isinstance(frame, Submit | Query):
+            job = self._jobs.get(frame.id)
+            if job is None:
+                return False
+            if isinstance(frame, Query):
+                return job.phase in (Phase.ACCEPTED, Phase.ASKING)
+            return job.phase is Phase.OFFERED and job.attempt == frame.attempt
+        return True
+
+    # -- who is there, and when ----------------------------------------------------------------
+
+    def peer_gone(self, peer: str, leftover: Leftover, now: float) -> Events:
+        """The peer's presence went; `leftover` is what its window still had.
+
+        Its jobs have the grace to be heard of again. What was never sent may move at once.
+        """
+        self.unanswered(peer, leftover.unanswered)
+        for job in self._offered(peer, leftover.unsent):
+            self._feed(job, Input.BOUNCED, now, peer)
+        self._away(peer, now, WorkerLost(f"{peer} vanished"))
+        return self._actions.take_events()
+
+    def peer_here(self, peer: str, now: float) -> Events:
+        """The peer is online, again or still."""
+        self._seen(peer, now)
+        return self._actions.take_events()
+
+    def connection_lost(self, leftovers: Mapping[str, Leftover]) -> None:
+        """Our own connection went; nothing is lost by that alone."""
+        self._actions.online = False
+        for peer, leftover in leftovers.items():
+            self.unanswered(peer, leftover.unanswered)
+        for peer in self._peers:
+            self._timers.cancel(("peer", peer))
+
+    def reconnected(self, now: float) -> Events:
+        """Say everything again that may not have been heard, and ask for the rest."""
+        self._actions.online = True
+        patience = now + self._settings.reconnect_grace
+        self._peers = {peer: _Peer(patience=patience) for peer in self._jobs.peers}
+        for peer in self._peers:
+            self._back(peer, now)
+        for peer, task in self._questions:
+            self._send(peer, Describe(task))
+        return self._actions.take_events()
+
+    def next_timer(self) -> float | None:
+        """When `tick()` has something to do, at the earliest."""
+        return self._timers.next()
+
+    def tick(self, now: float) -> Events:
+        """Do what is due."""
+        for kind, name in self._timers.due(now):
+            if kind == "peer":
+                self._peers.pop(name, None)
+                for job in self._jobs.at(name):
+                    self._feed(job, Input.LOST, now, name)
+            elif (job_or_none := self._jobs.get(name)) is not None:
+                due = Input.TIMEOUT if kind == "timeout" else Input.DUE
+                self._feed(job_or_none, due, now, job_or_none.peer)
+        return self._actions.take_events()
+
+    # -- within --------------------------------------------------------------------------------
+
+    def _keep(self, job: CallerJob, now: float) -> None:
+        if self._jobs.get(job.id) is not None:
+            raise LocalProtocolError(f"job {job.id} is under way already")
+        self._jobs.add(job)
+        if job.request.timeout is not None:
+            job.deadline = now + job.request.timeout
+            self._timers.set(("timeout", job.id), job.deadline)
+
+    def _offered(self, peer: str, frames: Iterable[Frame]) -> list[CallerJob]:
+        """The jobs that these frames offer to the peer, unless something came of them already."""
+        jobs = []
+        for frame in frames:
+            if isinstance(frame, Submit):
+                job = self._jobs.get(frame.id)
+                if job is not None and job.peer == peer and job.attempt == frame.attempt:
+                    jobs.append(job)
+        return jobs
+
+    def _about_job(self, peer: str, frame: Frame, kind: Input, now: float) -> None:
+        job_id: str = frame.id  # type: ignore[union-attr]  # all that have an Input have one
+        attempt: int = frame.attempt  # type: ignore[union-attr]
+        job = self._jobs.get(job_id)
+        if job is None:
+            return  # it has its outcome
+        if not job.heeds(peer, attempt):
+            self._report(peer, f"a frame about job {job_id}, attempt {attempt}, which is not its")
+            return
+        if attempt > job.attempt:
+            job.attempt, job.seq = attempt, 0
+        self._feed(job, kind, now, peer, frame)
+
+    def _damaged(self, peer: str, frame: Damaged, now: float) -> None:
+        job = self._jobs.get(frame.id) if frame.kind in _BLAMED else None
+        if job is not None and job.heeds(peer, 0):
+            job.error = RemoteProtocolError(f"{peer} sent an unreadable frame: {frame.reason}")
+            self._feed(job, Input.UNREADABLE, now, peer)
+        elif KINDS.get(frame.kind) in TO_CALLER or not frame.known:
+            self._report(peer, f"an unreadable frame `{frame.kind}`: {frame.reason}")
+
+    def _described(self, peer: str, frame: Description) -> None:
+        if (peer, frame.task) in self._questions:
+            del self._questions[peer, frame.task]
+            tasks = detached(frame.tasks)
+            self._actions.tell(Described(peer, frame.task, frame.version, tasks))
+        else:
+            self._report(peer, "a description that nobody asked for")
+
+    def _answer(self, peer: str, task: str | None, error: JabotError) -> None:
+        if self._questions.pop((peer, task), self) is None:
+            self._actions.tell(Described(peer, task, error=error))
+
+    def _hello(self, peer: str, frame: Hello, now: float) -> None:
+        held = {job_id for job_id, _ in frame.held}
+        for job in self._jobs.at(peer):
+            if job.phase is Phase.ACCEPTED and job.id not in held:
+                self._feed(job, Input.BACK, now, peer)
+
+    def _seen(self, peer: str, now: float) -> None:
+        """It lives; if we had thought otherwise, there is something to make up for."""
+        state = self._peers.get(peer)
+        if state is None:
+            return
+        if state.absent:
+            state.absent = False
+            self._timers.cancel(("peer", peer))
+            self._back(peer, now)
+        if now >= state.patience:
+            del self._peers[peer]
+
+    def _away(self, peer: str, now: float, error: JabotError) -> None:
+        for asked, task in [question for question in self._questions if question[0] == peer]:
+            self._answer(asked, task, error)
+        state = self._peers.setdefault(peer, _Peer())
+        if not self._jobs.count_at(peer):
+            del self._peers[peer]
+        elif not state.absent and self._actions.online:
+            state.absent = True
+            due = max(now + self._settings.grace, state.patience)
+            self._timers.set(("peer", peer), due)
+
+    def _back(self, peer: str, now: float) -> None:
+        for job in self._jobs.at(peer):
+            self._feed(job, Input.BACK, now, peer)
+
+    def _report(self, peer: str, text: str) -> None:
+        self._actions.tell(Report(peer, text))

@@ -1,0 +1,223 @@
+"""What a caller does in each cell of its table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from msgspec import Raw
+
+from jabot.errors import (
+    JabotError,
+    JobCancelled,
+    JobTimeout,
+    NobodyThere,
+    UnknownJob,
+    WorkerLost,
+)
+from jabot.protocol.caller_jobs import CallerJob, CallerJobs
+from jabot.protocol.caller_states import TABLE, Do, Input, Phase
+from jabot.protocol.events import (
+    CallerEvent,
+    JobAccepted,
+    JobEnded,
+    JobNeedsWorker,
+    JobStepped,
+    Report,
+)
+from jabot.protocol.frames import (
+    Cancel,
+    Cancelled,
+    Failed,
+    Frame,
+    Progress,
+    Query,
+    Rejected,
+    Succeeded,
+    detached,
+)
+from jabot.protocol.refusals import TRANSIENT, failure, refusal, shortened
+from jabot.protocol.timers import Timers
+
+Action = Callable[[CallerJob, str, Any], Phase | None]
+"""Gets the job, the worker that it is about, and its frame if there is one; gives the phase when it
+is another than the table says."""
+
+
+class Actions:
+    """Runs the table. `send` queues a frame for a peer."""
+
+    def __init__(self, send: Callable[[str, Frame], None]) -> None:
+        self.jobs = CallerJobs()
+        self.timers: Timers[tuple[str, str]] = Timers()
+        self.online = True
+        self._out = send
+        self._events: list[CallerEvent] = []
+        self._now = 0.0
+        self._actions: dict[Do, Action] = {do: getattr(self, f"_{do.name.lower()}") for do in Do}
+
+    def feed(
+        self,
+        job: CallerJob,
+        kind: Input,
+        now: float,
+        peer: str | None = None,
+        frame: Frame | None = None,
+    ) -> None:
+        """Do what the table says about an input."""
+        step = TABLE[job.phase].get(kind)
+        if step is None:
+            return
+        self._now = now
+        job.phase = self._actions[step.do](job, peer or "", frame) or step.to
+
+    def tell(self, event: CallerEvent) -> None:
+        """Add an event to those that the owner gets."""
+        self._events.append(event)
+
+    def take_events(self) -> list[CallerEvent]:
+        """All events since the last time."""
+        events, self._events = self._events, []
+        return events
+
+    def send(self, peer: str, frame: Frame) -> None:
+        """Queue a frame. Without a connection most need not be: they are made anew after it."""
+        if self.online or isinstance(frame, Cancel):
+            self._out(peer, frame)
+
+    def place(self, job: CallerJob, peer: str, now: float) -> None:
+        """Offer a waiting job to a worker."""
+        self.timers.cancel(("due", job.id))
+        self.jobs.give(job, peer)
+        job.phase, job.doubtful, job.seq = Phase.OFFERED, False, 0
+        self.send(peer, job.submit(now))
+
+    def end(
+        self, job: CallerJob, *, result: Raw | None = None, error: JabotError | None = None
+    ) -> Phase:
+        """The one outcome."""
+        job.phase = Phase.ENDED
+        self.jobs.remove(job)
+        self.timers.cancel(("timeout", job.id))
+        self.timers.cancel(("due", job.id))
+        self.tell(JobEnded(job.id, result, error))
+        return Phase.ENDED
+
+    # -- the cells -----------------------------------------------------------------------------
+
+    def _take(self, job: CallerJob, peer: str, frame: Frame | None) -> None:
+        self.tell(JobAccepted(job.id, peer, job.attempt))
+
+    def _adopt(self, job: CallerJob, peer: str, frame: Frame | None) -> None:
+        if job.peer != peer:
+            self.jobs.give(job, peer)
+        self.tell(JobAccepted(job.id, peer, job.attempt))
+
+    def _step(self, job: CallerJob, peer: str, frame: Progress) -> None:
+        if frame.seq > job.seq:
+            job.seq = frame.seq
+            self.tell(JobStepped(job.id, frame.done, frame.total, frame.text))
+
+    def _adopt_step(self, job: CallerJob, peer: str, frame: Progress) -> None:
+        self._adopt(job, peer, frame)
+        self._step(job, peer, frame)
+
+    def _succeed(self, job: CallerJob, peer: str, frame: Succeeded) -> Phase:
+        return self.end(job, result=detached(frame.result))
+
+    def _fail(self, job: CallerJob, peer: str, frame: Failed) -> Phase:
+        error = failure(frame)
+        if job.phase is Phase.CANCELLING:
+            return self.end(job, error=error)
+        return self._retry_or_end(job, peer, error)
+
+    def _refuse(self, job: CallerJob, peer: str, frame: Rejected) -> Phase:
+        error = refusal(frame)
+        stays = job.phase in (Phase.CANCELLING, Phase.ASKING) or not job.request.movable
+        if stays or frame.code not in TRANSIENT:
+            return self.end(job, error=error)
+        return self._elsewhere(job, peer, error)
+
+    def _stop(self, job: CallerJob, peer: str, frame: Cancelled | None) -> Phase:
+        reason = job.reason or (frame.reason if isinstance(frame, Cancelled) else "")
+        why = f": {reason}" if reason else ""
+        text = f"{job.request.task} {job.id} was cancelled{why}"
+        return self.end(job, error=JobCancelled(text))
+
+    def _lose(self, job: CallerJob, peer: str, frame: Frame | None) -> Phase:
+        if job.phase is Phase.OFFERED and not job.doubtful:
+            error = NobodyThere(f"{peer} is not online; {job.request.task} {job.id} was not sent")
+            if job.request.movable:
+                return self._elsewhere(job, peer, error)
+            return self.end(job, error=error)
+        error_lost = WorkerLost(f"{peer} vanished with {job.request.task} {job.id}")
+        return self._retry_or_end(job, peer, error_lost)
+
+    def _move(self, job: CallerJob, peer: str, frame: Frame | None) -> Phase | None:
+        if job.doubtful or not job.request.movable:
+            return None
+        return self._elsewhere(job, peer, NobodyThere(f"{peer} is not online"))
+
+    def _blame(self, job: CallerJob, peer: str, frame: Frame | None) -> Phase:
+        return self.end(job, error=job.error)
+
+    def _dismiss(self, job: CallerJob, peer: str, frame: Frame | None) -> Phase | None:
+        self.jobs.dismiss(job, peer)
+        if job.asked:
+            return None
+        text = f"nobody who was asked knows job {job.id} (any more)"
+        return self.end(job, error=UnknownJob(text))
+
+    def _seek(self, job: CallerJob, peer: str, frame: Frame | None) -> None:
+        error = job.error or NobodyThere(f"{job.request.task} {job.id} has no worker")
+        self.tell(JobNeedsWorker(job.id, job.request.task, job.attempt, job.avoid, error))
+
+    def _offer(self, job: CallerJob, peer: str, frame: Frame | None) -> None:
+        self.send(peer, job.submit(self._now))
+
+    def _ask(self, job: CallerJob, peer: str, frame: Frame | None) -> None:
+        self.send(peer, Query(job.id, job.attempt))
+
+    def _call_off(self, job: CallerJob, peer: str, frame: Frame | None) -> None:
+        self.send(peer, Cancel(job.id, job.attempt, shortened(job.reason)))
+
+    def _quit(self, job: CallerJob, peer: str, frame: Frame | None) -> Phase:
+        for asked in sorted(job.asked):
+            self._call_off(job, asked, None)
+        return self._stop(job, peer, None)
+
+    def _expire(self, job: CallerJob, peer: str, frame: Frame | None) -> Phase:
+        if job.phase in (Phase.OFFERED, Phase.ACCEPTED):
+            job.reason = "its time is over"
+            self._call_off(job, peer, None)
+        text = f"{job.request.task} {job.id} has no outcome after {job.request.timeout:g} s"
+        return self.end(job, error=JobTimeout(text))
+
+    # -- to another worker ---------------------------------------------------------------------
+
+    def _elsewhere(self, job: CallerJob, peer: str, error: JabotError) -> Phase:
+        """Nothing was run: it is still the same attempt."""
+        self.jobs.leave(job)
+        job.avoid |= {peer}
+        job.error = error
+        self._seek(job, peer, None)
+        return Phase.WAITING
+
+    def _retry_or_end(self, job: CallerJob, peer: str, error: JabotError) -> Phase:
+        try:
+            delay = job.request.retry(job.attempt, error)
+        except Exception as problem:  # it is the user's, and other jobs must not suffer
+            self.tell(Report(peer, f"the retry policy of job {job.id} raised {problem!r}"))
+            delay = None
+        if delay is None:
+            return self.end(job, error=error)
+        self.jobs.leave(job)
+        job.attempt += 1
+        job.seq = 0
+        job.avoid = frozenset({peer})
+        job.error = error
+        if delay > 0:
+            self.timers.set(("due", job.id), self._now + delay)
+        else:
+            self._seek(job, peer, None)
+        return Phase.WAITING

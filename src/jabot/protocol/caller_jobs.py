@@ -1,0 +1,200 @@
+"""The jobs of a caller, who has them, and what a frame about one of them means."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from msgspec import Raw
+
+from jabot.errors import JabotError, LocalProtocolError
+from jabot.protocol import codec, limits
+from jabot.protocol.caller_states import Input, Phase
+from jabot.protocol.frames import (
+    NO_ARGS,
+    NO_KWARGS,
+    Accepted,
+    Cancelled,
+    Failed,
+    Frame,
+    Progress,
+    Rejected,
+    State,
+    Submit,
+    Succeeded,
+)
+
+RetryPolicy = Callable[[int, JabotError], float | None]
+"""From the number of attempts made and the error of the last one to the seconds before the next
+attempt, or None when there is to be none."""
+
+
+def never(attempts: int, error: JabotError) -> float | None:
+    """The policy without retries: a job runs at most once."""
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One job as it is asked for."""
+
+    id: str  # a UUIDv7; asking again with the same id is the same job
+    task: str
+    args: Raw = field(default_factory=lambda: NO_ARGS)
+    kwargs: Raw = field(default_factory=lambda: NO_KWARGS)
+    timeout: float | None = None  # seconds until `JobTimeout`
+    retry: RetryPolicy = never
+    movable: bool = False  # whether any worker of a pool will do
+    meta: Mapping[str, str] = field(default_factory=dict)
+
+    def check(self) -> None:
+        """Raises `TooLarge` or `LocalProtocolError` for what no worker would take."""
+        codec.check_payload(bytes(self.args), bytes(self.kwargs))
+        for name, value, most in (("id", self.id, limits.ID), ("task", self.task, limits.TASK)):
+            if not 1 <= len(value) <= most:
+                raise LocalProtocolError(f"{name} has 1 to {most} characters, not {len(value)}")
+        check_meta(self.meta)
+
+
+def check_meta(meta: Mapping[str, str]) -> None:
+    """Raises `LocalProtocolError` past the limits of `meta`."""
+    if len(meta) > limits.META or any(
+        len(key) > limits.META_KEY or len(value) > limits.META_VALUE for key, value in meta.items()
+    ):
+        raise LocalProtocolError(
+            f"meta has at most {limits.META} entries, keys of {limits.META_KEY} and values of "
+            f"{limits.META_VALUE} characters"
+        )
+
+
+@dataclass(slots=True, eq=False)
+class CallerJob:
+    """What a caller knows of one job that has not ended."""
+
+    request: Request
+    phase: Phase = Phase.WAITING
+    peer: str | None = None  # who has it
+    asked: set[str] = field(default_factory=set)  # who was asked for it, while asking
+    attempt: int = 1
+    seq: int = 0  # of the newest progress
+    deadline: float | None = None
+    doubtful: bool = False  # a submit of this attempt may have arrived, and was not answered
+    avoid: frozenset[str] = frozenset()
+    error: JabotError | None = None  # why it waits for a worker
+    reason: str = ""  # of the cancel
+
+    @property
+    def id(self) -> str:
+        """The job's id."""
+        return self.request.id
+
+    def submit(self, now: float) -> Submit:
+        """The frame that offers it."""
+        request = self.request
+        left = None if self.deadline is None else max(0.0, round(self.deadline - now, 3))
+        meta = dict(request.meta)
+        return Submit(
+            request.id, request.task, request.args, request.kwargs, self.attempt, left, meta
+        )
+
+    def heeds(self, peer: str, attempt: int) -> bool:
+        """Whether a frame of this attempt from this peer is to be heard.
+
+        The worker may count on by itself (a queue does): a higher attempt is news, a lower one is
+        late. 0 stands for what has no attempt.
+        """
+        if self.phase is Phase.ASKING:
+            return peer in self.asked
+        return peer == self.peer and (attempt >= self.attempt or attempt == 0)
+
+
+class CallerJobs:
+    """All jobs that have not ended, by id and by who has them or was asked for them."""
+
+    def __init__(self) -> None:
+        self._jobs: dict[str, CallerJob] = {}
+        self._peers: dict[str, dict[str, CallerJob]] = {}
+
+    def __len__(self) -> int:
+        return len(self._jobs)
+
+    def __iter__(self) -> Iterator[CallerJob]:
+        return iter(list(self._jobs.values()))
+
+    def get(self, job_id: str) -> CallerJob | None:
+        """The job, unless it has ended or never was."""
+        return self._jobs.get(job_id)
+
+    def add(self, job: CallerJob) -> None:
+        """Keep a new job."""
+        self._jobs[job.id] = job
+
+    def remove(self, job: CallerJob) -> None:
+        """It has ended."""
+        self._jobs.pop(job.id, None)
+        self.leave(job)
+
+    def give(self, job: CallerJob, peer: str) -> None:
+        """Note that `peer` has it now, and nobody else."""
+        self.leave(job)
+        job.peer = peer
+        self._link(job, peer)
+
+    def ask(self, job: CallerJob, peer: str) -> None:
+        """Note that `peer` was asked for it as well."""
+        job.asked.add(peer)
+        self._link(job, peer)
+
+    def dismiss(self, job: CallerJob, peer: str) -> None:
+        """Note that `peer` does not have it."""
+        job.asked.discard(peer)
+        self._unlink(job, peer)
+
+    def leave(self, job: CallerJob) -> None:
+        """Note that nobody has it."""
+        if job.peer is not None:
+            self._unlink(job, job.peer)
+            job.peer = None
+        for peer in tuple(job.asked):
+            self.dismiss(job, peer)
+
+    def at(self, peer: str) -> list[CallerJob]:
+        """The jobs that a peer has or was asked for, in the order in which it got them."""
+        return list(self._peers.get(peer, {}).values())
+
+    def count_at(self, peer: str) -> int:
+        """How many they are."""
+        return len(self._peers.get(peer, ()))
+
+    @property
+    def peers(self) -> list[str]:
+        """Who has jobs or was asked for some."""
+        return list(self._peers)
+
+    def _link(self, job: CallerJob, peer: str) -> None:
+        self._peers.setdefault(peer, {})[job.id] = job
+
+    def _unlink(self, job: CallerJob, peer: str) -> None:
+        jobs = self._peers.get(peer)
+        if jobs is not None:
+            jobs.pop(job.id, None)
+            if not jobs:
+                del self._peers[peer]
+
+
+_INPUTS: Final[Mapping[type[Frame], Input]] = {
+    Accepted: Input.ACCEPTED,
+    Rejected: Input.REJECTED,
+    Progress: Input.PROGRESS,
+    Succeeded: Input.SUCCEEDED,
+    Failed: Input.FAILED,
+    Cancelled: Input.CANCELLED,
+}
+
+
+def input_of(frame: Frame) -> Input | None:
+    """What a frame from a worker about a job is to the table; None for another frame."""
+    if isinstance(frame, State):
+        return Input.UNKNOWN if frame.state == "unknown" else Input.LIVE
+    return _INPUTS.get(type(frame))

@@ -1,0 +1,129 @@
+"""What a caller does with each input in each phase of a job: the table that `caller.py` runs."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+
+class Phase(enum.Enum):
+    """Where a job stands, as its caller knows."""
+
+    WAITING = "waiting"  # no worker has it; the owner looks for one, or a backoff runs
+    OFFERED = "offered"  # a submit is on its way
+    ACCEPTED = "accepted"  # a worker is responsible
+    CANCELLING = "cancelling"  # the worker was asked to stop it
+    ASKING = "asking"  # re-attached by id: one or more workers were asked for it
+    ENDED = "ended"  # has its outcome, and is forgotten
+
+
+class Input(enum.Enum):
+    """What can happen to it."""
+
+    ANSWERED = "the submit's batch was answered"
+    ACCEPTED = "`accepted`"
+    REJECTED = "`rejected`"
+    PROGRESS = "`progress`"
+    SUCCEEDED = "`succeeded`"
+    FAILED = "`failed`"
+    CANCELLED = "`cancelled`"
+    LIVE = "`state`: not ended"
+    UNKNOWN = "`state`: unknown"
+    UNREADABLE = "an unreadable frame about it"
+    BOUNCED = "the batch found nobody"
+    BACK = "the worker or the connection is back"
+    LOST = "the worker stays away"
+    DUE = "the backoff is over"
+    CANCEL = "the owner cancels"
+    TIMEOUT = "its time is over"
+
+
+class Do(enum.Enum):
+    """What is done then."""
+
+    TAKE = "tell that it is accepted"
+    ADOPT = "it is with this worker: stop asking the others, and tell that it is accepted"
+    STEP = "tell the progress if it is newer"
+    ADOPT_STEP = "as *adopt*, and tell the progress"
+    SUCCEED = "end with the result"
+    FAIL = "end with the error, or retry as the policy says"
+    REFUSE = "end with the error that the code stands for; look for another worker when it is "
+    "`draining` or `too_many_jobs` and the job may move"
+    STOP = "end with JobCancelled"
+    LOSE = "end with WorkerLost, or retry as the policy says (NobodyThere if it never arrived)"
+    MOVE = "look for another worker if it surely never arrived and may move"
+    BLAME = "end with RemoteProtocolError"
+    DISMISS = "ask this worker no more; end with UnknownJob when it was the last"
+    SEEK = "look for a worker"
+    OFFER = "send `submit` again"
+    ASK = "send `query`"
+    CALL_OFF = "send `cancel`"
+    QUIT = "send `cancel` to all that were asked, end with JobCancelled"
+    EXPIRE = "send `cancel` if a worker has it, end with JobTimeout"
+
+
+class Step(NamedTuple):
+    """One cell. `to` is where it leads unless what is done says otherwise."""
+
+    do: Do
+    to: Phase
+
+
+_ENDS: Final = {
+    Input.SUCCEEDED: Step(Do.SUCCEED, Phase.ENDED),
+    Input.FAILED: Step(Do.FAIL, Phase.ENDED),
+    Input.CANCELLED: Step(Do.STOP, Phase.ENDED),
+    Input.UNREADABLE: Step(Do.BLAME, Phase.ENDED),
+    Input.TIMEOUT: Step(Do.EXPIRE, Phase.ENDED),
+}
+
+# A cell that is not here: the input changes nothing in that phase.
+TABLE: Final[Mapping[Phase, Mapping[Input, Step]]] = {
+    Phase.WAITING: {
+        Input.DUE: Step(Do.SEEK, Phase.WAITING),
+        Input.CANCEL: Step(Do.STOP, Phase.ENDED),
+        Input.TIMEOUT: Step(Do.EXPIRE, Phase.ENDED),
+    },
+    Phase.OFFERED: {
+        **_ENDS,
+        Input.ANSWERED: Step(Do.TAKE, Phase.ACCEPTED),
+        Input.ACCEPTED: Step(Do.TAKE, Phase.ACCEPTED),
+        Input.REJECTED: Step(Do.REFUSE, Phase.ENDED),
+        Input.PROGRESS: Step(Do.ADOPT_STEP, Phase.ACCEPTED),
+        Input.LIVE: Step(Do.TAKE, Phase.ACCEPTED),
+        Input.BOUNCED: Step(Do.MOVE, Phase.OFFERED),
+        Input.BACK: Step(Do.OFFER, Phase.OFFERED),
+        Input.LOST: Step(Do.LOSE, Phase.ENDED),
+        Input.CANCEL: Step(Do.CALL_OFF, Phase.CANCELLING),
+    },
+    Phase.ACCEPTED: {
+        **_ENDS,
+        Input.REJECTED: Step(Do.REFUSE, Phase.ENDED),
+        Input.PROGRESS: Step(Do.STEP, Phase.ACCEPTED),
+        Input.UNKNOWN: Step(Do.LOSE, Phase.ENDED),
+        Input.BACK: Step(Do.ASK, Phase.ACCEPTED),
+        Input.LOST: Step(Do.LOSE, Phase.ENDED),
+        Input.CANCEL: Step(Do.CALL_OFF, Phase.CANCELLING),
+    },
+    Phase.CANCELLING: {
+        **_ENDS,
+        Input.REJECTED: Step(Do.REFUSE, Phase.ENDED),
+        Input.PROGRESS: Step(Do.STEP, Phase.CANCELLING),
+        Input.UNKNOWN: Step(Do.STOP, Phase.ENDED),
+        Input.BACK: Step(Do.CALL_OFF, Phase.CANCELLING),
+        Input.LOST: Step(Do.STOP, Phase.ENDED),
+    },
+    Phase.ASKING: {
+        **_ENDS,
+        Input.ACCEPTED: Step(Do.ADOPT, Phase.ACCEPTED),
+        Input.REJECTED: Step(Do.REFUSE, Phase.ENDED),
+        Input.PROGRESS: Step(Do.ADOPT_STEP, Phase.ACCEPTED),
+        Input.LIVE: Step(Do.ADOPT, Phase.ACCEPTED),
+        Input.UNKNOWN: Step(Do.DISMISS, Phase.ASKING),
+        Input.BACK: Step(Do.ASK, Phase.ASKING),
+        Input.LOST: Step(Do.DISMISS, Phase.ASKING),
+        Input.CANCEL: Step(Do.QUIT, Phase.ENDED),
+    },
+    Phase.ENDED: {},
+}

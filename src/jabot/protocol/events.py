@@ -1,0 +1,110 @@
+"""What the two ends tell their owner."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from msgspec import Raw
+
+from jabot.errors import JabotError
+from jabot.protocol.frames import Submit
+
+# -- from the caller's end ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class JobAccepted:
+    """A worker is responsible for the job. Left out when the outcome comes first."""
+
+    id: str
+    peer: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class JobStepped:
+    """The job has got on; each is newer than the one before."""
+
+    id: str
+    done: float | None
+    total: float | None
+    text: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class JobEnded:
+    """The job's one outcome: its result as JSON, or an error."""
+
+    id: str
+    result: Raw | None = None
+    error: JabotError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JobNeedsWorker:
+    """Give the job to another with `Caller.place()`, or end it with `Caller.give_up()`."""
+
+    id: str
+    task: str
+    attempt: int
+    avoid: frozenset[str]  # who had it or refused it
+    error: JabotError  # why it has none
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """The answer to `Caller.describe()`."""
+
+    peer: str
+    task: str | None  # as in the question
+    version: str = ""
+    tasks: Raw | None = None
+    error: JabotError | None = None
+
+
+CallerEvent: TypeAlias = "JobAccepted | JobStepped | JobEnded | JobNeedsWorker | Described | Report"
+
+# -- from the worker's end ---------------------------------------------------------------------
+
+Key: TypeAlias = tuple[str, str]
+"""What a job is known by on a worker: the bare address of its caller, and its id."""
+
+
+@dataclass(frozen=True, slots=True)
+class StartJob:
+    """Run this, or refuse it with `Worker.reject()` before the batch is answered."""
+
+    key: Key
+    peer: str  # the full address that asked
+    submit: Submit
+
+
+@dataclass(frozen=True, slots=True)
+class CancelJob:
+    """Stop this. However it ends is told as usual."""
+
+    key: Key
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class DescribeAsked:
+    """Answer with a `description` frame of what this account may run."""
+
+    peer: str
+    account: str
+    task: str | None
+
+
+WorkerEvent: TypeAlias = "StartJob | CancelJob | DescribeAsked | Report"
+
+# -- from both ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Something that was ignored; for the log, and no more often than a log can stand."""
+
+    peer: str
+    text: str

@@ -1,0 +1,183 @@
+"""What a worker does in each cell of its table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from msgspec import structs
+
+from jabot.protocol import limits
+from jabot.protocol.events import CancelJob, StartJob, WorkerEvent
+from jabot.protocol.frames import (
+    Cancel,
+    Cancelled,
+    Failed,
+    Frame,
+    Progress,
+    Query,
+    Rejected,
+    State,
+    Submit,
+    Succeeded,
+)
+from jabot.protocol.refusals import TRANSIENT
+from jabot.protocol.worker_jobs import Outcome, WorkerJob, WorkerJobs
+from jabot.protocol.worker_states import TABLE, Do, Input, Phase
+
+Action = Callable[[WorkerJob, str, Any], Phase | None]
+"""Gets the job, who said it ("" for the runner), and the frame or what the runner said; gives the
+phase when it is another than the table says."""
+
+# What a caller is told of a phase; `state` speaks of job states only.
+_STATES = {Phase.CANCELLING: "running"}
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSettings:
+    """The bounds of a worker's memory."""
+
+    retention: float = 900.0
+    """Seconds that an outcome is kept, from its end and again from its caller's answer."""
+    jobs_per_account: int = 50_000
+    """Unfinished ones, and those whose outcome nobody has had."""
+    kept: int = 10_000
+    """Outcomes that are kept although a caller has them."""
+    kept_bytes: int = 64 * limits.MIB
+    owed_bytes: int = 256 * limits.MIB
+    listeners: int = 8
+    """Addresses of the same account that hear of one job."""
+
+
+class Actions:
+    """Runs the table. `send` queues a frame for a peer."""
+
+    def __init__(self, send: Callable[[str, Frame], None], settings: WorkerSettings) -> None:
+        self.jobs = WorkerJobs(
+            settings.retention, settings.kept, settings.kept_bytes, settings.owed_bytes
+        )
+        self.away: set[str] = set()
+        self.draining = False
+        self.now = 0.0
+        self._settings = settings
+        self._send = send
+        self._events: list[WorkerEvent] = []
+        self._actions: dict[Do, Action] = {do: getattr(self, f"_{do.name.lower()}") for do in Do}
+
+    def feed(self, job: WorkerJob, kind: Input, peer: str, what: Any) -> None:
+        """Do what the table says about an input."""
+        step = TABLE[job.phase].get(kind)
+        if step is not None:
+            job.phase = self._actions[step.do](job, peer, what) or step.to
+
+    def tell(self, event: WorkerEvent) -> None:
+        """Add an event to those that the owner gets."""
+        self._events.append(event)
+
+    def take_events(self) -> list[WorkerEvent]:
+        """All events since the last time."""
+        events, self._events = self._events, []
+        return events
+
+    # -- the cells -----------------------------------------------------------------------------
+
+    def _take(self, job: WorkerJob, peer: str, frame: Submit) -> Phase | None:
+        refusal = self._refusal(job.key[0])
+        if refusal is not None:
+            self._send(peer, Rejected(frame.id, frame.attempt, *refusal))
+            return job.phase
+        self._begin(job, frame.attempt, peer)
+        self.tell(StartJob(job.key, peer, frame))
+        return None
+
+    def _refusal(self, account: str) -> tuple[str, str] | None:
+        if self.draining:
+            return "draining", "I am stopping and take no new jobs"
+        busy = self.jobs.busy(account)
+        if busy >= self._settings.jobs_per_account:
+            return "too_many_jobs", f"{busy} of your jobs are unfinished; wait for some of them"
+        return None
+
+    def _begin(self, job: WorkerJob, attempt: int, peer: str) -> None:
+        if job.phase is Phase.UNKNOWN:
+            self.jobs.add(job)
+        else:
+            self.jobs.begin_again(job)
+        job.attempt = attempt
+        self._listen(job, peer)
+
+    def _listen(self, job: WorkerJob, peer: str) -> None:
+        self.jobs.listen(job, peer, self._settings.listeners)
+
+    def _tell(self, job: WorkerJob, peer: str, frame: Frame) -> None:
+        self._listen(job, peer)
+        if job.outcome is not None:
+            self._send(peer, job.outcome)
+            return
+        state = _STATES.get(job.phase, job.phase.value)
+        self._send(peer, State(job.key[1], job.attempt, state))
+        if job.newest is not None:
+            self._send(peer, job.newest)
+
+    def _renumber(self, job: WorkerJob, peer: str, frame: Submit | Cancel) -> None:
+        job.attempt = frame.attempt
+        if job.outcome is not None:
+            job.outcome = structs.replace(job.outcome, attempt=frame.attempt)
+        if job.newest is not None:
+            job.newest = structs.replace(job.newest, attempt=frame.attempt)
+        self._tell(job, peer, frame)
+
+    def _deny(self, job: WorkerJob, peer: str, frame: Query) -> None:
+        self._send(peer, State(frame.id, frame.attempt, "unknown"))
+
+    def _cancel(self, job: WorkerJob, peer: str, frame: Cancel) -> None:
+        job.attempt = max(job.attempt, frame.attempt)
+        self._listen(job, peer)
+        self.tell(CancelJob(job.key, frame.reason))
+
+    def _forestall(self, job: WorkerJob, peer: str, frame: Cancel) -> Phase | None:
+        outcome = Cancelled(frame.id, max(1, frame.attempt), frame.reason)
+        if self._refusal(job.key[0]) is not None:  # no room to remember it, and no job either
+            self._send(peer, outcome)
+            return job.phase
+        self._begin(job, outcome.attempt, peer)
+        self._end(job, outcome)
+        return None
+
+    def _reject(self, job: WorkerJob, peer: str, frame: Rejected) -> Phase | None:
+        self._end(job, structs.replace(frame, attempt=job.attempt))
+        if frame.code in TRANSIENT:
+            self.jobs.forget(job)
+            return Phase.UNKNOWN
+        return None
+
+    def _note(self, job: WorkerJob, peer: str, what: None) -> None:
+        pass
+
+    def _step(
+        self, job: WorkerJob, peer: str, what: tuple[float | None, float | None, str | None]
+    ) -> None:
+        job.seq += 1
+        job.newest = Progress(job.key[1], job.attempt, job.seq, *what)
+        for listener in job.listeners:
+            if listener not in self.away:
+                self._send(listener, job.newest)
+
+    def _succeed(self, job: WorkerJob, peer: str, frame: Succeeded) -> None:
+        self._end(job, Succeeded(frame.id, job.attempt, frame.result))
+
+    def _fail(self, job: WorkerJob, peer: str, frame: Failed) -> None:
+        self._end(job, structs.replace(frame, attempt=job.attempt))
+
+    def _stop(self, job: WorkerJob, peer: str, frame: Cancelled) -> None:
+        self._end(job, Cancelled(frame.id, job.attempt, frame.reason))
+
+    def _end(self, job: WorkerJob, outcome: Outcome) -> None:
+        for listener in job.listeners:
+            if listener not in self.away:
+                self._send(listener, outcome)
+        self.jobs.end(job, outcome, self.now)
+
+    def _forget(self, job: WorkerJob, peer: str, what: None) -> None:
+        self.jobs.forget(job)

@@ -1,0 +1,188 @@
+"""The jobs of a worker: who hears of them, who still has to have their outcome, what is kept."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from jabot.protocol import codec
+from jabot.protocol.events import Key
+from jabot.protocol.frames import Cancelled, Failed, Progress, Rejected, Succeeded
+from jabot.protocol.worker_states import ENDED, Phase
+
+Outcome = Succeeded | Failed | Cancelled | Rejected
+
+
+@dataclass(slots=True, eq=False)
+class WorkerJob:
+    """What a worker knows of one job."""
+
+    key: Key
+    phase: Phase = Phase.UNKNOWN
+    attempt: int = 1
+    seq: int = 0  # of the newest progress
+    newest: Progress | None = None
+    outcome: Outcome | None = None
+    size: int = 0  # of the outcome, in bytes
+    until: float = 0.0  # when it may be forgotten
+    listeners: dict[str, bool] = field(default_factory=dict)
+    """Who hears of it, by full address, and whether they have the outcome."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether it has its outcome."""
+        return self.phase in ENDED
+
+
+class WorkerJobs:
+    """All jobs that are known, in bounds.
+
+    An ended one is *owed* until one of its callers has answered, and *kept* after that. What is
+    owed counts as one of its account's jobs, so that nobody fills the memory by never answering.
+    """
+
+    def __init__(self, retention: float, kept: int, kept_bytes: int, owed_bytes: int) -> None:
+        self._retention = retention
+        self._most_kept = kept
+        self._most_kept_bytes = kept_bytes
+        self._most_owed_bytes = owed_bytes
+        self._jobs: dict[Key, WorkerJob] = {}
+        self._owed: OrderedDict[Key, WorkerJob] = OrderedDict()
+        self._kept: OrderedDict[Key, WorkerJob] = OrderedDict()
+        self._owed_bytes = 0
+        self._kept_bytes = 0
+        self._busy: dict[str, int] = {}  # by account
+        # By full address, the jobs of which it has not had the outcome. One address is of one
+        # account, so the id alone is enough there.
+        self._peers: dict[str, dict[str, WorkerJob]] = {}
+
+    def __len__(self) -> int:
+        return len(self._jobs)
+
+    def get(self, key: Key) -> WorkerJob | None:
+        """The job, if it is known."""
+        return self._jobs.get(key)
+
+    def busy(self, account: str) -> int:
+        """How many jobs of an account are unfinished, or have an outcome that nobody has."""
+        return self._busy.get(account, 0)
+
+    def add(self, job: WorkerJob) -> None:
+        """Know a new job."""
+        self._jobs[job.key] = job
+        self._busy[job.key[0]] = self._busy.get(job.key[0], 0) + 1
+
+    def begin_again(self, job: WorkerJob) -> None:
+        """A job that had ended is to have another attempt."""
+        if job.key in self._kept:
+            self._busy[job.key[0]] = self._busy.get(job.key[0], 0) + 1
+        self._leave_stores(job)
+        job.outcome, job.newest, job.size, job.seq = None, None, 0, 0
+        for peer in job.listeners:
+            self._owe(job, peer)
+
+    def listen(self, job: WorkerJob, peer: str, most: int) -> None:
+        """Let one more address hear of a job; past `most`, the first one does no longer."""
+        if peer not in job.listeners and len(job.listeners) >= most:
+            first = next(iter(job.listeners))
+            del job.listeners[first]
+            self._settled(job, first)
+        self._owe(job, peer)
+
+    def end(self, job: WorkerJob, outcome: Outcome, now: float) -> None:
+        """It has its outcome, and is owed to its callers from now on."""
+        job.outcome, job.newest = outcome, None
+        job.size = len(codec.encode_frame(outcome))
+        job.until = now + self._retention
+        self._owed[job.key] = job
+        self._owed_bytes += job.size
+        while self._owed_bytes > self._most_owed_bytes and len(self._owed) > 1:
+            self.forget(next(iter(self._owed.values())))
+
+    def delivered(self, job: WorkerJob, peer: str, now: float) -> None:
+        """A caller has the outcome."""
+        if peer not in job.listeners:
+            return
+        job.listeners[peer] = True
+        self._settled(job, peer)
+        if job.key not in self._owed:
+            return
+        self._leave_stores(job)
+        self._unbusy(job)
+        job.until = now + self._retention
+        self._kept[job.key] = job
+        self._kept_bytes += job.size
+        while self._kept and (
+            len(self._kept) > self._most_kept or self._kept_bytes > self._most_kept_bytes
+        ):
+            self.forget(next(iter(self._kept.values())))
+
+    def forget(self, job: WorkerJob) -> None:
+        """Know it no more."""
+        if self._jobs.pop(job.key, None) is None:
+            return
+        if job.key not in self._kept:
+            self._unbusy(job)
+        self._leave_stores(job)
+        for peer in job.listeners:
+            self._settled(job, peer)
+        job.phase = Phase.UNKNOWN
+
+    def check_account(self, peer: str, account: str) -> None:
+        """An address may pass to another account (a nickname in a room): it hears nothing of what
+        the one before it waited for."""
+        jobs = self._peers.get(peer)
+        if jobs and next(iter(jobs.values())).key[0] != account:
+            for job in list(jobs.values()):
+                job.listeners.pop(peer, None)
+            del self._peers[peer]
+
+    def awaited(self, peer: str, job_id: str) -> WorkerJob | None:
+        """The job of this id of which a peer has not had the outcome."""
+        return self._peers.get(peer, {}).get(job_id)
+
+    def waiting_for(self, peer: str) -> list[WorkerJob]:
+        """The jobs of which a peer has not had the outcome, ended or not."""
+        return list(self._peers.get(peer, {}).values())
+
+    @property
+    def peers(self) -> list[str]:
+        """Who has not had all outcomes."""
+        return list(self._peers)
+
+    def next_expiry(self) -> float | None:
+        """When an outcome may be forgotten, at the earliest."""
+        first = [next(iter(store.values())).until for store in (self._owed, self._kept) if store]
+        return min(first, default=None)
+
+    def expired(self, now: float) -> Iterator[WorkerJob]:
+        """The ended jobs whose time is over. Forget each before asking for the next."""
+        for store in (self._owed, self._kept):
+            while store and (job := next(iter(store.values()))).until <= now:
+                yield job
+
+    def _owe(self, job: WorkerJob, peer: str) -> None:
+        job.listeners[peer] = False
+        self._peers.setdefault(peer, {})[job.key[1]] = job
+
+    def _settled(self, job: WorkerJob, peer: str) -> None:
+        jobs = self._peers.get(peer)
+        if jobs is not None:
+            jobs.pop(job.key[1], None)
+            if not jobs:
+                del self._peers[peer]
+
+    def _leave_stores(self, job: WorkerJob) -> None:
+        if self._owed.pop(job.key, None) is not None:
+            self._owed_bytes -= job.size
+        if self._kept.pop(job.key, None) is not None:
+            self._kept_bytes -= job.size
+
+    def _unbusy(self, job: WorkerJob) -> None:
+        account = job.key[0]
+        left = self._busy.get(account, 0) - 1
+        if left > 0:
+            self._busy[account] = left
+        else:
+            self._busy.pop(account, None)

@@ -1,0 +1,131 @@
+"""What a worker does with each input in each phase of a job: the table that `worker.py` runs."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+
+class Phase(enum.Enum):
+    """Where a job stands on its worker."""
+
+    UNKNOWN = "unknown"  # never heard of, or forgotten
+    AVAILABLE = "available"  # taken, and waits for a slot
+    RUNNING = "running"
+    CANCELLING = "cancelling"  # was told to stop, and has not yet
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    REFUSED = "refused"  # nothing was run
+
+
+class Input(enum.Enum):
+    """What can happen to it. Frames with an earlier attempt than the job's are passed over."""
+
+    SUBMIT = "`submit`"
+    NEXT_SUBMIT = "`submit` of a later attempt"
+    CANCEL = "`cancel`"
+    NEXT_CANCEL = "`cancel` of a later attempt"
+    QUERY = "`query`"
+    REJECT = "the owner refuses it"
+    START = "it begins to run"
+    STEP = "it tells progress"
+    SUCCEED = "it returns"
+    FAIL = "it raises"
+    STOP = "it was stopped"
+    EXPIRE = "its outcome was kept long enough"
+
+
+class Do(enum.Enum):
+    """What is done then."""
+
+    TAKE = "start it; or `rejected` when stopping, or when the caller has too many jobs here"
+    TELL = "answer with its outcome, or else with `state` and the newest `progress`"
+    RENUMBER = "it is that attempt from now on; answer as *tell*"
+    DENY = "answer with `state`: unknown"
+    CANCEL = "tell the runner to stop it"
+    FORESTALL = "answer with `cancelled`; a submit that comes later will not start it"
+    REJECT = "send `rejected`"
+    NOTE = "note it"
+    STEP = "send `progress`"
+    SUCCEED = "send `succeeded`"
+    FAIL = "send `failed`"
+    STOP = "send `cancelled`"
+    FORGET = "forget it"
+
+
+class Step(NamedTuple):
+    """One cell. `to` is where it leads unless what is done says otherwise."""
+
+    do: Do
+    to: Phase
+
+
+_HELD: Final = {
+    Input.SUCCEED: Step(Do.SUCCEED, Phase.SUCCEEDED),
+    Input.FAIL: Step(Do.FAIL, Phase.FAILED),
+    Input.STOP: Step(Do.STOP, Phase.CANCELLED),
+}
+
+
+def _taken(phase: Phase) -> dict[Input, Step]:
+    return {
+        **_HELD,
+        Input.SUBMIT: Step(Do.TELL, phase),
+        Input.NEXT_SUBMIT: Step(Do.RENUMBER, phase),
+        Input.QUERY: Step(Do.TELL, phase),
+    }
+
+
+def _ended(phase: Phase, later: Step, later_cancel: Step) -> dict[Input, Step]:
+    return {
+        Input.SUBMIT: Step(Do.TELL, phase),
+        Input.NEXT_SUBMIT: later,
+        Input.CANCEL: Step(Do.TELL, phase),
+        Input.NEXT_CANCEL: later_cancel,
+        Input.QUERY: Step(Do.TELL, phase),
+        Input.EXPIRE: Step(Do.FORGET, Phase.UNKNOWN),
+    }
+
+
+def _final(phase: Phase) -> dict[Input, Step]:
+    same = Step(Do.RENUMBER, phase)
+    return _ended(phase, same, same)
+
+
+_BEGIN: Final = Step(Do.TAKE, Phase.AVAILABLE)
+_FORESTALL: Final = Step(Do.FORESTALL, Phase.CANCELLED)
+
+# A cell that is not here: the input changes nothing in that phase.
+TABLE: Final[Mapping[Phase, Mapping[Input, Step]]] = {
+    Phase.UNKNOWN: {
+        Input.SUBMIT: _BEGIN,
+        Input.CANCEL: _FORESTALL,
+        Input.QUERY: Step(Do.DENY, Phase.UNKNOWN),
+    },
+    Phase.AVAILABLE: {
+        **_taken(Phase.AVAILABLE),
+        Input.CANCEL: Step(Do.CANCEL, Phase.CANCELLING),
+        Input.NEXT_CANCEL: Step(Do.CANCEL, Phase.CANCELLING),
+        Input.REJECT: Step(Do.REJECT, Phase.REFUSED),
+        Input.START: Step(Do.NOTE, Phase.RUNNING),
+        Input.STEP: Step(Do.STEP, Phase.RUNNING),
+    },
+    Phase.RUNNING: {
+        **_taken(Phase.RUNNING),
+        Input.CANCEL: Step(Do.CANCEL, Phase.CANCELLING),
+        Input.NEXT_CANCEL: Step(Do.CANCEL, Phase.CANCELLING),
+        Input.STEP: Step(Do.STEP, Phase.RUNNING),
+    },
+    Phase.CANCELLING: {
+        **_taken(Phase.CANCELLING),
+        Input.NEXT_CANCEL: Step(Do.RENUMBER, Phase.CANCELLING),
+        Input.STEP: Step(Do.STEP, Phase.CANCELLING),
+    },
+    Phase.SUCCEEDED: _final(Phase.SUCCEEDED),
+    Phase.FAILED: _ended(Phase.FAILED, _BEGIN, _FORESTALL),
+    Phase.CANCELLED: _final(Phase.CANCELLED),
+    Phase.REFUSED: _ended(Phase.REFUSED, _BEGIN, _FORESTALL),
+}
+ENDED: Final = frozenset({Phase.SUCCEEDED, Phase.FAILED, Phase.CANCELLED, Phase.REFUSED})
