@@ -1,6 +1,6 @@
 """A bot that takes one heavy job by chat, after a Ruby program of 2008.
 
-    $ jabot run examples/heavy.py
+$ jabot run examples/heavy.py
 """
 
 import time
