@@ -90,8 +90,7 @@ class Caller:
         would take.
         """
         request.check()
-        job = CallerJob(request)
-        codec.encode_frame(job.submit(now))
+        job = CallerJob(request, request.id)
         self._keep(job, now)
         if peer is not None:
             self.place(job.id, peer, now)
@@ -121,7 +120,7 @@ class Caller:
         asked = tuple(peers)
         if not asked or not 1 <= len(job_id) <= limits.ID:
             raise LocalProtocolError(f"job {job_id}: nobody can be asked for it")
-        job = CallerJob(Request(job_id, "?", timeout=timeout), Phase.ASKING, attempt=0)
+        job = CallerJob(Request(job_id, "?", timeout=timeout), job_id, Phase.ASKING, attempt=0)
         codec.encode_frame(Query(job_id))
         self._keep(job, now)
         for peer in asked:
@@ -223,6 +222,8 @@ class Caller:
         self._actions.online = False
         for peer, leftover in leftovers.items():
             self.unanswered(peer, leftover.unanswered)
+            for job in self._offered(peer, leftover.unsent):
+                job.copies -= 1
         for peer in self._peers:
             self._timers.cancel(("peer", peer))
 
@@ -279,6 +280,8 @@ class Caller:
         job = self._jobs.get(job_id)
         if job is None:
             return  # it has its outcome
+        if kind is Input.UNKNOWN and not attempt and job.phase is not Phase.ASKING:
+            return  # it did not know the job when it was asked, and has got to know it since
         if not job.heeds(peer, attempt):
             self._report(peer, f"a frame about job {job_id}, attempt {attempt}, which is not its")
             return

@@ -87,19 +87,23 @@ class Actions:
 
     def place(self, job: CallerJob, peer: str, now: float) -> None:
         """Offer a waiting job to a worker."""
-        self.timers.cancel(("due", job.id))
+        if job.attempt > 1:
+            self.timers.cancel(("due", job.id))
         self.jobs.give(job, peer)
-        job.phase, job.doubtful, job.seq = Phase.OFFERED, False, 0
-        self.send(peer, job.submit(now))
+        job.phase, job.copies, job.doubtful, job.seq = Phase.OFFERED, 0, False, 0
+        self._now = now
+        self._offer(job, peer, None)
 
     def end(
         self, job: CallerJob, *, result: Raw | None = None, error: JabotError | None = None
     ) -> Phase:
         """The one outcome."""
+        if job.deadline is not None:
+            self.timers.cancel(("timeout", job.id))
+        if job.phase is Phase.WAITING:
+            self.timers.cancel(("due", job.id))
         job.phase = Phase.ENDED
         self.jobs.remove(job)
-        self.timers.cancel(("timeout", job.id))
-        self.timers.cancel(("due", job.id))
         self.tell(JobEnded(job.id, result, error))
         return Phase.ENDED
 
@@ -145,7 +149,7 @@ class Actions:
         return self.end(job, error=JobCancelled(text))
 
     def _lose(self, job: CallerJob, peer: str, frame: Frame | None) -> Phase:
-        if job.phase is Phase.OFFERED and not job.doubtful:
+        if job.never_arrived:
             error = NobodyThere(f"{peer} is not online; {job.request.task} {job.id} was not sent")
             if job.request.movable:
                 return self._elsewhere(job, peer, error)
@@ -154,7 +158,8 @@ class Actions:
         return self._retry_or_end(job, peer, error_lost)
 
     def _move(self, job: CallerJob, peer: str, frame: Frame | None) -> Phase | None:
-        if job.doubtful or not job.request.movable:
+        job.copies -= 1
+        if not job.never_arrived or not job.request.movable:
             return None
         return self._elsewhere(job, peer, NobodyThere(f"{peer} is not online"))
 
@@ -173,7 +178,9 @@ class Actions:
         self.tell(JobNeedsWorker(job.id, job.request.task, job.attempt, job.avoid, error))
 
     def _offer(self, job: CallerJob, peer: str, frame: Frame | None) -> None:
-        self.send(peer, job.submit(self._now))
+        if self.online:
+            job.copies += 1
+            self.send(peer, job.submit(self._now))
 
     def _ask(self, job: CallerJob, peer: str, frame: Frame | None) -> None:
         self.send(peer, Query(job.id, job.attempt))

@@ -51,10 +51,13 @@ class Request:
     def check(self) -> None:
         """Raises `TooLarge` or `LocalProtocolError` for what no worker would take."""
         codec.check_payload(bytes(self.args), bytes(self.kwargs))
-        for name, value, most in (("id", self.id, limits.ID), ("task", self.task, limits.TASK)):
-            if not 1 <= len(value) <= most:
-                raise LocalProtocolError(f"{name} has 1 to {most} characters, not {len(value)}")
-        check_meta(self.meta)
+        if not 1 <= len(self.id) <= limits.ID or not 1 <= len(self.task) <= limits.TASK:
+            raise LocalProtocolError(
+                f"an id has 1 to {limits.ID} characters, and a task's name 1 to {limits.TASK}"
+            )
+        if not self.id.isascii() or not self.task.isascii() or self.meta:
+            codec.encode_frame(Submit(self.id, self.task, meta=dict(self.meta)))
+            check_meta(self.meta)
 
 
 def check_meta(meta: Mapping[str, str]) -> None:
@@ -73,21 +76,18 @@ class CallerJob:
     """What a caller knows of one job that has not ended."""
 
     request: Request
+    id: str
     phase: Phase = Phase.WAITING
     peer: str | None = None  # who has it
     asked: set[str] = field(default_factory=set)  # who was asked for it, while asking
     attempt: int = 1
     seq: int = 0  # of the newest progress
     deadline: float | None = None
-    doubtful: bool = False  # a submit of this attempt may have arrived, and was not answered
+    copies: int = 0  # of the submit that are on their way: neither answered nor come back
+    doubtful: bool = False  # one of them went without an answer, and may have arrived
     avoid: frozenset[str] = frozenset()
     error: JabotError | None = None  # why it waits for a worker
     reason: str = ""  # of the cancel
-
-    @property
-    def id(self) -> str:
-        """The job's id."""
-        return self.request.id
 
     def submit(self, now: float) -> Submit:
         """The frame that offers it."""
@@ -97,6 +97,11 @@ class CallerJob:
         return Submit(
             request.id, request.task, request.args, request.kwargs, self.attempt, left, meta
         )
+
+    @property
+    def never_arrived(self) -> bool:
+        """Whether each submit of it surely came back unread."""
+        return self.phase is Phase.OFFERED and not self.copies and not self.doubtful
 
     def heeds(self, peer: str, attempt: int) -> bool:
         """Whether a frame of this attempt from this peer is to be heard.

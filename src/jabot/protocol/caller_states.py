@@ -7,7 +7,13 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 
-class Phase(enum.Enum):
+class _Word(enum.Enum):
+    """An enum that costs little as a key: Python's own hashes its name each time."""
+
+    __hash__ = object.__hash__
+
+
+class Phase(_Word):
     """Where a job stands, as its caller knows."""
 
     WAITING = "waiting"  # no worker has it; the owner looks for one, or a backoff runs
@@ -18,7 +24,7 @@ class Phase(enum.Enum):
     ENDED = "ended"  # has its outcome, and is forgotten
 
 
-class Input(enum.Enum):
+class Input(_Word):
     """What can happen to it."""
 
     ANSWERED = "the submit's batch was answered"
@@ -39,7 +45,7 @@ class Input(enum.Enum):
     TIMEOUT = "its time is over"
 
 
-class Do(enum.Enum):
+class Do(_Word):
     """What is done then."""
 
     TAKE = "tell that it is accepted"

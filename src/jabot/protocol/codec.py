@@ -167,15 +167,28 @@ def depth_is_fine(payload: bytes) -> bool:
 
 
 def check_payload(*payloads: bytes) -> None:
-    """Raises `TooLarge` for JSON that is too long, or too deep, to be carried."""
-    size = sum(map(len, payloads))
+    """Raises `TooLarge` for JSON that is too long, or too deep, to be carried, and
+    `LocalProtocolError` for what is no UTF-8."""
+    size = 0
+    for payload in payloads:
+        size += len(payload)
+        if not depth_is_fine(payload):
+            raise TooLarge(f"more than {limits.DEPTH} arrays and objects inside of each other")
+        if not payload.isascii():
+            try:
+                payload.decode()
+            except UnicodeDecodeError as error:
+                raise LocalProtocolError(f"JSON is UTF-8: {error}") from None
     if size > limits.PAYLOAD:
-        raise TooLarge(
-            f"{size / limits.MIB:.1f} MiB as JSON; {limits.PAYLOAD // limits.MIB} MiB are carried. "
-            "Store it where both sides can reach it, and send where it is."
-        )
-    if not all(depth_is_fine(payload) for payload in payloads):
-        raise TooLarge(f"more than {limits.DEPTH} arrays and objects inside of each other")
+        raise too_large(size)
+
+
+def too_large(size: int) -> TooLarge:
+    """The error for that many bytes of JSON."""
+    return TooLarge(
+        f"{size / limits.MIB:.1f} MiB as JSON; {limits.PAYLOAD // limits.MIB} MiB are carried. "
+        "Store it where both sides can reach it, and send where it is."
+    )
 
 
 def _decode_one_by_one(json: str) -> list[Incoming]:

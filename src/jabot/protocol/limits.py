@@ -28,6 +28,7 @@ PARTS: Final = 1024  # of one frame
 JOINS: Final = 64  # frames of one peer that are incomplete at one time
 JOIN_BYTES: Final = 48 * MIB  # of one peer's incomplete frames
 JOIN_BYTES_ALL: Final = 256 * MIB  # of all peers' incomplete frames
+JOIN_WITHIN: Final = 120.0  # seconds without another part, after which a frame is given up
 
 DEPTH: Final = 100  # of arrays and objects inside of each other in a payload
 ID: Final = 64  # characters

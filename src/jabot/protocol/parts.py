@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from jabot.errors import RemoteProtocolError, TooLarge
 from jabot.protocol import codec, limits
-from jabot.protocol.codec import Incoming
+from jabot.protocol.codec import Damaged, Incoming
 from jabot.protocol.frames import Frame, Part
 
 
@@ -31,11 +31,7 @@ def split(frame: Frame, encoded: bytes, key: int) -> list[Part]:
 def check_size(encoded: bytes) -> None:
     """Raises `TooLarge` for a frame that cannot be sent even in parts."""
     if len(encoded) > limits.FRAME:
-        mib = limits.PAYLOAD // limits.MIB
-        raise TooLarge(
-            f"{len(encoded) / limits.MIB:.1f} MiB as JSON; at most {mib} MiB are carried. "
-            "Store it where both sides can reach it, and send where it is."
-        )
+        raise codec.too_large(len(encoded))
 
 
 @dataclass(slots=True)
@@ -43,10 +39,12 @@ class _Join:
     count: int
     pieces: dict[int, str] = field(default_factory=dict)
     size: int = 0
+    touched: float = 0.0
 
 
 class Joiner:
-    """Joins the parts of all peers' frames. Parts may come twice and in any order.
+    """Joins the parts of all peers' frames, which may come twice and in any order. Call `tick()`
+    now and then.
 
     `most` and `most_of_all` bound the memory, in bytes, for one peer and for all together.
     """
@@ -65,12 +63,35 @@ class Joiner:
         """Bytes that are held for incomplete frames."""
         return self._total
 
-    def received(self, peer: str, part: Part) -> Incoming | None:
-        """Take a part; gives the frame with the last one.
+    def join(self, peer: str, frames: list[Incoming], now: float) -> list[Incoming]:
+        """A batch with its parts taken out, and in the place of a last one the whole frame.
 
-        Raises `RemoteProtocolError` when it contradicts the other parts or is past a limit; the
-        frame that it belongs to is given up then.
+        A part that contradicts the others, or is past a limit, is `Damaged`; the frame that it
+        belongs to is given up.
         """
+        if not any(type(frame) is Part for frame in frames):
+            return frames
+        whole: list[Incoming] = []
+        for frame in frames:
+            if not isinstance(frame, Part):
+                whole.append(frame)
+                continue
+            try:
+                joined = self._received(peer, frame, now)
+            except RemoteProtocolError as error:
+                joined = Damaged("part", frame.id, str(error))
+            if joined is not None:
+                whole.append(joined)
+        return whole
+
+    def tick(self, now: float) -> None:
+        """Give up what nothing was added to for `limits.JOIN_WITHIN`: its sender has done so."""
+        for peer, joins in list(self._peers.items()):
+            last = now - limits.JOIN_WITHIN
+            for key in [key for key, join in joins.items() if join.touched <= last]:
+                self._drop(peer, key)
+
+    def _received(self, peer: str, part: Part, now: float) -> Incoming | None:
         if part.index >= part.count:
             raise RemoteProtocolError(f"part {part.index} of {part.count} from {peer}")
         joins = self._peers.setdefault(peer, OrderedDict())
@@ -80,6 +101,7 @@ class Joiner:
                 self._drop(peer, next(iter(joins)))
             joins = self._peers.setdefault(peer, joins)
             join = joins[part.key] = _Join(part.count)
+        join.touched = now
         if join.count != part.count:
             self._drop(peer, part.key)
             raise RemoteProtocolError(f"{peer} does not know how many parts its frame has")

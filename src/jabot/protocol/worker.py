@@ -12,7 +12,7 @@ from typing import Any
 
 from msgspec import Raw
 
-from jabot.errors import JabotError, TooLarge
+from jabot.errors import JabotError, LocalProtocolError, TooLarge
 from jabot.protocol.codec import Damaged, Incoming, check_payload
 from jabot.protocol.events import DescribeAsked, Key, Report, WorkerEvent
 from jabot.protocol.frames import (
@@ -128,7 +128,7 @@ class Worker:
         """It returned. A result too large to be sent fails the job."""
         try:
             check_payload(bytes(result))
-        except TooLarge as error:
+        except (TooLarge, LocalProtocolError) as error:
             text = f"the result cannot be sent: {error}"
             self.failed(key, now, kind="TooLarge", message=text, code="too_large")
         else:

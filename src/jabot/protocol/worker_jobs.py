@@ -6,7 +6,6 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from jabot.protocol import codec
 from jabot.protocol.events import Key
 from jabot.protocol.frames import Cancelled, Failed, Progress, Rejected, Succeeded
 from jabot.protocol.worker_states import ENDED, Phase
@@ -93,7 +92,7 @@ class WorkerJobs:
     def end(self, job: WorkerJob, outcome: Outcome, now: float) -> None:
         """It has its outcome, and is owed to its callers from now on."""
         job.outcome, job.newest = outcome, None
-        job.size = len(codec.encode_frame(outcome))
+        job.size = _size(outcome)
         job.until = now + self._retention
         self._owed[job.key] = job
         self._owed_bytes += job.size
@@ -186,3 +185,12 @@ class WorkerJobs:
             self._busy[account] = left
         else:
             self._busy.pop(account, None)
+
+
+def _size(outcome: Outcome) -> int:
+    """About how many bytes of memory it takes."""
+    if isinstance(outcome, Succeeded):
+        return 200 + len(outcome.result)
+    if isinstance(outcome, Failed):
+        return 200 + len(outcome.message) + len(outcome.traceback)
+    return 200

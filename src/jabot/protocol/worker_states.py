@@ -7,7 +7,13 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 
-class Phase(enum.Enum):
+class _Word(enum.Enum):
+    """An enum that costs little as a key: Python's own hashes its name each time."""
+
+    __hash__ = object.__hash__
+
+
+class Phase(_Word):
     """Where a job stands on its worker."""
 
     UNKNOWN = "unknown"  # never heard of, or forgotten
@@ -20,7 +26,7 @@ class Phase(enum.Enum):
     REFUSED = "refused"  # nothing was run
 
 
-class Input(enum.Enum):
+class Input(_Word):
     """What can happen to it. Frames with an earlier attempt than the job's are passed over."""
 
     SUBMIT = "`submit`"
@@ -37,7 +43,7 @@ class Input(enum.Enum):
     EXPIRE = "its outcome was kept long enough"
 
 
-class Do(enum.Enum):
+class Do(_Word):
     """What is done then."""
 
     TAKE = "start it; or `rejected` when stopping, or when the caller has too many jobs here"
