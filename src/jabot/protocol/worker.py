@@ -7,8 +7,8 @@ come here, runs what `StartJob` says, tells how it goes, and tells what became o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
 
 from msgspec import Raw
 
@@ -37,6 +37,11 @@ from jabot.protocol.worker_states import Input
 
 Events = list[WorkerEvent]
 _OUTCOMES = (Succeeded, Failed, Cancelled, Rejected)
+_INPUTS: Final[Mapping[type[Frame], tuple[Input, Input]]] = {
+    Submit: (Input.SUBMIT, Input.NEXT_SUBMIT),
+    Cancel: (Input.CANCEL, Input.NEXT_CANCEL),
+    Query: (Input.QUERY, Input.NEXT_QUERY),
+}
 _ABOUT_JOBS = frozenset({"submit", "part"})
 
 
@@ -200,19 +205,14 @@ class Worker:
     def _about_job(self, peer: str, account: str, frame: Submit | Cancel | Query) -> None:
         key = (account, frame.id)
         job = self._jobs.get(key)
-        if isinstance(frame, Query):
-            kind = Input.QUERY
-        elif isinstance(frame, Submit):
-            kind = Input.SUBMIT
-        else:
-            kind = Input.CANCEL
+        kind, later = _INPUTS[type(frame)]
         if job is None:
             job = WorkerJob(key)
-        elif kind is not Input.QUERY and frame.attempt != job.attempt and frame.attempt:
-            if frame.attempt < job.attempt:
-                self._tell(Report(peer, f"attempt {frame.attempt} of job {frame.id} is over"))
-                return
-            kind = Input.NEXT_SUBMIT if kind is Input.SUBMIT else Input.NEXT_CANCEL
+        elif frame.attempt > job.attempt:
+            kind = later
+        elif 0 < frame.attempt < job.attempt and kind is not Input.QUERY:
+            self._tell(Report(peer, f"attempt {frame.attempt} of job {frame.id} is over"))
+            return
         self._actions.feed(job, kind, peer, frame)
 
     def _runner(self, key: Key, kind: Input, now: float, what: Any = None) -> None:

@@ -120,7 +120,7 @@ class Actions:
         if job.newest is not None:
             self._send(peer, job.newest)
 
-    def _renumber(self, job: WorkerJob, peer: str, frame: Submit | Cancel) -> None:
+    def _renumber(self, job: WorkerJob, peer: str, frame: Submit | Cancel | Query) -> None:
         job.attempt = frame.attempt
         if job.outcome is not None:
             job.outcome = structs.replace(job.outcome, attempt=frame.attempt)

@@ -34,6 +34,7 @@ class Input(_Word):
     CANCEL = "`cancel`"
     NEXT_CANCEL = "`cancel` of a later attempt"
     QUERY = "`query`"
+    NEXT_QUERY = "`query` for a later attempt"
     REJECT = "the owner refuses it"
     START = "it begins to run"
     STEP = "it tells progress"
@@ -81,27 +82,27 @@ def _taken(phase: Phase) -> dict[Input, Step]:
         Input.SUBMIT: Step(Do.TELL, phase),
         Input.NEXT_SUBMIT: Step(Do.RENUMBER, phase),
         Input.QUERY: Step(Do.TELL, phase),
+        Input.NEXT_QUERY: Step(Do.RENUMBER, phase),
     }
-
-
-def _ended(phase: Phase, later: Step, later_cancel: Step) -> dict[Input, Step]:
-    return {
-        Input.SUBMIT: Step(Do.TELL, phase),
-        Input.NEXT_SUBMIT: later,
-        Input.CANCEL: Step(Do.TELL, phase),
-        Input.NEXT_CANCEL: later_cancel,
-        Input.QUERY: Step(Do.TELL, phase),
-        Input.EXPIRE: Step(Do.FORGET, Phase.UNKNOWN),
-    }
-
-
-def _final(phase: Phase) -> dict[Input, Step]:
-    same = Step(Do.RENUMBER, phase)
-    return _ended(phase, same, same)
 
 
 _BEGIN: Final = Step(Do.TAKE, Phase.AVAILABLE)
 _FORESTALL: Final = Step(Do.FORESTALL, Phase.CANCELLED)
+
+
+def _ended(phase: Phase, *, final: bool) -> dict[Input, Step]:
+    """What ended for good is the answer for later attempts as well; what failed may begin anew."""
+    same = Step(Do.RENUMBER, phase)
+    return {
+        Input.SUBMIT: Step(Do.TELL, phase),
+        Input.NEXT_SUBMIT: same if final else _BEGIN,
+        Input.CANCEL: Step(Do.TELL, phase),
+        Input.NEXT_CANCEL: same if final else _FORESTALL,
+        Input.QUERY: Step(Do.TELL, phase),
+        Input.NEXT_QUERY: same if final else Step(Do.DENY, phase),
+        Input.EXPIRE: Step(Do.FORGET, Phase.UNKNOWN),
+    }
+
 
 # A cell that is not here: the input changes nothing in that phase.
 TABLE: Final[Mapping[Phase, Mapping[Input, Step]]] = {
@@ -129,9 +130,9 @@ TABLE: Final[Mapping[Phase, Mapping[Input, Step]]] = {
         Input.NEXT_CANCEL: Step(Do.RENUMBER, Phase.CANCELLING),
         Input.STEP: Step(Do.STEP, Phase.CANCELLING),
     },
-    Phase.SUCCEEDED: _final(Phase.SUCCEEDED),
-    Phase.FAILED: _ended(Phase.FAILED, _BEGIN, _FORESTALL),
-    Phase.CANCELLED: _final(Phase.CANCELLED),
-    Phase.REFUSED: _ended(Phase.REFUSED, _BEGIN, _FORESTALL),
+    Phase.SUCCEEDED: _ended(Phase.SUCCEEDED, final=True),
+    Phase.FAILED: _ended(Phase.FAILED, final=False),
+    Phase.CANCELLED: _ended(Phase.CANCELLED, final=True),
+    Phase.REFUSED: _ended(Phase.REFUSED, final=False),
 }
 ENDED: Final = frozenset({Phase.SUCCEEDED, Phase.FAILED, Phase.CANCELLED, Phase.REFUSED})

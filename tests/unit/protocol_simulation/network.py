@@ -18,7 +18,8 @@ class Network:
     """Time, and everything that is on its way.
 
     Batches overtake each other as they like. Presence does not: what a peer sends in a new session
-    arrives after the news that the old one ended, as RFC 6120 section 10.1 has it.
+    arrives after the news that the old one ended, and after what bounced meanwhile (RFC 6120
+    section 10.1).
     """
 
     def __init__(self, random, weather):
@@ -76,7 +77,9 @@ class Network:
         sender, session, to, text, deflated = request
         node = self.online.get(to)
         if fate.setdefault("bounced", node is None):
-            self._back(sender, session, answer, "bounce", "")
+            bounced = self._back(sender, session, answer, "bounce", "")
+            pair = (to, sender.address)  # who comes back is heard of after it
+            self._barriers[pair] = max(bounced, self._barriers.get(pair, 0.0))
         elif node is not None:
             node.batch_received(
                 sender.address,
@@ -87,8 +90,12 @@ class Network:
             )
 
     def _back(self, sender, session, answer, what, why):
+        """Answer; gives when the last copy of the answer arrives."""
+        last = self.now
         for delay in self._copies():
+            last = max(last, self.now + delay)
             self.after(delay, self._answer, sender, session, answer, what, why)
+        return last
 
     @staticmethod
     def _answer(sender, session, answer, what, why):
