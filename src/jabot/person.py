@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -11,8 +10,6 @@ from jabot.account import Account
 from jabot.jid import JID
 from jabot.xmpp import IncomingPresence, IncomingText, OutgoingText, Session
 from jabot.xmpp.stanzas import CHAT_STATES, CORRECT, presence
-
-log = logging.getLogger(__name__)
 
 _GREET_FIRST, _GREET_MOST = 0.1, 30.0  # seconds between two greetings
 
@@ -28,19 +25,26 @@ class Ear:
     presence: Callable[[IncomingPresence], None]
     failed: Callable[[str], None]
     """A line that did not reach the contact, and why."""
+    connected: Callable[[bool], None]
+    other: Callable[[JID, str], None]
+    """What somebody else says to the account, and who."""
 
 
 class Person:
     """Talks with `contact`, and greets it, so that it shows its presence.
 
+    `priority` is that of its presence: with 0 it also hears what others say to the account and what
+    waited for it on the server.
+
     A greeting reaches only who is online in that moment, so it is repeated, less and less often,
     until the contact shows itself.
     """
 
-    def __init__(self, account: Account, contact: JID, ear: Ear) -> None:
+    def __init__(self, account: Account, contact: JID, ear: Ear, *, priority: int = -1) -> None:
         self.contact = contact
         self.session = Session(account, self, features=(CHAT_STATES, CORRECT))
         self.signed_in = asyncio.Event()
+        self._priority = priority
         self._ear = ear
         self._present: set[JID] = set()
         self._again: asyncio.TimerHandle | None = None
@@ -52,19 +56,23 @@ class Person:
     # -- what the session tells ------------------------------------------------------------------
 
     def online(self) -> None:
-        # With this priority, what others say to the account goes to its other programs.
-        self.session.send(presence(priority=-1))
+        # With a negative priority, what is said to the account, and what waited for it, goes to
+        # its other programs (RFC 6121 section 8.5.2.1).
+        self.session.send(presence(priority=self._priority))
         self.signed_in.set()
+        self._ear.connected(True)
         self._greet(_GREET_FIRST)
 
     def offline(self) -> None:
         self._present.clear()
         self._stop_greeting()
         self._ear.typing(False)
+        self._ear.connected(False)
 
     def text_received(self, text: IncomingText) -> None:
         if text.sender.bare != self.contact.bare:
-            log.debug("a text of %s is for another program", text.sender.bare)
+            if text.type in ("chat", "normal"):
+                self._ear.other(text.sender, text.body)
         elif text.type == "error":
             self._ear.failed(f"{self.contact.bare} is not online, or not there at all")
         elif text.progress or text.replaces:

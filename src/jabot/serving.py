@@ -106,7 +106,7 @@ class Serving:
     def stop(self) -> None:
         """Leave as soon as what runs is done. May be called many times."""
         if not self._stop.is_set():
-            log.info("stopping; %d jobs to finish", len(self.runner.jobs))
+            log.info("stopping; jobs to finish: %d", len(self.runner.jobs))
             self.runner.draining = True
             self._stop.set()
 

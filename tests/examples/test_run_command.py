@@ -26,7 +26,7 @@ ACCOUNT = {"JABOT_JID": "bot@localhost", "JABOT_PASSWORD": "Geheimnis"}
     [
         (None, "gym.py", "Error: there is no file gym.py"),
         (None, "no_such_module", "Error: there is no module no_such_module"),
-        ("x = 1", "gym.py", "Error: gym.py has no nodes"),
+        ("x = 1", "gym.py", "Error: gym.py has no Node at its top level"),
         (NODE, "gym.py:other", "Error: gym.py has no node named other"),
         (
             "from jabot import Node\na, b = Node(), Node()",

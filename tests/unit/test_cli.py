@@ -75,7 +75,7 @@ def test_the_only_node_may_have_any_name(program):
 @pytest.mark.parametrize(
     ("text", "target", "reason"),
     [
-        ("x = 1", "unit_program.py", "has no nodes"),
+        ("x = 1", "unit_program.py", "has no Node at its top level"),
         (PROGRAM.format(name="a") + PROGRAM.format(name="b"), "unit_program.py", r":NAME \(a, b\)"),
         (PROGRAM.format(name="node"), "unit_program.py:other", "no node named other"),
         ("x = 1", "unit_program:x", "no node named x"),

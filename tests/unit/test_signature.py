@@ -282,8 +282,21 @@ def test_a_result_of_another_type_than_promised_is_refused(hint, value):
     def task(): ...
 
     task.__annotations__ = {"return": hint}
-    with pytest.raises(ValueError, match="Expected"):
+    with pytest.raises(TypeError, match="as declared: Expected"):
         Signature.of(task).check_result(value)
+
+
+def test_an_argument_keeps_its_defaults_when_it_is_returned():
+    @dataclasses.dataclass
+    class Point:
+        x: int
+        y: int = 0
+
+    def same(points: list[Point]): ...
+
+    signature = Signature.of(same)
+    (points,), _ = signature.bind([[{"x": 3}]], {})
+    assert signature.check_result(points) == [{"x": 3, "y": 0}]
 
 
 def test_a_result_without_json_shape_is_refused():

@@ -119,8 +119,8 @@ class Talk:
 
     def _end(self, job: Job) -> None:
         self._starting.cancel()
-        if self._next is not None:
-            self._next.cancel()
+        if self._next is not None and self._progress is None:
+            self._next.cancel()  # else the correction still comes, so that the last step is seen
         job.callback(lambda value: self._say(lambda: texts.succeeded(job, value)))
         job.errback(lambda error: self._say(lambda: texts.failed(job, error)))
 
@@ -133,4 +133,5 @@ class Talk:
         state: ChatState | None = None
         if self.typing:
             state = "composing" if self._others_type(self) else "active"
+        self.typing = False
         self._mouth.send_text(OutgoingText(self.person, text, chat_state=state, automatic=True))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import sys
 
@@ -22,7 +23,8 @@ NOBODY_THERE = 3  # exit code
 def chat(jid: str, account: str | None) -> None:
     """Chat with JID, a node or anybody else.
 
-    At a terminal: a prompt with history; Ctrl-D leaves. In a pipe: says each line of standard
+    At a terminal: a prompt with history, and everything that is said to the account meanwhile or
+    waited for it; Ctrl-D leaves. In a pipe: says each line of standard
     input when the one before was answered, waits until the contact has finished, and leaves; exit
     code 3 when nobody answers.
     """
@@ -30,6 +32,8 @@ def chat(jid: str, account: str | None) -> None:
         contact = JID(jid)
     except InvalidJID as error:
         raise ConfigError(f"{jid!r} is not an address ({error})") from None
+    if logging.getLogger().level > logging.DEBUG:
+        logging.getLogger("jabot").setLevel(logging.WARNING)
     sys.exit(asyncio.run(_chat(_account(account), contact)))
 
 
@@ -42,10 +46,10 @@ def _account(chosen: str | None) -> Account:
 
 
 async def _chat(account: Account, contact: JID) -> int:
-    conversation = Conversation(account, contact)
+    terminal = sys.stdin.isatty() and sys.stdout.isatty()
+    conversation = Conversation(account, contact, live=terminal)
     session = conversation.person.session
     connection = asyncio.ensure_future(session.run(keep_trying=False))
-    terminal = sys.stdin.isatty()
     talk = asyncio.ensure_future(
         _at_the_prompt(conversation) if terminal else _from_the_pipe(conversation)
     )
@@ -61,7 +65,8 @@ async def _chat(account: Account, contact: JID) -> int:
 
 
 async def _at_the_prompt(conversation: Conversation) -> int:
-    click.echo(f"You chat with {conversation.person.contact}. Ctrl-D leaves.")
+    person = conversation.person
+    click.echo(f"You chat with {person.contact} as {person.session.jid.bare}. Ctrl-D leaves.")
     await prompt(conversation)
     return 0
 

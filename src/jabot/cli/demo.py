@@ -36,7 +36,7 @@ def demo(lines: tuple[str, ...]) -> None:
     """
     if logging.getLogger().level > logging.DEBUG:
         logging.getLogger("jabot").setLevel(logging.WARNING)
-    if not lines and not sys.stdin.isatty():
+    if not lines and not (sys.stdin.isatty() and sys.stdout.isatty()):
         lines = _SCRIPT
     try:
         asyncio.run(_demo(lines))

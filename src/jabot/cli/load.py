@@ -31,7 +31,8 @@ def load_node(target: str) -> Node:
     nodes = {key: value for key, value in vars(module).items() if isinstance(value, Node)}
     if len(nodes) != 1:
         choice = f"; choose one with {where}:NAME ({', '.join(nodes)})" if nodes else ""
-        raise ConfigError(f"{where} has {len(nodes) or 'no'} nodes{choice}")
+        count = len(nodes) if nodes else "no"
+        raise ConfigError(f"{where} has {count} Node at its top level{choice}")
     return nodes.popitem()[1]
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
 import re
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import platformdirs
@@ -28,9 +30,12 @@ _QUIET = 1.0  # seconds without a word or a typing state after which a pipe's ch
 class Conversation:
     """Shows what is said, and knows when there is nothing left to wait for."""
 
-    def __init__(self, account: Account, contact: JID) -> None:
+    def __init__(self, account: Account, contact: JID, *, live: bool = False) -> None:
         self.name = contact.node or contact.domain
-        self.person = Person(account, contact, self._ear())
+        # Somebody who sits there wants to hear everything that is said to them; not so a script,
+        # and not who signs in as the bot itself, which would get its own lines back.
+        priority = 0 if live and account.jid.bare != contact.bare else -1
+        self.person = Person(account, contact, self._ear(), priority=priority)
         self.state = "connecting"  # for the line below the prompt
         self.signed_in = self.person.signed_in
         self.online = asyncio.Event()
@@ -48,6 +53,8 @@ class Conversation:
             typing=self._is_typing,
             presence=self._presence,
             failed=self._failed,
+            connected=self._connected,
+            other=lambda sender, text: self._print(f"{sender.bare}> ", text, "bold magenta"),
         )
 
     def show_own(self, line: str) -> None:
@@ -91,6 +98,9 @@ class Conversation:
         self.state = f"{self.name} is typing..." if typing else ""
         self._heard.set()
 
+    def _connected(self, connected: bool) -> None:
+        self.state = f"{self.name} is offline" if connected else "no connection; trying again"
+
     def _failed(self, reason: str) -> None:
         self.unheard = True
         self._print("", reason, "red")
@@ -129,7 +139,7 @@ async def prompt(conversation: Conversation) -> None:
         bottom_toolbar=lambda: conversation.state,
         refresh_interval=0.5,
     )
-    with patch_stdout(raw=True):
+    with quiet_logs(), patch_stdout(raw=True):
         while True:
             try:
                 line = await session.prompt_async("you> ")
@@ -137,6 +147,19 @@ async def prompt(conversation: Conversation) -> None:
                 return
             if line.strip():
                 conversation.person.say(line)
+
+
+@contextlib.contextmanager
+def quiet_logs() -> Iterator[None]:
+    """Log nothing that would run through a prompt; the line below it tells what matters."""
+    log = logging.getLogger("jabot")
+    before = log.level
+    if logging.getLogger().level > logging.DEBUG:
+        log.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        log.setLevel(before)
 
 
 async def lines_of_stdin() -> AsyncIterator[str]:

@@ -93,7 +93,7 @@ class Runner:
         if job.cancellation():
             return
         job.cancellation.set(reason)
-        log.info("[%s] %s: cancelled", job.id, job.task.name)
+        log.info("[%s] %s: to be cancelled", job.id, job.task.name)
         slot = self._slots.get(job)
         if slot is None:
             if job in self._waiting:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import re
 import typing
@@ -51,7 +52,7 @@ class Parameter:
         Raises `BadArguments`, naming the parameter.
         """
         try:
-            return msgspec.convert(value, self.type, strict=strict, str_keys=True)
+            return _complete(msgspec.convert(value, self.type, strict=strict, str_keys=True))
         except msgspec.ValidationError as error:
             raise BadArguments(f"{self.name}: {_reason(value, self, error)}") from None
 
@@ -145,12 +146,15 @@ class Signature:
     def check_result(self, value: Any) -> Any:
         """The JSON-shaped form of what a task returned.
 
-        Raises `TypeError` (`msgspec.ValidationError` is a `ValueError`) when it has none, or is not
-        of the annotated type.
+        Raises `TypeError` when it has none, or is not of the annotated type.
         """
         plain = msgspec.to_builtins(value)
         if self.result is not Any:
-            msgspec.convert(plain, self.result, str_keys=True)
+            try:
+                msgspec.convert(plain, self.result, str_keys=True)
+            except msgspec.ValidationError as error:
+                declared = type_name(self.result)
+                raise TypeError(f"the result is not {declared} as declared: {error}") from None
         return plain
 
     @staticmethod
@@ -181,6 +185,27 @@ class Signature:
             raise BadArguments(f"{name}: missing")
         elif only_position:
             bound.append(parameter.default)
+
+
+def _complete(value: Any) -> Any:
+    """Write the defaults of dataclasses into their instances.
+
+    msgspec leaves them to the class, and then leaves out what an instance does not hold itself when
+    it writes one: an argument that is returned would lose them.
+    """
+    if dataclasses.is_dataclass(value):
+        for field in dataclasses.fields(value):
+            member = getattr(value, field.name)
+            if field.name not in getattr(value, "__dict__", {field.name: None}):
+                object.__setattr__(value, field.name, member)
+            _complete(member)
+    elif isinstance(value, list | tuple | set | frozenset):
+        for member in value:
+            _complete(member)
+    elif isinstance(value, dict):
+        for member in value.values():
+            _complete(member)
+    return value
 
 
 def type_name(hint: Any) -> str:

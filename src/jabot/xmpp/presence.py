@@ -66,7 +66,7 @@ class Presence:
         except (ConnectionFailed, TimeoutError):
             return
         others = len(self._pool.others)
-        remark = f"; {others} others share the account" if others else ""
+        remark = f"; others on this account: {others}" if others else ""
         log.info("%s is ready%s", self._session.jid, remark)
 
     def set(self, show: str | None, status: str | None) -> None:
