@@ -164,10 +164,11 @@ class Stream(ClientXMPP):
         Raises `ConnectionFailed` when it goes, `TimeoutError` after `limit` seconds.
         """
         future = asyncio.ensure_future(request)
+        # slixmpp fails it later, when its own time is over, also when nobody waits here any more.
+        future.add_done_callback(_fetched)
         await asyncio.wait({future, self.closed}, timeout=limit, return_when="FIRST_COMPLETED")
         if future.done():
             return future.result()
-        future.add_done_callback(_fetched)  # slixmpp fails it later, when its own time is over
         if self.closed.done():
             raise self.closed.result()
         raise TimeoutError
