@@ -17,7 +17,6 @@ import ipaddress
 import json
 import os
 import stat
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -182,6 +181,8 @@ def _existing_file(text: str) -> Path:
 
 
 def _read_config(path: Path) -> dict[str, Any]:
+    import tomllib  # here, since many programs have their account from the environment
+
     try:
         with path.open("rb") as file:
             mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
