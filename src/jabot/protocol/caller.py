@@ -144,7 +144,6 @@ class Caller:
 
     def received(self, peer: str, frames: Iterable[Incoming], now: float) -> Events:
         """Frames of one batch, joined; those for a worker's end are passed over."""
-        self._seen(peer, now)
         for frame in frames:
             if isinstance(frame, Damaged):
                 self._damaged(peer, frame, now)
@@ -154,13 +153,14 @@ class Caller:
                 self._described(peer, frame)
             elif isinstance(frame, Hello):
                 self._hello(peer, frame, now)
+        self._seen(peer, now)  # after the frames: what they told need not be asked for
         return self._actions.take_events()
 
     def answered(self, peer: str, frames: Iterable[Frame], now: float) -> Events:
         """The peer has answered a batch: it is responsible for the jobs that it did not reject."""
-        self._seen(peer, now)
         for job in self._offered(peer, frames):
             self._feed(job, Input.ANSWERED, now, peer)
+        self._seen(peer, now)
         return self._actions.take_events()
 
     def bounced(self, peer: str, frames: Iterable[Frame], now: float) -> Events:
@@ -170,10 +170,8 @@ class Caller:
         self._away(peer, now, NobodyThere(f"{peer} is not online"))
         return self._actions.take_events()
 
-    def refused(self, peer: str, frames: Iterable[Frame], text: str, now: float) -> Events:
+    def refused(self, peer: str, frames: Iterable[Frame], error: JabotError, now: float) -> Events:
         """The peer's answer was an error: it took none of the frames, and never will."""
-        self._seen(peer, now)
-        error = RemoteProtocolError(f"{peer} refuses what was sent: {text}")
         for frame in frames:
             if isinstance(frame, Submit | Query):
                 job = self._jobs.get(frame.id)
@@ -181,6 +179,7 @@ class Caller:
                     self._actions.end(job, error=error)
             elif isinstance(frame, Describe):
                 self._answer(peer, frame.task, error)
+        self._seen(peer, now)
         return self._actions.take_events()
 
     def unanswered(self, peer: str, frames: Iterable[Frame]) -> None:
@@ -333,6 +332,7 @@ class Caller:
         state = self._peers.setdefault(peer, _Peer())
         if not self._jobs.count_at(peer):
             del self._peers[peer]
+            self._timers.cancel(("peer", peer))
         elif not state.absent and self._actions.online:
             state.absent = True
             due = max(now + self._settings.grace, state.patience)

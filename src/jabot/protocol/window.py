@@ -68,6 +68,12 @@ class Window:
         return len(self._pile) >= limits.PILE_FRAMES or self._pile_bytes >= limits.PILE_BYTES
 
     @property
+    def choked(self) -> bool:
+        """Whether the peer takes nothing and still wants more: then its batches are answered with
+        `resource-constraint`, or its questions would fill our memory with answers."""
+        return len(self._pile) >= 16 * limits.PILE_FRAMES
+
+    @property
     def ready(self) -> bool:
         """Whether `take()` gives something."""
         return bool(self._pile) and len(self._sent) < self._size
@@ -234,6 +240,11 @@ class Windows:
         """See `Window.full`."""
         window = self._windows.get(peer)
         return window is not None and window.full
+
+    def choked(self, peer: str) -> bool:
+        """See `Window.choked`."""
+        window = self._windows.get(peer)
+        return window is not None and window.choked
 
     def take(self) -> Batch | None:
         """The next batch to send, of the peer whose turn it is; None when there is nothing."""

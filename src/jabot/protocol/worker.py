@@ -100,10 +100,10 @@ class Worker:
                 if job is not None and outcome is not None and outcome.attempt == frame.attempt:
                     self._jobs.delivered(job, peer, now)
 
-    def refused(self, peer: str, frames: Iterable[Frame], text: str, now: float) -> Events:
+    def refused(self, peer: str, frames: Iterable[Frame], error: JabotError, now: float) -> Events:
         """The peer's answer was an error: it will not understand these frames another time."""
         self.answered(peer, frames, now)
-        self._tell(Report(peer, f"refuses what was sent: {text}"))
+        self._tell(Report(peer, f"refuses what was sent: {error}"))
         return self._actions.take_events()
 
     # -- what the runner says ------------------------------------------------------------------

@@ -111,9 +111,9 @@ class SimulatedNode:
             self.worker.peer_gone(peer)
             self.handle(self.caller.bounced(peer, frames, now))
         else:
-            frames = self.windows.refused(peer, batch)
-            self.handle(self.worker.refused(peer, frames, why, now))
-            self.handle(self.caller.refused(peer, frames, why, now))
+            frames, error = self.windows.refused(peer, batch), RemoteProtocolError(why)
+            self.handle(self.worker.refused(peer, frames, error, now))
+            self.handle(self.caller.refused(peer, frames, error, now))
         self.flush()
 
     def _late(self, peer, batch, session):
