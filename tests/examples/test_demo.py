@@ -1,6 +1,5 @@
 """`jabot demo`: the first thing that anybody sees."""
 
-import time
 from pathlib import Path
 
 import psutil
@@ -79,18 +78,16 @@ def test_the_example_is_short() -> None:
 def test_the_demo_s_bot_is_light(
     xmpp: Server, tmp_path: Path, record_property, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Signed in within a second, and 60 MB when it idles."""
-    best, size = 99.0, 0.0
-    for number in range(3):
-        folder = tmp_path / str(number)
-        folder.mkdir()
-        began = time.monotonic()
-        with Bot(HEAVY, xmpp, xmpp.fresh_user("bot"), folder) as bot:
-            best = min(best, time.monotonic() - began)
-            assert bot._process is not None
-            size = psutil.Process(bot._process.pid).memory_info().rss / 1e6
-    record_property("start", f"{best:.2f} s")
+    """It computes for less than a second until it is ready, and idles under 60 MB.
+
+    Not how long it takes by the clock: that is also about what else the machine does.
+    """
+    with Bot(HEAVY, xmpp, xmpp.fresh_user("bot"), tmp_path) as bot:
+        assert bot._process is not None
+        process = psutil.Process(bot._process.pid)
+        times, size = process.cpu_times(), process.memory_info().rss / 1e6
+    work = times.user + times.system
+    record_property("start", f"{work:.2f} s of work")
     record_property("memory", f"{size:.1f} MB")
-    print(f"start {best:.2f} s, memory {size:.1f} MB")
-    assert best < 1.0
+    assert work < 1.0
     assert size < 60
