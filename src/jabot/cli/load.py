@@ -30,9 +30,10 @@ def load_node(target: str) -> Node:
         return usual
     nodes = {key: value for key, value in vars(module).items() if isinstance(value, Node)}
     if len(nodes) != 1:
-        choice = f"; choose one with {where}:NAME ({', '.join(nodes)})" if nodes else ""
-        count = len(nodes) if nodes else "no"
-        raise ConfigError(f"{where} has {count} Node at its top level{choice}")
+        if not nodes:
+            raise ConfigError(f"{where} has no Node at its top level")
+        names = ", ".join(nodes)
+        raise ConfigError(f"{where} has {len(nodes)} nodes; choose one with {where}:NAME ({names})")
     return nodes.popitem()[1]
 
 
