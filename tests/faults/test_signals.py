@@ -37,7 +37,7 @@ async def test_the_first_signal_lets_jobs_finish(
         full = (await ann.greet(account.jid)).sender
         await ann.ask(account.jid, "lift", "^Scheduled")
         bot.send(number)
-        await bot.logged("stopping; 1 jobs to finish")
+        await bot.logged("stopping; jobs to finish: 1")
         await ann.ask(full, "status", "^1 of 8 running, stopping")
         await ann.ask(full, "lift", "^I am stopping and take no new jobs.$")
         (tmp_path / "let go").touch()
@@ -57,7 +57,7 @@ async def test_the_second_signal_leaves_at_once(
         full = (await ann.greet(account.jid)).sender
         await ann.ask(account.jid, "lift", "^Scheduled")
         bot.send(number)
-        await bot.logged("stopping; 1 jobs to finish")
+        await bot.logged("stopping; jobs to finish: 1")
         bot.send(number)
         assert await bot.ended() == 128 + number
         assert f"{number.name} again: leaving now" in bot.log
