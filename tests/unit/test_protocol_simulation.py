@@ -17,7 +17,7 @@ STORIES = {
     "deaths": Story(Weather(delay=0.1), kills=2, attacks=1),
     "all of it": Story(BAD, cuts=4, cut_for=(0.1, 3.0), kills=1, drains=1, attacks=2),
 }
-SEEDS = 400  # of each story
+SEEDS = 600  # of each story
 
 
 @pytest.fixture(autouse=True)

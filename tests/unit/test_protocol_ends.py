@@ -1,0 +1,626 @@
+"""The caller's and the worker's end, one step at a time."""
+
+import pytest
+from msgspec import Raw
+
+from jabot.errors import (
+    BadArguments,
+    Draining,
+    JobCancelled,
+    JobTimeout,
+    LocalProtocolError,
+    NobodyThere,
+    NotAllowed,
+    RemoteProtocolError,
+    TaskFailed,
+    TooLarge,
+    UnknownJob,
+    WorkerLost,
+)
+from jabot.protocol import (
+    Caller,
+    CallerSettings,
+    Leftover,
+    Request,
+    Worker,
+    WorkerSettings,
+    limits,
+)
+from jabot.protocol.codec import Damaged
+from jabot.protocol.events import (
+    CancelJob,
+    DescribeAsked,
+    Described,
+    JobAccepted,
+    JobEnded,
+    JobNeedsWorker,
+    JobStepped,
+    Report,
+    StartJob,
+)
+from jabot.protocol.frames import (
+    REFUSAL_CODES,
+    Cancel,
+    Cancelled,
+    Describe,
+    Description,
+    Failed,
+    Heartbeat,
+    Hello,
+    Progress,
+    Query,
+    Rejected,
+    State,
+    Submit,
+    Succeeded,
+)
+from jabot.protocol.refusals import REFUSALS
+
+W, X, C, D = "w@x/1", "w@x/2", "c@x/1", "c@x/2"
+ME, OTHER = "c@x", "m@x"
+KEY = (ME, "j")
+RESULT = Succeeded("j", 1, Raw(b"7"))
+NOTHING = Leftover([], [])
+
+
+class Sent(list):
+    """What an end has sent, and to whom."""
+
+    def __call__(self, peer, frame):
+        self.append((peer, frame))
+
+    def take(self):
+        sent = list(self)
+        self.clear()
+        return sent
+
+
+@pytest.fixture
+def sent():
+    return Sent()
+
+
+@pytest.fixture
+def caller(sent):
+    return Caller(sent, CallerSettings(grace=0.5, reconnect_grace=10.0))
+
+
+@pytest.fixture
+def worker(sent):
+    return Worker(sent, WorkerSettings(retention=60.0))
+
+
+def retry(times, delay=0.0):
+    return lambda made, error: delay if made <= times else None
+
+
+def offered(caller, peer=W, **options):
+    caller.submit(Request("j", "t", **options), 0.0, peer)
+
+
+def accepted(caller, sent, **options):
+    offered(caller, **options)
+    caller.answered(W, [frame for _, frame in sent.take()], 0.0)
+
+
+def error_of(events):
+    (ended,) = [event for event in events if isinstance(event, JobEnded)]
+    assert ended.result is None
+    return ended.error
+
+
+# -- the caller ------------------------------------------------------------------------------------
+
+
+def test_a_job_that_goes_well(caller, sent):
+    offered(caller, args=Raw(b"[1]"), timeout=9.0, meta={"traceparent": "00"})
+    assert sent.take() == [
+        (W, Submit("j", "t", Raw(b"[1]"), Raw(b"{}"), 1, 9.0, {"traceparent": "00"}))
+    ]
+    assert caller.in_flight(W) == 1
+    assert caller.answered(W, [Submit("j", "t")], 0.1) == [JobAccepted("j", W, 1)]
+    steps = [Progress("j", 1, 1, 1.0, 3.0), Progress("j", 1, 3, 3.0, 3.0), Progress("j", 1, 2, 2.0)]
+    assert caller.received(W, steps, 0.2) == [
+        JobStepped("j", 1.0, 3.0, None),
+        JobStepped("j", 3.0, 3.0, None),
+    ]
+    assert caller.received(W, [RESULT, RESULT], 0.3) == [JobEnded("j", Raw(b"7"))]
+    assert caller.received(W, [RESULT, Failed("j", 1, "E", "")], 0.4) == []
+    assert (len(caller), caller.next_timer(), caller.in_flight(W)) == (0, None, 0)
+
+
+@pytest.mark.parametrize("code", REFUSAL_CODES)
+def test_a_refusal_is_its_error(caller, code):
+    offered(caller)
+    error = error_of(caller.received(W, [Rejected("j", 1, code, "why")], 0.0))
+    assert type(error) is REFUSALS[code]
+    assert str(error) == "why"
+    assert caller.answered(W, [Submit("j", "t")], 0.0) == []
+
+
+def test_an_unknown_refusal_or_failure_is_understood_as_far_as_can_be(caller):
+    offered(caller)
+    error = error_of(caller.received(W, [Rejected("j", 1, "new", "why")], 0.0))
+    assert isinstance(error, RemoteProtocolError)
+    offered(caller)
+    error = error_of(caller.received(W, [Failed("j", 1, "E", "m", "tb", "new")], 0.0))
+    assert isinstance(error, TaskFailed)
+    assert (str(error), error.type, error.message, error.traceback) == ("E: m", "E", "m", "tb")
+
+
+def test_a_busy_or_stopping_worker_is_passed_over(caller, sent):
+    offered(caller, movable=True)
+    (event,) = caller.received(W, [Rejected("j", 1, "draining", "bye")], 0.0)
+    assert (event.id, event.attempt, event.avoid) == ("j", 1, {W})
+    assert isinstance(event.error, Draining)
+    sent.clear()
+    caller.place("j", X, 1.0)
+    assert sent.take() == [(X, Submit("j", "t"))]
+    assert caller.received(W, [RESULT], 1.0)[0].peer == W  # a report: it is W's no more
+    assert caller.received(X, [RESULT], 1.0) == [JobEnded("j", Raw(b"7"))]
+
+
+def test_nobody_is_there_for_a_waiting_job(caller):
+    caller.submit(Request("j", "t"), 0.0)
+    assert isinstance(error_of(caller.give_up("j", NobodyThere("x"))), NobodyThere)
+    assert caller.give_up("j", NobodyThere("x")) == []
+
+
+def test_a_vanished_worker_is_lost_after_the_grace(caller, sent):
+    accepted(caller, sent)
+    assert caller.peer_gone(W, NOTHING, 1.0) == []
+    assert caller.next_timer() == 1.5
+    assert caller.tick(1.4) == []
+    assert isinstance(error_of(caller.tick(1.5)), WorkerLost)
+
+
+def test_a_worker_that_comes_back_within_it_is_asked(caller, sent):
+    accepted(caller, sent)
+    caller.peer_gone(W, NOTHING, 1.0)
+    assert caller.peer_here(W, 1.3) == []
+    assert sent.take() == [(W, Query("j", 1))]
+    assert caller.next_timer() is None
+    assert caller.received(W, [State("j", 1, "running")], 1.4) == []
+    assert caller.received(W, [RESULT], 2.0) == [JobEnded("j", Raw(b"7"))]
+
+
+def test_a_retry_goes_elsewhere_with_the_next_attempt(caller, sent):
+    accepted(caller, sent, retry=retry(1, 2.0))
+    caller.peer_gone(W, NOTHING, 0.0)
+    assert caller.tick(0.5) == []
+    assert caller.next_timer() == 2.5
+    (event,) = caller.tick(2.5)
+    assert isinstance(event, JobNeedsWorker)
+    assert (event.attempt, event.avoid) == (2, {W})
+    caller.place("j", W, 3.0)  # though it may be the only one there is
+    assert sent.take() == [(W, Submit("j", "t", attempt=2))]
+    assert isinstance(caller.received(W, [RESULT], 3.1)[0], Report)
+    failed = Failed("j", 2, "ValueError", "no")
+    assert isinstance(error_of(caller.received(W, [failed], 3.2)), TaskFailed)
+
+
+def test_a_policy_that_raises_is_no_retry(caller, sent):
+    accepted(caller, sent, retry=lambda made, error: 1 / 0)
+    report, ended = caller.received(W, [Failed("j", 1, "E", "")], 0.0)
+    assert "ZeroDivisionError" in report.text
+    assert isinstance(ended.error, TaskFailed)
+
+
+def test_what_surely_never_arrived_moves_without_a_retry(caller, sent):
+    offered(caller, movable=True)
+    (event,) = caller.bounced(W, [Submit("j", "t")], 0.0)
+    assert isinstance(event.error, NobodyThere)
+    caller.place("j", X, 0.0)
+    (event,) = caller.peer_gone(X, Leftover([], [Submit("j", "t")]), 0.0)
+    assert event.avoid == {W, X}
+
+
+def test_what_may_have_arrived_does_not(caller, sent):
+    offered(caller, movable=True)
+    caller.unanswered(W, [Submit("j", "t")])
+    assert caller.bounced(W, [Submit("j", "t")], 1.0) == []
+    assert isinstance(error_of(caller.tick(1.5)), WorkerLost)
+
+
+def test_a_copy_that_is_still_on_its_way_may_arrive(caller, sent):
+    offered(caller, movable=True)
+    caller.bounced(W, [Query("other")], 0.0)  # somebody else's frames found nobody
+    caller.peer_here(W, 0.1)
+    assert sent.take() == [(W, Submit("j", "t"))] * 2
+    assert caller.bounced(W, [Submit("j", "t")], 0.2) == []
+    assert isinstance(error_of(caller.tick(0.7)), WorkerLost)
+
+
+def test_a_job_for_one_address_where_nobody_is(caller):
+    offered(caller)
+    assert caller.bounced(W, [Submit("j", "t")], 0.0) == []
+    assert isinstance(error_of(caller.tick(0.5)), NobodyThere)
+
+
+def test_a_cancel(caller, sent):
+    accepted(caller, sent)
+    assert caller.cancel("j", 1.0, "changed my mind") == []
+    assert sent.take() == [(W, Cancel("j", 1, "changed my mind"))]
+    assert caller.cancel("j", 1.1) == []
+    error = error_of(caller.received(W, [Cancelled("j", 1)], 1.2))
+    assert isinstance(error, JobCancelled)
+    assert str(error) == "t j was cancelled: changed my mind"
+    assert caller.cancel("j", 1.3) == []
+
+
+def test_a_result_that_beats_the_cancel_counts(caller, sent):
+    accepted(caller, sent)
+    caller.cancel("j", 1.0)
+    assert caller.received(W, [RESULT], 1.2) == [JobEnded("j", Raw(b"7"))]
+
+
+def test_a_cancelled_job_is_not_retried(caller, sent):
+    accepted(caller, sent, retry=retry(9))
+    caller.cancel("j", 1.0)
+    assert isinstance(error_of(caller.received(W, [Failed("j", 1, "E", "")], 1.0)), TaskFailed)
+
+
+def test_a_timeout_tells_the_worker(caller, sent):
+    accepted(caller, sent, timeout=5.0)
+    assert caller.next_timer() == 5.0
+    error = error_of(caller.tick(5.0))
+    assert isinstance(error, JobTimeout)
+    assert isinstance(error, TimeoutError)
+    assert sent.take() == [(W, Cancel("j", 1, "its time is over"))]
+    assert caller.received(W, [RESULT], 6.0) == []
+
+
+def test_a_lost_connection_loses_nothing(caller, sent):
+    accepted(caller, sent)
+    caller.submit(Request("k", "t"), 0.0, W)
+    caller.submit(Request("l", "t"), 0.0, W)
+    caller.cancel("l", 0.0)
+    sent.clear()
+    caller.connection_lost({W: Leftover([Submit("k", "t")], [])})
+    assert caller.next_timer() is None
+    assert caller.reconnected(60.0) == []
+    assert sent.take() == [(W, Query("j", 1)), (W, Submit("k", "t")), (W, Cancel("l", 1))]
+    caller.bounced(W, [Query("j", 1)], 61.0)  # it may be reconnecting itself
+    assert caller.next_timer() == 70.0
+    caller.peer_here(W, 63.0)
+    assert len(sent.take()) == 3
+    lost = error_of(caller.received(W, [State("j", 1, "unknown")], 64.0))
+    assert isinstance(lost, WorkerLost)
+
+
+def test_without_a_connection_frames_are_not_piled_up(caller, sent):
+    caller.connection_lost({})
+    offered(caller)
+    assert sent.take() == []
+    caller.reconnected(1.0)
+    assert sent.take() == [(W, Submit("j", "t"))]
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        RESULT,
+        Failed("j", 1, "E", ""),
+        Cancelled("j", 1),
+        Rejected("j", 1, "not_allowed"),
+        Progress("j", 1, 9),
+        State("j", 1, "unknown"),
+        Damaged("succeeded", "j", "x"),
+    ],
+)
+def test_a_frame_from_whom_the_job_was_not_given_to_changes_nothing(caller, sent, frame):
+    accepted(caller, sent)
+    assert all(isinstance(event, Report) for event in caller.received(X, [frame], 0.0))
+    assert caller.received(W, [RESULT], 0.0) == [JobEnded("j", Raw(b"7"))]
+
+
+def test_an_unreadable_outcome_ends_the_job(caller, sent):
+    accepted(caller, sent)
+    error = error_of(caller.received(W, [Damaged("succeeded", "j", "too deep")], 0.0))
+    assert isinstance(error, RemoteProtocolError)
+    assert "too deep" in str(error)
+
+
+def test_a_batch_that_is_refused_ends_what_was_in_it(caller):
+    offered(caller)
+    error = error_of(caller.refused(W, [Submit("j", "t")], NotAllowed("no"), 0.0))
+    assert isinstance(error, NotAllowed)
+
+
+def test_re_attaching(caller, sent):
+    caller.attach("j", [W, X], 0.0)
+    assert sent.take() == [(W, Query("j")), (X, Query("j"))]
+    assert caller.received(W, [State("j", 0, "unknown")], 0.1) == []
+    assert caller.received(X, [State("j", 2, "running")], 0.1) == [JobAccepted("j", X, 2)]
+    assert caller.received(X, [State("j", 0, "unknown")], 0.1) == []  # an older answer
+    result = Succeeded("j", 2, Raw(b"7"))
+    assert caller.received(X, [result], 0.2) == [JobEnded("j", Raw(b"7"))]
+
+
+def test_re_attaching_to_what_nobody_knows(caller):
+    caller.attach("j", [W, X], 0.0)
+    caller.received(W, [State("j", 0, "unknown")], 0.1)
+    caller.peer_gone(X, NOTHING, 0.2)
+    assert isinstance(error_of(caller.tick(0.7)), UnknownJob)
+
+
+def test_hello_tells_what_a_worker_has_no_more(caller, sent):
+    accepted(caller, sent)
+    caller.received(W, [Hello([("j", 1)])], 0.0)
+    assert sent.take() == []
+    caller.received(W, [Hello([])], 0.0)
+    assert sent.take() == [(W, Query("j", 1))]
+
+
+def test_describing(caller, sent):
+    caller.describe(W, "t")
+    assert sent.take() == [(W, Describe("t"))]
+    answer = Description("t", "v1", Raw(b"{}"))
+    assert caller.received(W, [answer], 0.0) == [Described(W, "t", "v1", Raw(b"{}"))]
+    assert isinstance(caller.received(W, [answer], 0.0)[0], Report)
+    caller.describe(W)
+    (event,) = caller.peer_gone(W, NOTHING, 0.0)
+    assert isinstance(event.error, WorkerLost)
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        Request("", "t"),
+        Request("i" * 65, "t"),
+        Request("j", ""),
+        Request("j", "\ud800"),
+        Request("j", "t", Raw(b'["\xff"]')),
+        Request("j", "t", meta={"k": "v" * 2000}),
+        Request("j", "t", meta={str(n): "" for n in range(33)}),
+    ],
+)
+def test_what_no_worker_would_take_is_not_sent(caller, sent, request_):
+    with pytest.raises(LocalProtocolError):
+        caller.submit(request_, 0.0, W)
+    assert (len(caller), sent) == (0, [])
+
+
+def test_too_large_or_too_deep_is_not_sent(caller):
+    for args in (b'["' + b"x" * limits.PAYLOAD + b'"]', b"[" * 101 + b"]" * 101):
+        with pytest.raises(TooLarge):
+            caller.submit(Request("j", "t", Raw(args)), 0.0, W)
+
+
+def test_an_id_is_used_once(caller):
+    offered(caller)
+    for again in (lambda: offered(caller), lambda: caller.attach("j", [W], 0.0)):
+        with pytest.raises(LocalProtocolError, match="under way"):
+            again()
+    with pytest.raises(LocalProtocolError, match="waits for no worker"):
+        caller.place("j", W, 0.0)
+
+
+# -- the worker ------------------------------------------------------------------------------------
+
+
+def start(worker, *frames, peer=C, now=0.0):
+    return worker.received(peer, ME, frames or [Submit("j", "t")], now)
+
+
+def test_a_job_is_started_once(worker, sent):
+    (event,) = start(worker)
+    assert event == StartJob(KEY, C, Submit("j", "t"))
+    assert start(worker) == []
+    assert sent.take() == [(C, State("j", 1, "available"))]
+    worker.started(KEY, 0.0)
+    worker.progressed(KEY, 0.0, done=1)
+    assert sent.take() == [(C, Progress("j", 1, 1, 1))]
+    assert start(worker) == []
+    assert sent.take() == [(C, State("j", 1, "running")), (C, Progress("j", 1, 1, 1))]
+    worker.succeeded(KEY, Raw(b"7"), 1.0)
+    assert sent.take() == [(C, RESULT)]
+    assert start(worker) == []
+    assert sent.take() == [(C, RESULT)]
+
+
+def test_an_outcome_is_said_until_it_was_heard(worker, sent):
+    start(worker)
+    worker.succeeded(KEY, Raw(b"7"), 0.0)
+    worker.peer_gone(C)
+    sent.clear()
+    worker.peer_here(C)
+    assert sent.take() == [(C, RESULT)]
+    worker.reconnected(slots=8)
+    assert sent.take() == [(C, RESULT), (C, Hello([], 8))]
+    worker.answered(C, [RESULT], 0.0)
+    worker.reconnected()
+    assert sent.take() == []
+    start(worker, Query("j"))
+    assert sent.take() == [(C, RESULT)]
+
+
+def test_an_outcome_is_kept_for_a_time(worker, sent):
+    start(worker)
+    worker.succeeded(KEY, Raw(b"7"), 10.0)
+    assert worker.next_timer() == 70.0
+    worker.answered(C, [RESULT], 50.0)
+    assert worker.next_timer() == 110.0
+    worker.tick(109.0)
+    assert len(worker) == 1
+    worker.tick(110.0)
+    assert (len(worker), worker.next_timer()) == (0, None)
+    start(worker, Query("j", 1))
+    assert sent.take()[-1] == (C, State("j", 1, "unknown"))
+
+
+def test_nothing_is_said_to_who_is_away(worker, sent):
+    start(worker)
+    worker.peer_gone(C)
+    worker.progressed(KEY, 0.0, done=1)
+    worker.succeeded(KEY, Raw(b"7"), 0.0)
+    assert sent.take() == []
+    worker.peer_here(C)
+    assert sent.take() == [(C, RESULT)]
+
+
+def test_anybody_else_sees_and_changes_nothing(worker, sent):
+    start(worker)
+    assert worker.received("m@x/1", OTHER, [Query("j"), Cancel("j", 1)], 0.0) == []
+    assert sent.take() == [("m@x/1", State("j", 0, "unknown")), ("m@x/1", Cancelled("j", 1))]
+    worker.succeeded(KEY, Raw(b"7"), 0.0)
+    assert sent.take() == [(C, RESULT)]
+
+
+def test_the_same_id_of_another_account_is_another_job(worker):
+    start(worker)
+    (event,) = worker.received("m@x/1", OTHER, [Submit("j", "t")], 0.0)
+    assert event.key == (OTHER, "j")
+
+
+def test_another_program_of_the_account_may_ask_and_hears_of_it(worker, sent):
+    start(worker)
+    start(worker, Query("j"), peer=D)
+    sent.clear()
+    worker.succeeded(KEY, Raw(b"7"), 0.0)
+    assert sorted(peer for peer, _ in sent.take()) == [C, D]
+
+
+def test_an_address_that_passes_to_another_account_hears_nothing_more(worker, sent):
+    start(worker)
+    worker.succeeded(KEY, Raw(b"7"), 0.0)
+    worker.peer_gone(C)
+    sent.clear()
+    worker.received(C, OTHER, [], 0.0)
+    assert sent.take() == []
+
+
+def test_cancel(worker, sent):
+    start(worker)
+    assert start(worker, Cancel("j", 1, "why"), Cancel("j", 0)) == [CancelJob(KEY, "why")]
+    assert start(worker, Query("j")) == []
+    assert sent.take() == [(C, State("j", 1, "running"))]
+    worker.cancelled(KEY, 0.0, "why")
+    assert sent.take() == [(C, Cancelled("j", 1, "why"))]
+
+
+def test_a_cancel_that_comes_first(worker, sent):
+    assert start(worker, Cancel("j", 1)) == []
+    assert start(worker) == []
+    assert sent.take() == [(C, Cancelled("j", 1))] * 2
+
+
+def test_a_refusal_is_remembered(worker, sent):
+    start(worker)
+    worker.reject(KEY, BadArguments("reps: no"), 0.0)
+    assert start(worker) == []
+    assert sent.take() == [(C, Rejected("j", 1, "bad_arguments", "reps: no"))] * 2
+
+
+def test_one_that_may_be_another_tomorrow_is_not(worker, sent):
+    start(worker)
+    worker.reject(KEY, Draining("bye"), 0.0)
+    assert sent.take() == [(C, Rejected("j", 1, "draining", "bye"))]
+    assert len(start(worker)) == 1
+    worker.draining = True
+    assert start(worker, Submit("k", "t")) == []
+    assert sent.take()[0][1].code == "draining"
+    assert len(worker) == 1
+
+
+def test_attempts(worker, sent):
+    start(worker)
+    assert start(worker, Submit("j", "t", attempt=2)) == []  # it runs: that is the second one now
+    assert sent.take() == [(C, State("j", 2, "available"))]
+    assert isinstance(start(worker)[0], Report)
+    worker.failed(KEY, 0.0, kind="E", message="m")
+    assert sent.take() == [(C, Failed("j", 2, "E", "m"))]
+    start(worker, Query("j", 3))
+    assert sent.take() == [(C, State("j", 3, "unknown"))]
+    assert isinstance(start(worker, Submit("j", "t", attempt=3))[0], StartJob)
+    worker.answered(C, [Failed("j", 2, "E", "m")], 0.0)  # late, and of the last attempt
+    worker.succeeded(KEY, Raw(b"7"), 0.0)
+    assert sent.take() == [(C, Succeeded("j", 3, Raw(b"7")))]
+    assert start(worker, Submit("j", "t", attempt=4)) == []
+    assert sent.take() == [(C, Succeeded("j", 4, Raw(b"7")))]
+
+
+def test_a_later_cancel_stops_a_later_submit(worker, sent):
+    start(worker)
+    worker.failed(KEY, 0.0, kind="E", message="m")
+    sent.clear()
+    assert start(worker, Cancel("j", 2), Submit("j", "t", attempt=2)) == []
+    assert sent.take() == [(C, Cancelled("j", 2))] * 2
+
+
+def test_one_account_has_only_so_many_jobs(sent):
+    worker = Worker(sent, WorkerSettings(jobs_per_account=2))
+    start(worker, *(Submit(f"{n}", "t") for n in range(3)))
+    assert [frame.code for _, frame in sent.take()] == ["too_many_jobs"]
+    assert len(worker.received("m@x/1", OTHER, [Submit("j", "t")], 0.0)) == 1
+    worker.succeeded((ME, "0"), Raw(b"7"), 0.0)
+    sent.clear()
+    assert start(worker, Submit("3", "t")) == []  # nobody has that outcome yet
+    worker.answered(C, [Succeeded("0", 1, Raw(b"7"))], 0.0)
+    assert len(start(worker, Submit("3", "t"))) == 1
+
+
+def test_what_is_kept_is_bounded(sent):
+    worker = Worker(sent, WorkerSettings(kept=10, kept_bytes=3000, owed_bytes=10_000))
+    for number in range(100):
+        start(worker, Submit(f"{number}", "t"))
+        worker.succeeded((ME, f"{number}"), Raw(b"7"), 0.0)
+        worker.answered(C, [Succeeded(f"{number}", 1, Raw(b"7"))], 0.0)
+    assert len(worker) == 10
+    large = Raw(b'"' + b"x" * 2000 + b'"')
+    for number in range(100, 200):
+        start(worker, Submit(f"{number}", "t"))
+        worker.succeeded((ME, f"{number}"), large, 0.0)
+    assert len(worker) == 10 + 4
+
+
+def test_listeners_are_bounded(sent):
+    worker = Worker(sent, WorkerSettings(listeners=2))
+    for number in range(5):
+        start(worker, Query("j") if number else Submit("j", "t"), peer=f"c@x/{number}")
+    sent.clear()
+    worker.succeeded(KEY, Raw(b"7"), 0.0)
+    assert [peer for peer, _ in sent.take()] == ["c@x/3", "c@x/4"]
+
+
+def test_an_unreadable_submit_is_rejected_and_an_unknown_frame_passed_over(worker, sent):
+    (report,) = start(worker, Damaged("submit", "j", "no array"))
+    assert "no array" in report.text
+    (peer, frame) = sent.take()[0]
+    assert (peer, frame.id, frame.attempt, frame.code) == (C, "j", 0, "protocol")
+    assert isinstance(start(worker, Damaged("new", "", "x", known=False))[0], Report)
+    start(worker)
+    start(worker, Damaged("submit", "j", "no array"))
+    assert sent.take() == []  # the job is there: this is no word about it
+
+
+def test_results_that_cannot_be_sent_fail_the_job(worker, sent):
+    start(worker)
+    worker.succeeded(KEY, Raw(b'"' + b"x" * limits.PAYLOAD + b'"'), 0.0)
+    frame = sent.take()[0][1]
+    assert (frame.type, frame.code) == ("TooLarge", "too_large")
+
+
+def test_long_texts_are_shortened(worker, sent):
+    start(worker)
+    worker.failed(KEY, 0.0, kind="E", message="m" * 10_000, traceback="a" * 99_999 + "z")
+    frame = sent.take()[0][1]
+    assert (len(frame.message), len(frame.traceback)) == (limits.TEXT, limits.TRACEBACK)
+    assert frame.traceback.endswith("z")
+
+
+def test_heartbeats_and_questions(worker, sent):
+    start(worker, Submit("j", "t", attempt=3))
+    worker.heartbeat(C)
+    assert sent.take() == [(C, Heartbeat([("j", 3)]))]
+    assert start(worker, Describe("t")) == [DescribeAsked(C, ME, "t")]
+
+
+def test_what_the_runner_says_too_late_means_nothing(worker, sent):
+    start(worker)
+    worker.failed(KEY, 0.0, kind="E", message="")
+    sent.clear()
+    worker.progressed(KEY, 0.0, done=1)
+    worker.succeeded(KEY, Raw(b"7"), 0.0)
+    worker.succeeded((ME, "nobody's"), Raw(b"7"), 0.0)
+    assert sent.take() == []
