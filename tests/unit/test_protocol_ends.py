@@ -174,6 +174,16 @@ def test_a_vanished_worker_is_lost_after_the_grace(caller, sent):
     assert isinstance(error_of(caller.tick(1.5)), WorkerLost)
 
 
+def test_an_absence_is_over_with_the_last_job_of_who_is_away(caller, sent):
+    accepted(caller, sent, timeout=0.2)
+    caller.peer_gone(W, NOTHING, 0.0)
+    assert isinstance(error_of(caller.tick(0.2)), JobTimeout)
+    caller.bounced(W, [Cancel("j", 1)], 0.3)
+    assert caller.next_timer() is None
+    accepted(caller, sent)
+    assert caller.tick(0.5) == []
+
+
 def test_a_worker_that_comes_back_within_it_is_asked(caller, sent):
     accepted(caller, sent)
     caller.peer_gone(W, NOTHING, 1.0)
