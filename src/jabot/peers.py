@@ -31,6 +31,8 @@ class Pool:
         self._others: dict[JID, Seniority] = {}
         self._mine: Seniority | None = None
         self._stepped_back = False
+        self.joined = False
+        """Whether `answers` means something yet."""
 
     def join(self, own: JID, now: int) -> int:
         """Take the last place, at `now` (ms) by this machine's clock; gives the time to announce.
@@ -52,6 +54,7 @@ class Pool:
     def leave(self) -> None:
         """Answer nothing more that is said to the pool."""
         self._mine = None
+        self.joined = False
 
     def saw(self, other: JID, since: int | None) -> None:
         """Another node's presence; None when it does not take the pool's lines (any more)."""
@@ -68,6 +71,10 @@ class Pool:
     def others(self) -> list[JID]:
         """The other nodes that take part, the most senior first."""
         return sorted(self._others, key=lambda jid: self._others[jid])
+
+    def take_part(self) -> None:
+        """This node has its place, and the others have had time to tell theirs."""
+        self.joined = self._mine is not None
 
     @property
     def answers(self) -> bool:

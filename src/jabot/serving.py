@@ -56,7 +56,9 @@ class Serving:
         self.runner = Runner(concurrency=definition.concurrency, on_change=self._show_load)
         self.pool = Pool()
         self.desk = Desk(lambda: self.session.jid, definition.tasks, self.runner, definition.access)
-        self.presence = Presence(self.session, self.pool, self.desk.knows)
+        self.presence = Presence(
+            self.session, self.pool, self.desk.knows, on_joined=lambda: self.chat.joined()
+        )
         handler = definition.on_message
         self.chat = Chat(
             self.desk,

@@ -108,7 +108,7 @@ async def test_a_stranger_s_subscription_is_refused(xmpp: Server, ann: Person) -
         assert not [seen for seen in ann.presences if seen.type in ("subscribed", "available")]
 
 
-@pytest.mark.not_on("ejabberd")  # it sends them with the first presence, if that may get messages
+@pytest.mark.also_prosody
 async def test_a_request_that_waited_for_the_node_is_answered(xmpp: Server, ann: Person) -> None:
     account = xmpp.fresh_user("bot")
     ann.send_presence_subscription(JID(account.jid))

@@ -76,6 +76,7 @@ class Room:
         self.stopped = 0
         if joined:
             self.pool.join(OWN, 1)
+            self.pool.take_part()
         self.chat = Chat(self.desk, self.mouth, self.pool, stop=self._stop, **options)
 
     def _stop(self):

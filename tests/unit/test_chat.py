@@ -261,14 +261,31 @@ async def test_answers_go_to_the_program_that_asked(room):
 async def test_a_line_to_the_pool_is_answered_by_the_senior_alone(clock, to):
     room = Room(joined=False)
     room.task(lift)
-    assert room.ask("lift", to=JID(to)) == ""
     room.pool.saw(JID("bot@localhost/other"), 5)
     room.pool.join(OWN, 7)
+    room.pool.take_part()
     assert room.ask("lift", to=JID(to)) == ""
     assert room.ask("help", EVE, to=JID(to)) == ""
     assert room.ask("lift").startswith("Scheduled")  # said to this node itself
     room.pool.saw(JID("bot@localhost/other"), None)
     assert room.ask("lift", to=JID(to)).startswith("Scheduled")
+    await finish(room)
+
+
+@pytest.mark.parametrize("senior", [True, False])
+async def test_a_line_to_the_pool_waits_until_the_node_knows_its_place(clock, senior):
+    room = Room(joined=False)
+    room.task(lift)
+    assert room.ask("lift", to=JID("bot@localhost")) == ""
+    room.pool.join(OWN, 7)
+    if not senior:
+        room.pool.saw(JID("bot@localhost/other"), 5)
+    assert room.ask("lift", to=JID("bot@localhost")) == ""
+    room.pool.take_part()
+    room.chat.joined()
+    assert len(room.mouth.said()) == (2 if senior else 0)
+    room.chat.joined()
+    assert room.mouth.said() == []  # once
     await finish(room)
 
 

@@ -80,19 +80,21 @@ async def test_the_announcement_has_two_steps(scene):
     scene.presence.set("chat", "free")
     announcing = asyncio.ensure_future(scene.presence.announce())
     await turns()
-    # First so that no line to the pool reaches us.
+    # With this priority from the beginning, so that the server hands over what waited for us.
     assert scene.session.take("to", "show", "status", "priority", "node") == [
-        (None, "chat", "free", "-1", None)
+        (None, "chat", "free", "0", None)
     ]
     assert not scene.pool.answers
     await asyncio.sleep(2)
     assert scene.session.sent == []  # the server has not shown us ourselves yet
     scene.hear(OTHER, node={"since": str(10**13)})
     scene.hear(OWN)
+    while not (told := scene.session.take("to", "show", "priority", "node")):
+        await asyncio.sleep(0.01)
+    assert told == [(None, "chat", "0", str(10**13 + 1))]
+    assert not scene.pool.joined  # another may join in this very moment
     await announcing
-    assert scene.session.take("to", "show", "priority", "node") == [
-        (None, "chat", "0", str(10**13 + 1))
-    ]
+    assert scene.pool.joined
     assert scene.pool.others == [OTHER]
     assert not scene.pool.answers
 
@@ -105,7 +107,7 @@ async def test_alone_the_node_answers_for_the_pool(scene):
 async def test_a_server_that_shows_us_nothing_does_not_hold_us_up(scene, caplog):
     await scene.presence.announce()
     assert scene.pool.answers
-    assert [p for (p,) in scene.session.take("priority")] == ["-1", "0"]
+    assert [p for (p,) in scene.session.take("priority")] == ["0", "0"]
     assert "going on without it" in caplog.text
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,7 @@ from jabot.xmpp.stanzas import IncomingText, OutgoingText
 
 log = logging.getLogger(__name__)
 
+_MOST_HELD = 1_000  # lines to the pool, from the third of a second before the node has joined it
 _HANDLERS = 8  # calls of on_message at once; a plain function has a thread for each
 _GATHER = 0.5  # seconds in which the server hands over what waited while we were away
 
@@ -62,6 +64,7 @@ class Chat:
         # Another bot may take "Dunno" for something to answer; this ends such a talk.
         self._dunnos = Pace(burst=30, rate=0.2)
         self._strangers = Pace(burst=1, rate=1 / 60)
+        self._held: deque[IncomingText] = deque(maxlen=_MOST_HELD)
         self._missed: dict[JID, list[str]] = {}
         self._handling: set[asyncio.Task[None]] = set()
 
@@ -72,10 +75,24 @@ class Chat:
             self._talks.gone(text.sender)
         if text.type not in ("chat", "normal") or text.automatic or not text.body.strip():
             return
-        to_pool = text.to != self._desk.own()
-        if to_pool and not self._pool.answers:
-            log.debug("left to another node of the pool: a line of %s", text.sender.bare)
-            return
+        # What waited in a store, the server gives to one node alone.
+        if text.to != self._desk.own() and not text.delayed:
+            if not self._pool.joined:
+                self._held.append(text)
+                return
+            if not self._pool.answers:
+                log.debug("left to another node of the pool: a line of %s", text.sender.bare)
+                return
+        self._answer(text)
+
+    def joined(self) -> None:
+        """The node knows its place in the pool: look at what was said to the pool meanwhile."""
+        held = list(self._held)
+        self._held.clear()
+        for text in held:
+            self.received(text)
+
+    def _answer(self, text: IncomingText) -> None:
         now = asyncio.get_running_loop().time()
         if not self._desk.knows(text.sender):
             log.info("refused a line of %s, who has no rights here", text.sender.bare)

@@ -187,16 +187,17 @@ class Caller:
         for job in self._offered(peer, frames):
             job.doubtful = True
 
-    def wants(self, frame: Frame) -> bool:
-        """Whether a frame of ours is still worth sending."""
-        if isinstance(frame, Submit | Query):
-            job = self._jobs.get(frame.id)
-            if job is None:
-                return False
-            if isinstance(frame, Query):
-                return job.phase in (Phase.ACCEPTED, Phase.ASKING)
-            return job.phase is Phase.OFFERED and job.attempt == frame.attempt
-        return True
+    def wants(self, peer: str, frame: Frame) -> bool:
+        """Whether a frame of ours is still worth sending to that peer."""
+        if not isinstance(frame, Submit | Query):
+            return True
+        job = self._jobs.get(frame.id)
+        if job is None or not job.heeds(peer, frame.attempt):
+            return False
+        if isinstance(frame, Query):
+            return job.phase in (Phase.ACCEPTED, Phase.ASKING)
+        # An accepted one as well: the answer may have been to an earlier offer.
+        return job.phase in (Phase.OFFERED, Phase.ACCEPTED) and job.attempt == frame.attempt
 
     # -- who is there, and when ----------------------------------------------------------------
 

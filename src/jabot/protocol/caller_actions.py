@@ -138,7 +138,9 @@ class Actions:
     def _refuse(self, job: CallerJob, peer: str, frame: Rejected) -> Phase:
         error = refusal(frame)
         stays = job.phase in (Phase.CANCELLING, Phase.ASKING) or not job.request.movable
-        if stays or frame.code not in TRANSIENT:
+        # Who is full now may take another copy later, while the job runs elsewhere.
+        risky = frame.code == "too_many_jobs" and (job.doubtful or job.copies > 1)
+        if stays or risky or frame.code not in TRANSIENT:
             return self.end(job, error=error)
         return self._elsewhere(job, peer, error)
 

@@ -24,16 +24,23 @@ SINCE = "since"  # the attribute of <node/> that tells the seniority in the pool
 class Presence:
     """The presence of one node.
 
-    Nothing is sent before `announce()`. It goes out in two steps: first with the priority -1, with
-    which the server sends no lines meant for the whole pool, until the others of the pool are
-    known; then as a member of it. Whoever may and sends presence to this node directly (a program,
-    or a person who does not keep it as a contact) is answered likewise, until they leave.
+    Nothing is sent before `announce()`. It goes out in two steps: first without a place in the pool
+    until the others are known, then with one, and `on_joined` is called. Whoever may, and
+    sends presence to this node directly (a program, or a person who does not keep it as a contact),
+    is answered likewise, until they leave.
     """
 
-    def __init__(self, session: Session, pool: Pool, may_watch: Callable[[JID], bool]) -> None:
+    def __init__(
+        self,
+        session: Session,
+        pool: Pool,
+        may_watch: Callable[[JID], bool],
+        on_joined: Callable[[], None] = lambda: None,
+    ) -> None:
         self._session = session
         self._pool = pool
         self._may_watch = may_watch
+        self._on_joined = on_joined
         self._show: str | None = None
         self._status: str | None = None
         self._since: int | None = None
@@ -62,9 +69,12 @@ class Presence:
         self._joined = True
         self._send()
         try:
-            await self._session.ping(5.0)  # before that, the server may still store a line
+            await self._session.ping(5.0)  # others who join in this moment learn of us, we of them
         except (ConnectionFailed, TimeoutError):
             return
+        await asyncio.sleep(_SETTLE / 2)
+        self._pool.take_part()
+        self._on_joined()
         others = len(self._pool.others)
         remark = f"; others on this account: {others}" if others else ""
         log.info("%s is ready%s", self._session.jid, remark)
@@ -150,14 +160,15 @@ class Presence:
             self._paced = None
 
     def _send_to(self, to: JID | None) -> None:
-        member = self._since is not None
-        node = {SINCE: str(self._since)} if member else {}
+        node = {} if self._since is None else {SINCE: str(self._since)}
         self._session.send(
             presence(
                 to=to,
                 show=self._show,
                 status=self._status,
-                priority=0 if member else -1,
+                # From the first one on: servers hand over what waited for the account (texts,
+                # subscription requests) only then, and only to who may have it.
+                priority=0,
                 node=node,
             )
         )

@@ -15,6 +15,7 @@ from jabot.errors import (
     NobodyThere,
     RemoteProtocolError,
     TaskFailed,
+    TooManyJobs,
     UnknownJob,
     WorkerLost,
 )
@@ -50,6 +51,7 @@ class Story:
     kills: int = 0
     drains: int = 0
     attacks: int = 0
+    room: int = 1000  # jobs of one account that a worker takes
 
 
 @dataclass
@@ -153,7 +155,9 @@ class Book:
     def needs_worker(self, node, event):
         fate = self.fates[node, event.id]
         fate.waiting = True
-        refused = isinstance(event.error, Draining)  # who refused once is not asked again
+        refused = isinstance(
+            event.error, Draining | TooManyJobs
+        )  # who refused once is not asked again
         others = self.workers(node, event.avoid)
         self._place(node, event.id, others if others or refused else self.workers(node))
         self.network.after(5.0, self._give_up, node, event.id)
@@ -198,7 +202,7 @@ class Campaign:
             for n in range(self.random.randint(1, 3))
         ]
         self.workers = [
-            SimulatedNode(self.network, "pool@here", f"w{n}", self.book, self.runner)
+            SimulatedNode(self.network, "pool@here", f"w{n}", self.book, self.runner, story.room)
             for n in range(self.random.randint(1, 3))
         ]
         self.attacker = SimulatedNode(self.network, "mallory@here", "m", self.book, self.runner)
@@ -343,10 +347,12 @@ class Campaign:
                 assert not runner.runs[job], f"{job} was refused and ran"
         elif isinstance(error, Draining):
             assert self.story.drains, outcome
+        elif isinstance(error, TooManyJobs):
+            assert self.story.room < 9, outcome
         elif isinstance(error, UnknownJob):
             assert fate.attached, outcome
         elif isinstance(error, NobodyThere):
-            assert self.story.kills or self.story.cuts or self.story.drains, outcome
+            assert self.story.kills or self.story.cuts or self.story.drains or self.story.room < 9
             if not fate.retries:
                 assert not runner.runs[job], f"{job} reached nobody and ran"
         else:

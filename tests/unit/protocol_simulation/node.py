@@ -26,12 +26,14 @@ RETENTION = 30.0
 class SimulatedNode:
     """`runner` gets the worker's events, `book` the outcomes of the caller's jobs."""
 
-    def __init__(self, network, account, name, book, runner):
+    def __init__(self, network, account, name, book, runner, room=1000):
         self.network, self.account, self.address = network, account, f"{account}/{name}"
         self.book, self.runner = book, runner
         self.windows, self.joiner = Windows(), Joiner()
         self.caller = Caller(self.windows.push, CallerSettings(grace=GRACE))
-        self.worker = Worker(self.windows.push, WorkerSettings(retention=RETENTION))
+        self.worker = Worker(
+            self.windows.push, WorkerSettings(retention=RETENTION, jobs_per_account=room)
+        )
         self.is_online = self.dead = False
         self.session = 0
         self.pending = set()
@@ -119,7 +121,7 @@ class SimulatedNode:
     def _late(self, peer, batch, session):
         if (peer, batch) in self.pending and session == self.session and not self.dead:
             self.pending.discard((peer, batch))
-            frames = self.windows.failed(peer, batch, self.caller.wants)
+            frames = self.windows.failed(peer, batch, lambda frame: self.caller.wants(peer, frame))
             self.caller.unanswered(peer, frames)
             self.flush()
 
