@@ -148,16 +148,32 @@ def test_an_unknown_refusal_or_failure_is_understood_as_far_as_can_be(caller):
     assert (str(error), error.type, error.message, error.traceback) == ("E: m", "E", "m", "tb")
 
 
-def test_a_busy_or_stopping_worker_is_passed_over(caller, sent):
+@pytest.mark.parametrize("code", ["draining", "too_many_jobs"])
+def test_a_busy_or_stopping_worker_is_passed_over(caller, sent, code):
     offered(caller, movable=True)
-    (event,) = caller.received(W, [Rejected("j", 1, "draining", "bye")], 0.0)
-    assert (event.id, event.attempt, event.avoid) == ("j", 1, {W})
-    assert isinstance(event.error, Draining)
+    refusal = Rejected("j", 1, code, "bye")
+    (event,) = caller.received(W, [refusal], 0.0)
+    assert (event.id, event.attempt, event.avoid) == ("j", 2, {W})
+    assert type(event.error) is REFUSALS[code]
     sent.clear()
     caller.place("j", X, 1.0)
-    assert sent.take() == [(X, Submit("j", "t"))]
-    assert caller.received(W, [RESULT], 1.0)[0].peer == W  # a report: it is W's no more
-    assert caller.received(X, [RESULT], 1.0) == [JobEnded("j", Raw(b"7"))]
+    assert sent.take() == [(X, Submit("j", "t", attempt=2))]
+    assert not caller.wants(W, Submit("j", "t"))
+    assert caller.wants(X, Submit("j", "t", attempt=2))
+    assert isinstance(caller.received(W, [RESULT], 1.0)[0], Report)  # it is W's no more
+    assert caller.received(X, [RESULT], 1.0)[0].peer == X  # nor is this word about the new offer
+    result = Succeeded("j", 2, Raw(b"7"))
+    assert caller.received(X, [result], 1.0) == [JobEnded("j", Raw(b"7"))]
+
+
+def test_a_refusal_is_no_run_for_the_policy(caller):
+    runs = []
+    offered(caller, movable=True, retry=lambda made, error: runs.append(made))
+    caller.received(W, [Rejected("j", 1, "draining")], 0.0)
+    caller.place("j", X, 0.0)
+    caller.answered(X, [Submit("j", "t")], 0.0)  # an answer to the other offer
+    assert caller.received(X, [Failed("j", 2, "E", "")], 0.0)[0].error
+    assert runs == [1]
 
 
 def test_nobody_is_there_for_a_waiting_job(caller):
@@ -221,7 +237,7 @@ def test_what_surely_never_arrived_moves_without_a_retry(caller, sent):
     (event,) = caller.bounced(W, [Submit("j", "t")], 0.0)
     assert isinstance(event.error, NobodyThere)
     caller.place("j", X, 0.0)
-    (event,) = caller.peer_gone(X, Leftover([], [Submit("j", "t")]), 0.0)
+    (event,) = caller.peer_gone(X, Leftover([], [Submit("j", "t", attempt=2)]), 0.0)
     assert event.avoid == {W, X}
 
 
@@ -522,15 +538,24 @@ def test_a_refusal_is_remembered(worker, sent):
     assert sent.take() == [(C, Rejected("j", 1, "bad_arguments", "reps: no"))] * 2
 
 
-def test_one_that_may_be_another_tomorrow_is_not(worker, sent):
+def test_a_refusal_is_for_one_attempt(worker, sent):
     start(worker)
     worker.reject(KEY, Draining("bye"), 0.0)
-    assert sent.take() == [(C, Rejected("j", 1, "draining", "bye"))]
-    assert len(start(worker)) == 1
+    assert start(worker) == []
+    assert sent.take() == [(C, Rejected("j", 1, "draining", "bye"))] * 2
+    assert len(start(worker, Submit("j", "t", attempt=2))) == 1
+
+
+def test_a_worker_that_stops_rejects_and_knows_what_it_has(worker, sent):
+    start(worker)
     worker.draining = True
-    assert start(worker, Submit("k", "t")) == []
+    assert start(worker, Submit("j", "t"), Submit("k", "t")) == []
+    assert [type(frame) for _, frame in sent.take()] == [State, Rejected]
+    worker.draining = False
+    assert start(worker, Submit("k", "t")) == []  # a late copy of what was refused
     assert sent.take()[0][1].code == "draining"
-    assert len(worker) == 1
+    worker.succeeded(KEY, Raw(b"7"), 0.0)
+    assert sent.take() == [(C, RESULT)]
 
 
 def test_attempts(worker, sent):
@@ -567,7 +592,17 @@ def test_one_account_has_only_so_many_jobs(sent):
     sent.clear()
     assert start(worker, Submit("3", "t")) == []  # nobody has that outcome yet
     worker.answered(C, [Succeeded("0", 1, Raw(b"7"))], 0.0)
-    assert len(start(worker, Submit("3", "t"))) == 1
+    assert start(worker, Submit("3", "t")) == []
+    assert len(start(worker, Submit("3", "t", attempt=2))) == 1
+
+
+def test_refusals_do_not_fill_the_memory(sent):
+    worker = Worker(sent, WorkerSettings(jobs_per_account=1, kept=10))
+    start(worker, *(Submit(f"{n}", "t") for n in range(1000)))
+    start(worker, *(Cancel(f"c{n}", 1) for n in range(1000)))
+    assert len(worker) == 11
+    worker.tick(900.0)
+    assert len(worker) == 1
 
 
 def test_what_is_kept_is_bounded(sent):

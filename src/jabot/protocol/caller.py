@@ -196,8 +196,7 @@ class Caller:
             return False
         if isinstance(frame, Query):
             return job.phase in (Phase.ACCEPTED, Phase.ASKING)
-        # An accepted one as well: the answer may have been to an earlier offer.
-        return job.phase in (Phase.OFFERED, Phase.ACCEPTED) and job.attempt == frame.attempt
+        return job.phase is Phase.OFFERED and job.attempt == frame.attempt
 
     # -- who is there, and when ----------------------------------------------------------------
 

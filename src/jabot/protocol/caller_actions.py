@@ -138,9 +138,7 @@ class Actions:
     def _refuse(self, job: CallerJob, peer: str, frame: Rejected) -> Phase:
         error = refusal(frame)
         stays = job.phase in (Phase.CANCELLING, Phase.ASKING) or not job.request.movable
-        # Who is full now may take another copy later, while the job runs elsewhere.
-        risky = frame.code == "too_many_jobs" and (job.doubtful or job.copies > 1)
-        if stays or risky or frame.code not in TRANSIENT:
+        if stays or frame.code not in TRANSIENT:
             return self.end(job, error=error)
         return self._elsewhere(job, peer, error)
 
@@ -205,28 +203,30 @@ class Actions:
     # -- to another worker ---------------------------------------------------------------------
 
     def _elsewhere(self, job: CallerJob, peer: str, error: JabotError) -> Phase:
-        """Nothing was run: it is still the same attempt."""
-        self.jobs.leave(job)
+        """Nothing was run, so this is no retry."""
         job.avoid |= {peer}
-        job.error = error
-        self._seek(job, peer, None)
-        return Phase.WAITING
+        return self._wait(job, error, 0.0)
 
     def _retry_or_end(self, job: CallerJob, peer: str, error: JabotError) -> Phase:
+        job.runs += 1
         try:
-            delay = job.request.retry(job.attempt, error)
+            delay = job.request.retry(job.runs, error)
         except Exception as problem:  # it is the user's, and other jobs must not suffer
             self.tell(Report(peer, f"the retry policy of job {job.id} raised {problem!r}"))
             delay = None
         if delay is None:
             return self.end(job, error=error)
+        job.avoid = frozenset({peer})
+        return self._wait(job, error, delay)
+
+    def _wait(self, job: CallerJob, error: JabotError, delay: float) -> Phase:
         self.jobs.leave(job)
+        # Also where nothing was run: what is late of this offer must be no word about the next.
         job.attempt += 1
         job.seq = 0
-        job.avoid = frozenset({peer})
         job.error = error
         if delay > 0:
             self.timers.set(("due", job.id), self._now + delay)
         else:
-            self._seek(job, peer, None)
+            self._seek(job, "", None)
         return Phase.WAITING

@@ -26,11 +26,11 @@ from jabot.protocol.frames import (
 )
 
 RetryPolicy = Callable[[int, JabotError], float | None]
-"""From the number of attempts made and the error of the last one to the seconds before the next
-attempt, or None when there is to be none."""
+"""From the number of runs that failed or were lost, and the error of the last one, to the seconds
+before the next, or None when there is to be none."""
 
 
-def never(attempts: int, error: JabotError) -> float | None:
+def never(runs: int, error: JabotError) -> float | None:
     """The policy without retries: a job runs at most once."""
     return None
 
@@ -80,7 +80,8 @@ class CallerJob:
     phase: Phase = Phase.WAITING
     peer: str | None = None  # who has it
     asked: set[str] = field(default_factory=set)  # who was asked for it, while asking
-    attempt: int = 1
+    attempt: int = 1  # the number of the offer
+    runs: int = 0  # of which a worker may have begun one, and it came to nothing
     seq: int = 0  # of the newest progress
     deadline: float | None = None
     copies: int = 0  # of the submit that are on their way: neither answered nor come back

@@ -55,7 +55,7 @@ class Do(_Word):
     SUCCEED = "end with the result"
     FAIL = "end with the error, or retry as the policy says"
     REFUSE = "end with the error that the code stands for; look for another worker when it is "
-    "`draining` or `too_many_jobs`, the job may move, and no other copy of it is on its way there"
+    "`draining` or `too_many_jobs` and the job may move"
     STOP = "end with JobCancelled"
     LOSE = "end with WorkerLost, or retry as the policy says (NobodyThere if it never arrived)"
     MOVE = "look for another worker if it surely never arrived and may move"

@@ -22,7 +22,6 @@ from jabot.protocol.frames import (
     Submit,
     Succeeded,
 )
-from jabot.protocol.refusals import TRANSIENT
 from jabot.protocol.worker_jobs import Outcome, WorkerJob, WorkerJobs
 from jabot.protocol.worker_states import TABLE, Do, Input, Phase
 
@@ -85,8 +84,9 @@ class Actions:
     def _take(self, job: WorkerJob, peer: str, frame: Submit) -> Phase | None:
         refusal = self._refusal(job.key[0])
         if refusal is not None:
-            self._send(peer, Rejected(frame.id, frame.attempt, *refusal))
-            return job.phase
+            job.attempt = frame.attempt
+            self._answer(job, peer, Rejected(frame.id, frame.attempt, *refusal))
+            return Phase.REFUSED
         self._begin(job, frame.attempt, peer)
         self.tell(StartJob(job.key, peer, frame))
         return None
@@ -136,21 +136,17 @@ class Actions:
         self._listen(job, peer)
         self.tell(CancelJob(job.key, frame.reason))
 
-    def _forestall(self, job: WorkerJob, peer: str, frame: Cancel) -> Phase | None:
-        outcome = Cancelled(frame.id, max(1, frame.attempt), frame.reason)
-        if self._refusal(job.key[0]) is not None:  # no room to remember it, and no job either
-            self._send(peer, outcome)
-            return job.phase
-        self._begin(job, outcome.attempt, peer)
-        self._end(job, outcome)
-        return None
+    def _forestall(self, job: WorkerJob, peer: str, frame: Cancel) -> None:
+        job.attempt = max(1, frame.attempt)
+        self._answer(job, peer, Cancelled(frame.id, job.attempt, frame.reason))
 
-    def _reject(self, job: WorkerJob, peer: str, frame: Rejected) -> Phase | None:
+    def _answer(self, job: WorkerJob, peer: str, outcome: Outcome) -> None:
+        """The outcome of what never began; it is remembered, so that a late copy does not."""
+        self._send(peer, outcome)
+        self.jobs.remember(job, outcome, self.now)
+
+    def _reject(self, job: WorkerJob, peer: str, frame: Rejected) -> None:
         self._end(job, structs.replace(frame, attempt=job.attempt))
-        if frame.code in TRANSIENT:
-            self.jobs.forget(job)
-            return Phase.UNKNOWN
-        return None
 
     def _note(self, job: WorkerJob, peer: str, what: None) -> None:
         pass

@@ -109,13 +109,19 @@ class WorkerJobs:
             return
         self._leave_stores(job)
         self._unbusy(job)
-        job.until = now + self._retention
-        self._kept[job.key] = job
-        self._kept_bytes += job.size
-        while self._kept and (
-            len(self._kept) > self._most_kept or self._kept_bytes > self._most_kept_bytes
-        ):
-            self.forget(next(iter(self._kept.values())))
+        self._keep(job, now)
+
+    def remember(self, job: WorkerJob, outcome: Outcome, now: float) -> None:
+        """A job, perhaps a new one, was answered at once: keep that, and owe it to nobody."""
+        if job.key in self._owed:
+            self._unbusy(job)
+        self._leave_stores(job)
+        for peer in job.listeners:
+            self._settled(job, peer)
+        job.listeners.clear()
+        self._jobs[job.key] = job
+        job.outcome, job.newest, job.size = outcome, None, _size(outcome)
+        self._keep(job, now)
 
     def forget(self, job: WorkerJob) -> None:
         """Know it no more."""
@@ -160,6 +166,15 @@ class WorkerJobs:
         for store in (self._owed, self._kept):
             while store and (job := next(iter(store.values()))).until <= now:
                 yield job
+
+    def _keep(self, job: WorkerJob, now: float) -> None:
+        job.until = now + self._retention
+        self._kept[job.key] = job
+        self._kept_bytes += job.size
+        while self._kept and (
+            len(self._kept) > self._most_kept or self._kept_bytes > self._most_kept_bytes
+        ):
+            self.forget(next(iter(self._kept.values())))
 
     def _owe(self, job: WorkerJob, peer: str) -> None:
         job.listeners[peer] = False
