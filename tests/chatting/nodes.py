@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from slixmpp import JID
 
@@ -73,16 +73,18 @@ async def serving(
     *,
     address: str | None = None,
     timing: Timing | None = None,
+    with_ca: bool = True,
 ) -> AsyncIterator[Served]:
     """Serve a node; inside, it is ready. It is stopped at the end if it has not left before."""
     account = account or server.fresh_user("bot")
+    signs_in = jabot_account(server, account, address)
+    if not with_ca:
+        signs_in = replace(signs_in, ca_file=None)
     logger = logging.getLogger("jabot")
     logger.setLevel(logging.DEBUG)
     ready = _Ready()
     logger.addHandler(ready)
-    task = asyncio.create_task(
-        node.serve(jabot_account(server, account, address), timing=timing or QUICK)
-    )
+    task = asyncio.create_task(node.serve(signs_in, timing=timing or QUICK))
     try:
         await _until_ready(node, task, ready)
         yield Served(node, account, task, node.jid)

@@ -94,13 +94,8 @@ async def test_tls_from_the_first_byte(xmpp: Server, ann: Person) -> None:
 
 
 async def test_on_loopback_a_certificate_of_its_own_will_do(xmpp: Server) -> None:
-    account = replace(jabot_account(xmpp, xmpp.fresh_user()), ca_file=None)
-    node = Node()
-    serve = asyncio.create_task(node.serve(account, timing=QUICK))
-    async with signed_in(xmpp) as ann:
-        await ann.ask(account.jid, "help", "^I do not take commands from you")
-    node.stop()
-    await serve
+    async with serving(Node(), xmpp, with_ca=False) as bot, signed_in(xmpp) as ann:
+        await ann.ask(bot.jid, "help", "^I do not take commands from you")
 
 
 @pytest.mark.also_prosody
@@ -250,6 +245,10 @@ async def test_a_node_waits_for_its_server(
         while caplog.text.count("Connection refused; trying again in") < 2:
             await asyncio.sleep(0.02)
     own_xmpp.start()
+    assert node._serving is not None
+    async with asyncio.timeout(LIMIT):
+        while not node._serving.pool.joined:  # a line from before that may wait in the store
+            await asyncio.sleep(0.02)
     async with signed_in(own_xmpp) as ann:
         await ann.ask(account.jid, "help", "^I do not take commands from you")
     assert not serve.done()
