@@ -13,12 +13,13 @@ import os
 import signal
 import sys
 import threading
-import traceback
 from typing import Any
 
 import msgspec
 
+from jabot.errors import TaskFailed
 from jabot.jid import JID
+from jabot.runner.failure import failure_of
 from jabot.tasks import Context, Step, Task
 
 
@@ -36,11 +37,29 @@ class Order(msgspec.Struct):
     attempt: int
 
 
+class Failure(msgspec.Struct):
+    """What the task raised, as text."""
+
+    text: str
+    type: str
+    message: str
+    traceback: str
+
+    @classmethod
+    def of(cls, error: TaskFailed) -> Failure:
+        """To be sent."""
+        return cls(str(error), error.type, error.message, error.traceback)
+
+    def error(self) -> TaskFailed:
+        """As the node raises it."""
+        return TaskFailed(self.text, kind=self.type, message=self.message, traceback=self.traceback)
+
+
 class Report(msgspec.Struct, omit_defaults=True):
     """A step, an error or a result."""
 
     step: tuple[float | None, float | None, str | None] | None = None
-    error: str | None = None
+    failure: Failure | None = None
     result: Any = None
 
 
@@ -59,9 +78,7 @@ def main() -> None:
         result = _call(task, order, send)
         answer = Report(result=task.signature.check_result(result))
     except Exception as error:
-        traceback.print_exc()
-        name = type(error).__name__
-        answer = Report(error=f"{name}: {error}" if str(error) else name)
+        answer = Report(failure=Failure.of(failure_of(error)))
     send(answer)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from jabot.access import Access, Decision
 from jabot.errors import NotAllowed
 from jabot.jid import JID
-from jabot.runner.job import Job
+from jabot.runner.job import NO_OPTIONS, Job, Options
 from jabot.runner.runner import Runner
 from jabot.tasks import Registry, Signature, Task
 
@@ -27,7 +27,11 @@ class Desk:
     access: Access
 
     def start(
-        self, task: Task[..., Any], caller: JID, bind: Callable[[Signature], Arguments]
+        self,
+        task: Task[..., Any],
+        caller: JID,
+        bind: Callable[[Signature], Arguments],
+        options: Options = NO_OPTIONS,
     ) -> Job:
         """Check the caller's right, then the arguments (`bind` makes them), then take the job.
 
@@ -37,7 +41,7 @@ class Desk:
         if not decision:
             raise NotAllowed(f"you may not run {task.name}: {decision.reason}")
         args, kwargs = bind(task.signature)
-        return self.runner.submit(task, args, kwargs, caller)
+        return self.runner.submit(task, args, kwargs, caller, options)
 
     def may_run(self, caller: JID, task: str) -> Decision:
         """Whether `caller` may run `task` here."""

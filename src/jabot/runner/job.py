@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import enum
 import logging
 import os
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
+import msgspec
+
 from jabot.deferrable import Deferrable
+from jabot.errors import JabotError
 from jabot.jid import JID
 from jabot.tasks import Step, Task
 from jabot.tasks.context import Cancellation
@@ -22,15 +27,54 @@ class State(enum.Enum):
     """Where a job stands."""
 
     AVAILABLE = "available"  # waiting for a free slot
-    RUNNING = "running"
+    RUNNING = "running"  # has a slot; its code begins in the next turn of the loop
+    RETRYABLE = "retryable"  # failed; waiting for its backoff, without a slot
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     CANCELLED = "cancelled"
 
 
+class Options(msgspec.Struct, frozen=True):
+    """What a caller may say of a job besides its arguments."""
+
+    job_id: str | None = None
+    """Made here when it is None. Two accounts may use the same one."""
+    attempt: int = 1
+    """The number of its first run here."""
+    timeout: float | None = None
+    """Seconds that its caller still waits: a job that has not ended by then, even by waiting for a
+    slot, fails with `JobTimeout`."""
+    meta: Mapping[str, str] = MappingProxyType({})
+    """What the caller's middleware sent along."""
+
+
+NO_OPTIONS = Options()
+
+
 class Job(Deferrable[Any]):
-    """A job of this node. It succeeds with the result, or fails with `TaskFailed` or
-    `JobCancelled`."""
+    """A job of this node.
+
+    It succeeds with the JSON-shaped result, or fails with `TaskFailed`, `JobTimeout`,
+    `JobCancelled`, or `Draining` when it was handed back before it began.
+    """
+
+    # Class-level defaults stand in for what most jobs never need.
+    step: Step | None = None
+    """The newest progress of the present run."""
+    started: float | None = None
+    """When the present run began, on the monotonic clock in seconds."""
+    runs: int = 0
+    """How often it was begun here."""
+    last_error: JabotError | None = None
+    """What the last run but the present one failed with."""
+    verdict: JabotError | None = None
+    """What it is to end with as soon as it stops: it was told to."""
+    deadline: asyncio.TimerHandle | None = None
+    """Fires when its caller waits no longer."""
+    alarm: asyncio.TimerHandle | None = None
+    """Fires when the present run took too long, is to be given up, or the backoff is over."""
+    _start_listeners: list[Callable[[Job], object]] | None = None
+    _progress_listeners: list[Callable[[Step], object]] | None = None
 
     def __init__(
         self,
@@ -39,19 +83,22 @@ class Job(Deferrable[Any]):
         kwargs: dict[str, Any],
         caller: JID,
         job_id: str | None = None,
+        *,
+        attempt: int = 1,
+        meta: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self.id = job_id or new_job_id()
         self.task = task
         self.args = args
         self.kwargs = kwargs
         self.caller = caller
-        self.attempt = 1
+        self.account = caller.bare
+        self.attempt = attempt
+        """The number of the present run: one more for each retry."""
+        self.meta = meta
         self.state = State.AVAILABLE
-        self.step: Step | None = None
         self.cancellation = Cancellation()
-        self.started: float | None = None
-        """When it began to run, on the monotonic clock in seconds."""
-        self._progress_listeners: list[Callable[[Step], object]] = []
+        """Of the present run: a retry has a new one."""
 
     @property
     def short_id(self) -> str:
@@ -63,9 +110,46 @@ class Job(Deferrable[Any]):
         """Seconds since it began to run; 0 while it waits."""
         return 0.0 if self.started is None else time.monotonic() - self.started
 
+    def on_start(self, listener: Callable[[Job], object]) -> None:
+        """Call `listener(job)` on the event loop when a run begins, or now when one goes on.
+
+        Code begins in a later turn of the loop than the submit. Each retry is a run of its own.
+        """
+        if self._start_listeners is None:
+            self._start_listeners = []
+        self._start_listeners.append(listener)
+        if self.started is not None and self.status == "unknown":
+            self._hear(listener, self, "the start")
+
     def on_progress(self, listener: Callable[[Step], object]) -> None:
         """Call `listener` on the event loop with each step from now on."""
+        if self._progress_listeners is None:
+            self._progress_listeners = []
         self._progress_listeners.append(listener)
+
+    def begin(self) -> None:
+        """A run begins: say so to those who listen."""
+        self.started = time.monotonic()
+        self.runs += 1
+        for listener in self._start_listeners or ():
+            self._hear(listener, self, "the start")
+
+    def put_off(self, error: JabotError) -> None:
+        """The run failed, and there is to be another one."""
+        if self.alarm is not None:
+            self.alarm.cancel()
+        self.state = State.RETRYABLE
+        self.last_error = error
+        self.started = self.step = self.verdict = None
+        self.cancellation = Cancellation()
+        self.attempt += 1
+
+    def stop_timers(self) -> None:
+        """It has ended: nothing is to come by the clock any more."""
+        for timer in (self.deadline, self.alarm):
+            if timer is not None:
+                timer.cancel()
+        self.deadline = self.alarm = None
 
     def report(self, step: Step) -> None:
         """Take a step that the running task reported; on the event loop only.
@@ -75,11 +159,14 @@ class Job(Deferrable[Any]):
         if self.status != "unknown":
             return
         self.step = step
-        for listener in self._progress_listeners:
-            try:
-                listener(step)
-            except Exception:
-                log.exception("[%s] a listener for progress raised", self.id)
+        for listener in self._progress_listeners or ():
+            self._hear(listener, step, "progress")
+
+    def _hear(self, listener: Callable[[Any], object], what: Any, of: str) -> None:
+        try:
+            listener(what)
+        except Exception:
+            log.exception("[%s] a listener for %s raised", self.id, of)
 
     def __repr__(self) -> str:
         return f"<Job {self.task.name} {self.id} {self.state.value}>"

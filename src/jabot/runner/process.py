@@ -12,8 +12,8 @@ from typing import Any
 
 import msgspec
 
-from jabot.errors import TaskFailed
 from jabot.runner.child import Order, Report
+from jabot.runner.failure import died
 from jabot.runner.job import Job
 from jabot.tasks import Step
 
@@ -60,17 +60,18 @@ async def _converse(
             message = msgspec.json.decode(line, type=Report)
             if message.step is not None:
                 report(Step(*message.step))
-            elif message.error is not None:
-                raise TaskFailed(message.error)
+            elif message.failure is not None:
+                raise message.failure.error()
             else:
                 return message.result
     except ValueError as error:
-        raise TaskFailed(f"the process answered with more than {_LINE_LIMIT} bytes") from error
+        text = f"the process answered with more than {_LINE_LIMIT} bytes"
+        raise died("TooLarge", text) from error
     finally:
         transport.close()
     code = await child.wait()
     reason = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-    raise TaskFailed(f"the process of {job.task.name} died ({reason})")
+    raise died("ProcessDied", f"the process of {job.task.name} died ({reason})")
 
 
 def _order(job: Job) -> Order:

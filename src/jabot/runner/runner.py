@@ -1,20 +1,29 @@
-"""Slots, and what runs in them."""
+"""Slots: which jobs run, which wait, and how each comes to its end."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import time
-from collections import deque
-from collections.abc import Callable
+import random
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from jabot.errors import ConfigError, Draining, JobCancelled, TaskFailed, TooManyJobs
+from jabot.errors import (
+    ConfigError,
+    Draining,
+    JabotError,
+    JobCancelled,
+    JobTimeout,
+    TaskFailed,
+    TooManyJobs,
+)
 from jabot.jid import JID
-from jabot.runner.job import Job, State
-from jabot.runner.process import run_in_process
-from jabot.runner.threads import LatestStep, run_in_thread
-from jabot.tasks import Context, Kind, Step, Task
+from jabot.middleware import Middleware, Run
+from jabot.runner.execution import KILLABLE, THREADED, execute
+from jabot.runner.failure import failure_of
+from jabot.runner.job import NO_OPTIONS, Job, Options, State
+from jabot.runner.waiting import Waiting
+from jabot.tasks import Task
 
 log = logging.getLogger(__name__)
 
@@ -22,19 +31,22 @@ log = logging.getLogger(__name__)
 class Runner:
     """Runs up to `concurrency` jobs at once and keeps the others waiting in order.
 
-    `max_per_caller` bounds how many unfinished jobs one account may have here. A cancelled job has
-    `cancel_grace` seconds to end by itself; after that it counts as cancelled, a process is killed,
-    and a thread (which nothing can kill) keeps its slot until it ends. `on_change` is called when
-    the number of running or waiting jobs changes.
+    A task may have a lower limit of its own; its jobs that wait for it are passed over.
+    `max_per_caller` bounds how many unfinished jobs one account may have here. A job that is to
+    stop has `cancel_grace` seconds to end by itself; after that it counts as ended, a process is
+    killed, and a thread (which nothing can kill) keeps its slot until it ends. `on_change` is
+    called when the number of running or waiting jobs changes. `chance` gives numbers from 0 to 1.
     """
 
     def __init__(
         self,
         *,
         concurrency: int = 8,
-        max_per_caller: int = 1000,
+        max_per_caller: int = 50_000,
         cancel_grace: float = 5.0,
         on_change: Callable[[], None] = lambda: None,
+        middleware: Iterable[Middleware] = (),
+        chance: Callable[[], float] = random.random,
     ) -> None:
         if concurrency < 1:
             raise ConfigError(f"concurrency is at least 1, not {concurrency}")
@@ -43,8 +55,11 @@ class Runner:
         self.cancel_grace = cancel_grace
         self.on_change = on_change
         self.draining = False
-        self._jobs: dict[str, Job] = {}  # unfinished, in the order of arrival
-        self._waiting: deque[Job] = deque()
+        self._middleware = tuple(middleware)
+        self._chance = chance
+        self._jobs: dict[Job, None] = {}  # unfinished, in the order of arrival
+        self._counts: dict[str, int] = {}  # of them, by account
+        self._waiting = Waiting()
         self._slots: dict[Job, asyncio.Task[None]] = {}
         self._idle = asyncio.Event()
         self._idle.set()
@@ -52,7 +67,7 @@ class Runner:
     @property
     def jobs(self) -> list[Job]:
         """The unfinished jobs, oldest first."""
-        return list(self._jobs.values())
+        return list(self._jobs)
 
     @property
     def running(self) -> int:
@@ -61,7 +76,7 @@ class Runner:
 
     @property
     def waiting(self) -> int:
-        """How many jobs wait for a slot."""
+        """How many jobs wait for a slot; those that wait for their backoff are not counted."""
         return len(self._waiting)
 
     def submit(
@@ -70,6 +85,7 @@ class Runner:
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
         caller: JID,
+        options: Options = NO_OPTIONS,
     ) -> Job:
         """Take a job whose arguments are bound already. Its code starts in a later turn of the
         loop, so that who submits can say so first.
@@ -78,42 +94,42 @@ class Runner:
         """
         if self.draining:
             raise Draining("I am stopping and take no new jobs")
-        mine = sum(job.caller.bare == caller.bare for job in self._jobs.values())
+        job = Job(
+            task, args, kwargs, caller, options.job_id, attempt=options.attempt, meta=options.meta
+        )
+        mine = self._counts.get(job.account, 0)
         if mine >= self.max_per_caller:
             raise TooManyJobs(f"{mine} of your jobs are unfinished; wait for some of them")
-        job = Job(task, args, kwargs, caller)
-        self._jobs[job.id] = job
-        self._waiting.append(job)
+        self._counts[job.account] = mine + 1
+        self._jobs[job] = None
         self._idle.clear()
-        self._fill_slots()
+        if options.timeout is None or self._has_time(job, options.timeout):
+            self._enqueue(job)
         return job
 
     def cancel(self, job: Job, reason: str = "") -> None:
         """Stop a job, whether it waits or runs. Its outcome tells when it has stopped."""
-        if job.cancellation():
-            return
-        job.cancellation.set(reason)
-        log.info("[%s] %s: to be cancelled", job.id, job.task.name)
-        slot = self._slots.get(job)
-        if slot is None:
-            if job in self._waiting:
-                self._waiting.remove(job)
-            self._settle(job, State.CANCELLED, _cancelled(job))
-            self.on_change()
-            return
-        if job.started is None:
-            return  # asyncio would throw the whole slot away; it looks before it runs anything
-        if job.task.kind not in (Kind.THREAD, Kind.GENERATOR):
-            slot.cancel()
-        if job.task.kind is not Kind.PROCESS:
-            asyncio.get_running_loop().call_later(self.cancel_grace, self._give_up, job)
+        because = f": {reason}" if reason else ""
+        text = f"{job.task.name} {job.short_id} was cancelled{because}"
+        self._stop(job, JobCancelled(text), reason)
+
+    def release(self, job: Job) -> bool:
+        """Hand back a job that was not begun: it fails with `Draining`. False when it was."""
+        if job.runs or job.status != "unknown" or job.verdict is not None:
+            return False
+        self._stop(job, Draining(f"I am stopping, and have not begun {job.task.name}"))
+        return True
 
     async def drain(self, limit: float) -> None:
         """Take no more, let what runs and waits finish for `limit` seconds, cancel the rest.
 
-        Returns when every job has its outcome. A job that would not stop is still in `running`.
+        What waits for its backoff fails with its last error. Returns when every job has its
+        outcome. A job that would not stop is still in `running`.
         """
         self.draining = True
+        for job in self.jobs:
+            if job.state is State.RETRYABLE and job.last_error is not None:
+                self._fail(job, job.last_error)
         try:
             await asyncio.wait_for(self._idle.wait(), limit)
         except TimeoutError:
@@ -126,96 +142,170 @@ class Runner:
         self.draining = True
         for job in self.jobs:
             self.cancel(job, "the node is stopping")
-        for slot in self._slots.values():
-            slot.cancel()
+        for job, slot in self._slots.items():
+            if job.started is not None:  # else it sees for itself that it is not to begin
+                slot.cancel()
         if self._slots:
             await asyncio.wait(self._slots.values(), timeout=limit)
         return not self._slots
 
+    # -- slots -----------------------------------------------------------------------------------
+
+    def _enqueue(self, job: Job) -> None:
+        job.state = State.AVAILABLE
+        self._waiting.add(job)
+        self._fill_slots()
+
     def _fill_slots(self) -> None:
-        while self._waiting and len(self._slots) < self.concurrency:
-            job = self._waiting.popleft()
+        loop = asyncio.get_running_loop()
+        while len(self._slots) < self.concurrency and (job := self._waiting.take()) is not None:
             job.state = State.RUNNING
-            self._slots[job] = asyncio.create_task(self._run(job), name=f"job {job.id}")
+            self._slots[job] = loop.create_task(self._run(job), name=f"job {job.id}")
         self.on_change()
 
     async def _run(self, job: Job) -> None:
-        """A slot's life: run the job, settle it, free the slot."""
-        job.started = time.monotonic()
-        log.info("[%s] %s: running for %s", job.id, job.task.name, job.caller.bare)
+        """A slot's life: run the job once, settle it or put it off, free the slot."""
         try:
-            result = job.task.signature.check_result(await self._execute(job))
-        except BaseException as error:  # some libraries' errors are no Exception
-            self._failed(job, error)
-            if isinstance(error, KeyboardInterrupt | GeneratorExit):
-                raise
-        else:
-            self._settle(job, State.SUCCEEDED, result)
+            if job.verdict is not None:  # stopped before it began
+                self._fail(job, job.verdict)
+                return
+            run: Run | None = None
+            try:
+                run = self._begin(job)
+                result = job.task.signature.check_result(await execute(job, self.cancel_grace))
+            except BaseException as error:  # some libraries' errors are no Exception
+                outcome = job.verdict or failure_of(error)
+                self._after(run, outcome)
+                self._failed(job, outcome)
+                if isinstance(error, KeyboardInterrupt | GeneratorExit):
+                    raise
+            else:
+                self._after(run, None)
+                self._settle(job, State.SUCCEEDED, result)
         finally:
             del self._slots[job]
+            self._waiting.ended(job.task)
             self._fill_slots()
 
-    def _failed(self, job: Job, error: BaseException) -> None:
-        if job.cancellation():  # whatever it raised on its way out, it was told to stop
-            self._settle(job, State.CANCELLED, _cancelled(job))
-            return
-        log.error("[%s] %s failed", job.id, job.task.name, exc_info=error)
-        if not isinstance(error, TaskFailed):  # a process reports one itself
-            failure = TaskFailed(_describe(error))
-            failure.__cause__ = error
-            error = failure
-        self._settle(job, State.FAILED, error)
-
-    async def _execute(self, job: Job) -> Any:
-        task = job.task
-        if job.cancellation():
-            raise asyncio.CancelledError
-        if task.kind is Kind.PROCESS:
-            return await run_in_process(job, job.report, self.cancel_grace)
-        if task.kind in (Kind.THREAD, Kind.GENERATOR):
-            report = LatestStep(job.report)
-            call = self._call_of(job, report)
-            result = await run_in_thread(
-                call if task.kind is Kind.THREAD else lambda: _exhaust(call(), report, job),
-                f"jabot {task.name} {job.short_id}",
+    def _begin(self, job: Job) -> Run | None:
+        if log.isEnabledFor(logging.INFO):
+            log.info("[%s] %s: running for %s", job.id, job.task.name, job.account)
+        if job.task.timeout is not None:
+            job.alarm = asyncio.get_running_loop().call_later(
+                job.task.timeout, self._takes_too_long, job
             )
-            report.flush()
-            if job.cancellation():
-                raise asyncio.CancelledError
-            return result
-        call = self._call_of(job, job.report)
-        if task.kind is Kind.COROUTINE:
-            return await call()
-        async for item in call():
-            job.report(_step(item))
-        return None
+        job.begin()
+        if not self._middleware:
+            return None
+        run = Run(job.id, job.task.name, job.caller, job.attempt, job.meta)
+        for layer in self._middleware:
+            try:
+                layer.before_run(run)
+            except Exception:
+                log.exception("[%s] %r raised before the run", job.id, layer)
+        return run
 
-    @staticmethod
-    def _call_of(job: Job, report: Callable[[Step], None]) -> Callable[[], Any]:
-        args, kwargs = job.task.signature.with_context(
-            job.args,
-            job.kwargs,
-            lambda: Context(
-                job_id=job.id,
-                caller=job.caller,
-                attempt=job.attempt,
-                report=report,
-                is_cancelled=job.cancellation,
-            ),
+    def _after(self, run: Run | None, error: BaseException | None) -> None:
+        if run is None:
+            return
+        for layer in reversed(self._middleware):
+            try:
+                layer.after_run(run, error)
+            except Exception:
+                log.exception("[%s] %r raised after the run", run.job_id, layer)
+
+    # -- ends before its time --------------------------------------------------------------------
+
+    def _has_time(self, job: Job, timeout: float) -> bool:
+        """Watch the caller's time; a job whose time is over already is not begun."""
+        if timeout <= 0:
+            self._time_is_over(job, timeout)
+            return False
+        loop = asyncio.get_running_loop()
+        job.deadline = loop.call_later(timeout, self._time_is_over, job, timeout)
+        return True
+
+    def _time_is_over(self, job: Job, timeout: float) -> None:
+        where = "waited for its turn" if job.started is None else "ran"
+        last = "" if job.last_error is None else f", after {job.last_error}"
+        self._stop(job, JobTimeout(f"no outcome within {timeout:g} s: it still {where}{last}"))
+
+    def _takes_too_long(self, job: Job) -> None:
+        limit = f"{job.task.timeout:g} s"
+        self._stop(
+            job, JobTimeout(f"stopped after {limit}, the limit for a run of {job.task.name}")
         )
-        return lambda: job.task(*args, **kwargs)
 
-    def _give_up(self, job: Job) -> None:
-        if job in self._slots and job.status == "unknown":
-            log.warning("[%s] %s does not stop; it keeps its slot", job.id, job.task.name)
-            self._settle(job, State.CANCELLED, _cancelled(job, "; it does not stop yet"))
+    def _stop(self, job: Job, verdict: JabotError, reason: str = "") -> None:
+        """End a job before its time: at once when it does not run, else when it lets go."""
+        if job.status != "unknown" or job.verdict is not None:
+            return
+        job.verdict = verdict
+        job.cancellation.set(reason)
+        if job not in self._slots:
+            self._waiting.remove(job)
+            self._fail(job, verdict)
+            self.on_change()
+            return
+        log.info("[%s] %s: to be stopped", job.id, job.task.name)
+        if job.started is None:
+            return  # asyncio would throw the whole slot away; it looks before it runs anything
+        kind = job.task.kind
+        if kind not in THREADED:
+            self._slots[job].cancel()
+        if job.alarm is not None:
+            job.alarm.cancel()
+        if kind not in KILLABLE:
+            loop = asyncio.get_running_loop()
+            job.alarm = loop.call_later(self.cancel_grace, self._give_up, job, verdict)
+
+    def _give_up(self, job: Job, verdict: JabotError) -> None:
+        log.warning("[%s] %s does not stop; it keeps its slot", job.id, job.task.name)
+        self._fail(job, type(verdict)(f"{verdict}; it does not stop yet"))
+
+    # -- outcomes --------------------------------------------------------------------------------
+
+    def _failed(self, job: Job, error: JabotError) -> None:
+        """A run has ended with an error: the job's outcome, unless there is another attempt."""
+        if job.status != "unknown":
+            return  # given up before; what came of it in the end interests nobody
+        delay = self._backoff(job, error)
+        _log_failure(job, error, delay)
+        if delay is None:
+            self._fail(job, error)
+        else:
+            job.put_off(error)
+            job.alarm = asyncio.get_running_loop().call_later(delay, self._enqueue, job)
+
+    def _backoff(self, job: Job, error: JabotError) -> float | None:
+        """Seconds until the next attempt; None when there is to be none."""
+        if self.draining or isinstance(error, JobCancelled):
+            return None
+        try:
+            delay = job.task.retry.delay(job.runs, error, self._chance)
+        except Exception:
+            log.exception("[%s] the retry policy of %s raised", job.id, job.task.name)
+            return None
+        if delay is not None and job.deadline is not None:
+            due = asyncio.get_running_loop().time() + delay
+            return delay if due < job.deadline.when() else None
+        return delay
+
+    def _fail(self, job: Job, error: JabotError) -> None:
+        ours = isinstance(error, JobCancelled | Draining)
+        self._settle(job, State.CANCELLED if ours else State.FAILED, error)
 
     def _settle(self, job: Job, state: State, outcome: Any) -> None:
         if job.status != "unknown":
-            return  # given up before; what came of it in the end interests nobody
+            return
         job.state = state
-        self._jobs.pop(job.id, None)
-        log.info("[%s] %s: %s", job.id, job.task.name, state.value)
+        job.stop_timers()
+        del self._jobs[job]
+        self._counts[job.account] -= 1
+        if not self._counts[job.account]:
+            del self._counts[job.account]
+        if log.isEnabledFor(logging.INFO):
+            log.info("[%s] %s: %s", job.id, job.task.name, state.value)
         if state is State.SUCCEEDED:
             job.succeed(outcome)
         else:
@@ -224,43 +314,14 @@ class Runner:
             self._idle.set()
 
 
-def _describe(error: BaseException) -> str:
-    name = type(error).__name__
-    try:
-        text = str(error)
-    except Exception:  # users write `__str__`, too
-        return name
-    return f"{name}: {text}" if text else name
-
-
-def _cancelled(job: Job, remark: str = "") -> JobCancelled:
-    reason = f": {job.cancellation.reason}" if job.cancellation.reason else ""
-    return JobCancelled(f"{job.task.name} {job.short_id} was cancelled{reason}{remark}")
-
-
-def _exhaust(generator: Any, report: Callable[[Step], None], job: Job) -> Any:
-    """Run a generator to its end in this thread; what it returns is the result."""
-    while True:
-        try:
-            item = next(generator)
-        except StopIteration as end:
-            return end.value
-        report(_step(item))
-        if job.cancellation():
-            generator.close()
-            return None
-
-
-def _step(item: Any) -> Step:
-    """What a generator yields: a number, `(done, total)`, `(done, total, text)` or a text."""
-    if isinstance(item, Step):
-        return item
-    if isinstance(item, bool) or item is None:
-        return Step(text=None if item is None else str(item))
-    if isinstance(item, int | float):
-        return Step(done=item)
-    if isinstance(item, tuple) and 2 <= len(item) <= 3:
-        done, total, *text = item
-        if all(isinstance(n, int | float) for n in (done, total)):
-            return Step(done, total, str(text[0]) if text else None)
-    return Step(text=str(item))
+def _log_failure(job: Job, error: JabotError, delay: float | None) -> None:
+    """With the traceback, for those who run the node. A cancelled job is no failure."""
+    if isinstance(error, JobCancelled):
+        return
+    again = "" if delay is None else f" in attempt {job.attempt}; again in {delay:.1f} s"
+    level = logging.ERROR if delay is None else logging.WARNING
+    if error.__cause__ is not None:
+        log.log(level, "[%s] %s failed%s", job.id, job.task.name, again, exc_info=error.__cause__)
+    else:
+        text = error.traceback if isinstance(error, TaskFailed) else str(error)
+        log.log(level, "[%s] %s failed%s: %s", job.id, job.task.name, again, text.rstrip())

@@ -2,7 +2,8 @@
 
 from jabot.tasks.context import Context, Step
 from jabot.tasks.registry import Registry
+from jabot.tasks.retry import Retry
 from jabot.tasks.signature import Parameter, Signature
 from jabot.tasks.task import Kind, Task
 
-__all__ = ["Context", "Kind", "Parameter", "Registry", "Signature", "Step", "Task"]
+__all__ = ["Context", "Kind", "Parameter", "Registry", "Retry", "Signature", "Step", "Task"]

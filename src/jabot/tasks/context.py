@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import functools
 import logging
-import threading
 from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass
 from typing import Any
@@ -52,8 +52,6 @@ class Context:
         """Who asked for the job: the full address that the server vouches for."""
         self.attempt = attempt
         """Which run of the job this is, from 1."""
-        self.log = _JobLog(log, {"job": job_id})
-        """A logger whose lines begin with the job's id."""
         self._report = report
         self._is_cancelled = is_cancelled
 
@@ -69,6 +67,11 @@ class Context:
                 raise TypeError(f"progress is a number, not {value!r}; for words give text=...")
         self._report(Step(done, total, text))
 
+    @functools.cached_property
+    def log(self) -> logging.LoggerAdapter[logging.Logger]:
+        """A logger whose lines begin with the job's id."""
+        return _JobLog(log, {"job": self.job_id})
+
     @property
     def cancelled(self) -> bool:
         """True once somebody cancelled the job. Code in a thread should look now and then."""
@@ -78,17 +81,19 @@ class Context:
 class Cancellation:
     """A flag that is set once and can be read from any thread."""
 
+    __slots__ = ("_is_set", "reason")
+
     def __init__(self) -> None:
-        self._event = threading.Event()
+        self._is_set = False
         self.reason = ""
 
     def set(self, reason: str = "") -> None:
         """Ask for the job to stop."""
         self.reason = reason
-        self._event.set()
+        self._is_set = True
 
     def __call__(self) -> bool:
-        return self._event.is_set()
+        return self._is_set
 
 
 class _JobLog(logging.LoggerAdapter[logging.Logger]):

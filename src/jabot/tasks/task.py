@@ -8,6 +8,8 @@ from collections.abc import Callable
 from typing import Any, Generic, ParamSpec, TypeVar
 
 from jabot.errors import ConfigError
+from jabot.schedule import parse_duration
+from jabot.tasks.retry import Retry
 from jabot.tasks.signature import Signature
 
 P = ParamSpec("P")
@@ -28,7 +30,11 @@ class Task(Generic[P, R]):
     """What `@node.task` makes of a function. Calling it calls the function, as in a unit test.
 
     `scheduled` and `done` are what people are told in chat when the job is taken and when it
-    succeeded. They may hold `{task}`, `{job}` and (only `done`) `{result}`.
+    succeeded. They may hold `{task}`, `{job}` and (only `done`) `{result}`. `concurrency` is how
+    many of its jobs run at once, `timeout` how long one run may take (seconds, or a text as
+    `"5m"`), and `retries` how often a job that failed is run again: a number, or a `Retry`.
+
+    Raises `ConfigError` for what cannot be used.
     """
 
     def __init__(
@@ -39,17 +45,25 @@ class Task(Generic[P, R]):
         process: bool = False,
         scheduled: str | None = None,
         done: str | None = None,
+        concurrency: int | None = None,
+        timeout: float | str | None = None,
+        retries: int | Retry = 0,
     ) -> None:
         self.function = function
         self.name = name or str(getattr(function, "__name__", ""))
         if not self.name or any(c.isspace() for c in self.name):
             raise ConfigError(f"{self.name!r} is no name for a task: use one word")
+        if concurrency is not None and concurrency < 1:
+            raise ConfigError(f"task {self.name}: concurrency is at least 1, not {concurrency}")
         self.kind = _kind(function, process)
         # A generator's annotation speaks of what it yields, which is progress, not the result.
         generator = self.kind in (Kind.GENERATOR, Kind.ASYNC_GENERATOR)
         self.signature = Signature.of(function, check_result=not generator)
         self.scheduled = _template(self.name, "scheduled", scheduled, "task", "job")
         self.done = _template(self.name, "done", done, "task", "job", "result")
+        self.concurrency = concurrency
+        self.timeout = None if timeout is None else parse_duration(timeout)
+        self.retry = Retry.of(retries)
         self.__doc__ = inspect.getdoc(function)
         self.__wrapped__ = function
 

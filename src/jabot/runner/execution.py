@@ -1,0 +1,96 @@
+"""One run of a job's code, in the place where its kind of task runs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from jabot.runner.job import Job
+from jabot.runner.process import run_in_process
+from jabot.runner.threads import LatestStep, run_in_thread
+from jabot.tasks import Context, Kind, Step
+
+THREADED = (Kind.THREAD, Kind.GENERATOR)
+KILLABLE = (Kind.PROCESS,)
+
+
+async def execute(job: Job, kill_after: float) -> Any:
+    """Run the task; gives what it returned, or raises what it raised.
+
+    Cancel it to stop it: a coroutine is cancelled, and a process killed when it has not ended
+    `kill_after` seconds later. A thread is left alone, and looks at `job.cancellation` itself.
+    """
+    kind = job.task.kind
+    if kind is Kind.COROUTINE:
+        args, kwargs = _arguments(job, job.report)
+        return await job.task.function(*args, **kwargs)
+    if kind is Kind.PROCESS:
+        return await run_in_process(job, job.report, kill_after)
+    if kind in THREADED:
+        return await _in_a_thread(job)
+    args, kwargs = _arguments(job, job.report)
+    async for item in job.task.function(*args, **kwargs):
+        job.report(_step(item))
+    return None
+
+
+async def _in_a_thread(job: Job) -> Any:
+    report = LatestStep(job.report)
+    function, cancelled = job.task.function, job.cancellation
+    args, kwargs = _arguments(job, report)
+
+    def call() -> Any:
+        result = function(*args, **kwargs)
+        return result if job.task.kind is Kind.THREAD else _exhaust(result, report, cancelled)
+
+    result = await run_in_thread(call, f"jabot {job.task.name} {job.short_id}")
+    report.flush()
+    if cancelled():
+        raise asyncio.CancelledError
+    return result
+
+
+def _arguments(job: Job, report: Callable[[Step], None]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    signature = job.task.signature
+    if signature.context is None:
+        return job.args, job.kwargs
+    return signature.with_context(
+        job.args,
+        job.kwargs,
+        lambda: Context(
+            job_id=job.id,
+            caller=job.caller,
+            attempt=job.attempt,
+            report=report,
+            is_cancelled=job.cancellation,
+        ),
+    )
+
+
+def _exhaust(generator: Any, report: Callable[[Step], None], cancelled: Callable[[], bool]) -> Any:
+    """Run a generator to its end in this thread; what it returns is the result."""
+    while True:
+        try:
+            item = next(generator)
+        except StopIteration as end:
+            return end.value
+        report(_step(item))
+        if cancelled():
+            generator.close()
+            return None
+
+
+def _step(item: Any) -> Step:
+    """What a generator yields: a number, `(done, total)`, `(done, total, text)` or a text."""
+    if isinstance(item, Step):
+        return item
+    if isinstance(item, bool) or item is None:
+        return Step(text=None if item is None else str(item))
+    if isinstance(item, int | float):
+        return Step(done=item)
+    if isinstance(item, tuple) and 2 <= len(item) <= 3:
+        done, total, *text = item
+        if all(isinstance(n, int | float) for n in (done, total)):
+            return Step(done, total, str(text[0]) if text else None)
+    return Step(text=str(item))
