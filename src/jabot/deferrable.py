@@ -38,6 +38,16 @@ class Deferrable(Generic[T]):
         """`unknown` until it is settled, then `succeeded` or `failed` for ever."""
         return self._status
 
+    @property
+    def value(self) -> Any:
+        """What it succeeded with; None when it has not."""
+        return self._value
+
+    @property
+    def error(self) -> BaseException | None:
+        """What it failed with; None when it has not."""
+        return self._error
+
     def succeed(self, value: T) -> bool:
         """Settle it with a value; False (and nothing happens) when it was settled before."""
         return self._settle("succeeded", value, None)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import tzinfo
 from typing import Any, Literal, ParamSpec, TypeVar, overload
 
 from jabot.access import Access, Decision, Rules
 from jabot.account import Account, parse_jid, resolve_account
+from jabot.calls import Calling, Calls
 from jabot.chat.commands import NAMES
 from jabot.errors import ConfigError, JabotError
 from jabot.jid import JID
 from jabot.mainloop import run_program
+from jabot.middleware import Middleware
+from jabot.peers import check_labels
 from jabot.runner.timers import Timer
 from jabot.schedule import Cron, Every, parse_duration
 from jabot.serving import Definition, Serving
@@ -30,18 +33,23 @@ Show = Literal["chat", "away", "xa", "dnd"]
 _SWITCH_INTERVAL = 0.0002
 
 
-class Node:
+class Node(Calling):
     """A program that offers tasks on a Jabber server.
 
     `jid` is the account to sign in with; `JABOT_JID` goes before it, the configured default after
     it. `allow` says who may run what, and `manage` who may stop the node; without them it obeys its
     own account only (`jabot.access`). `concurrency` is how many jobs run at once, `drain_limit` how
     many seconds running jobs get when the node is to stop, `farewell` the last status people see.
+    `labels` are what callers may choose nodes by (`where=`). One account may have `jobs_per_caller`
+    unfinished jobs here; those whose outcome a program has not taken yet count, too.
+
+    While it is served, it is a caller as well: `submit`, `map` and the others give jobs to other
+    nodes (from coroutines on its loop).
 
     Raises `ConfigError` for a rule or an option that cannot be used.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the options of a node, by name
         self,
         jid: str | None = None,
         *,
@@ -50,9 +58,14 @@ class Node:
         concurrency: int = 8,
         drain_limit: float | str = 30.0,
         farewell: str = "jabot down",
+        labels: Mapping[str, str] | None = None,
+        jobs_per_caller: int = 50_000,
+        middleware: Iterable[Middleware] = (),
     ) -> None:
         if concurrency < 1:
             raise ConfigError(f"concurrency is at least 1, not {concurrency}")
+        if jobs_per_caller < 1:
+            raise ConfigError(f"jobs_per_caller is at least 1, not {jobs_per_caller}")
         self._jid = jid
         self._definition = Definition(
             access=Access(allow, manage),
@@ -60,6 +73,9 @@ class Node:
             drain_limit=parse_duration(drain_limit),
             farewell=farewell,
             tasks=Registry(reserved=NAMES),
+            jobs_per_caller=jobs_per_caller,
+            labels=check_labels(labels or {}),
+            middleware=list(middleware),
         )
         self._serving: Serving | None = None
 
@@ -198,6 +214,10 @@ class Node:
     def account_jid(self) -> str | None:
         """The account that the author named."""
         return self._jid
+
+    @property
+    def _calls(self) -> Calls:
+        return self._live.calls
 
     @property
     def _live(self) -> Serving:

@@ -1,83 +1,222 @@
-"""The other nodes that this one knows of."""
+"""The nodes that a program may give jobs to: what they offer, how busy they are, which is taken."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final
+from urllib.parse import quote, unquote
 
-from jabot.jid import JID
+from jabot.errors import ConfigError
 
-_BACK = 10**15  # ms, some 30,000 years: what a node that steps back adds to its time
+Where = Mapping[str, str | Collection[str]]
+"""Labels that a node must have: the value, or one of several."""
 
-
-@dataclass(frozen=True, order=True)
-class Seniority:
-    """When a node joined its pool; the address decides between two of the same instant."""
-
-    since: int  # milliseconds since 1970
-    address: str
+_LOOK_AT: Final = 8  # nodes that are compared for one job
+_MOST_NAMES: Final = 8192  # characters of task names in a presence; with more, none are told
+_MOST_LABELS: Final = 32
+_LABEL: Final = 64  # characters of a label's name, and of its value
 
 
-class Pool:
-    """The nodes of one account, as one of them sees them.
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """What a node tells of itself. Its presence carries it (docs/protocol.md)."""
 
-    The server gives a line of chat that is sent to the account's bare address to every node of the
-    pool, and it must run once: the *senior* node answers. A newcomer is always the junior, so its
-    coming changes nothing for those who have jobs there; when the senior leaves, the next one
-    takes over. A node that is stopping steps back behind all others, and goes on answering only
-    where it is alone. A node counts once it has told its seniority.
+    jid: str
+    tasks: frozenset[str] | None = None
+    """The names that this program may run there; None when the node does not say."""
+    running: int = 0
+    """Jobs that run, of all callers."""
+    waiting: int = 0
+    """Jobs that wait for a slot."""
+    slots: int = 1
+    """How many jobs run at once."""
+    version: str = ""
+    """Changes when the description of any task does."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def load(self) -> float:
+        """How busy it is: 1 when each slot is taken, more when jobs wait."""
+        return (self.running + self.waiting) / max(1, self.slots)
+
+    def offers(self, task: str) -> bool:
+        """Whether it runs that task, as far as it says."""
+        return self.tasks is None or task in self.tasks
+
+    def fits(self, where: Where) -> bool:
+        """Whether it has these labels."""
+        for name, wanted in where.items():
+            value = self.labels.get(name)
+            if value is None or (
+                value != wanted if isinstance(wanted, str) else value not in wanted
+            ):
+                return False
+        return True
+
+    def attributes(self) -> dict[str, str]:
+        """As a presence carries it."""
+        numbers = {"running": self.running, "waiting": self.waiting, "slots": self.slots}
+        attributes = {name: str(number) for name, number in numbers.items()}
+        if self.version:
+            attributes["version"] = self.version
+        if self.tasks is not None:
+            names = " ".join(sorted(self.tasks))
+            if len(names) <= _MOST_NAMES:
+                attributes["tasks"] = names
+        if self.labels:
+            pairs = self.labels.items()
+            attributes["labels"] = " ".join(f"{quote(k)}={quote(v)}" for k, v in pairs)
+        return attributes
+
+    @classmethod
+    def read(cls, jid: str, attributes: Mapping[str, str], before: Peer | None = None) -> Peer:
+        """What a presence says; what it leaves out is as `before`. Nonsense counts as left out."""
+        old = before or cls(jid)
+        tasks, labels = attributes.get("tasks"), attributes.get("labels")
+        return cls(
+            jid,
+            tasks=old.tasks if tasks is None else frozenset(tasks.split()),
+            running=_number(attributes.get("running"), old.running),
+            waiting=_number(attributes.get("waiting"), old.waiting),
+            slots=_number(attributes.get("slots"), old.slots),
+            version=attributes.get("version", old.version),
+            labels=old.labels if labels is None else _labels(labels),
+        )
+
+
+def check_labels(labels: Mapping[str, str]) -> dict[str, str]:
+    """The labels of a node. Raises `ConfigError` for what cannot be one."""
+    if len(labels) > _MOST_LABELS:
+        raise ConfigError(f"{len(labels)} labels; a node has at most {_MOST_LABELS}")
+    for name, value in labels.items():
+        for text in (name, value):
+            if not isinstance(text, str) or not 1 <= len(text) <= _LABEL:
+                raise ConfigError(
+                    f"label {name!r}: {value!r}: names and values are texts of 1 to {_LABEL} "
+                    "characters"
+                )
+    return dict(labels)
+
+
+class Peers:
+    """The nodes that are online, by full address.
+
+    `in_flight(jid)` is how many jobs a node has of us: what it tells of its load is up to a second
+    old, and many jobs are given away within that.
     """
 
-    def __init__(self) -> None:
-        self._others: dict[JID, Seniority] = {}
-        self._mine: Seniority | None = None
-        self._stepped_back = False
-        self.joined = False
-        """Whether `answers` means something yet."""
+    def __init__(self, in_flight: Callable[[str], int]) -> None:
+        self._in_flight = in_flight
+        self._peers: dict[str, Peer] = {}
+        self._others: dict[str, int] = {}  # the jobs of other callers there, when it told its load
+        self._accounts: dict[str, dict[str, None]] = {}
+        self._choices: dict[object, _Choice] = {}
 
-    def join(self, own: JID, now: int) -> int:
-        """Take the last place, at `now` (ms) by this machine's clock; gives the time to announce.
+    def __contains__(self, jid: str) -> bool:
+        return jid in self._peers
 
-        A clock that is behind the others' must not make a newcomer the senior.
+    def get(self, jid: str) -> Peer | None:
+        """The node of that full address, if it is online."""
+        return self._peers.get(jid)
+
+    def at(self, address: str) -> list[Peer]:
+        """The nodes at a bare address, or the one of a full address."""
+        if "/" in address:
+            return [self._peers[address]] if address in self._peers else []
+        return [self._peers[jid] for jid in self._accounts.get(address, ())]
+
+    def saw(self, peer: Peer) -> bool:
+        """A node shows itself; True when it is new, or offers something else than before."""
+        before = self._peers.get(peer.jid)
+        self._peers[peer.jid] = peer
+        mine = self._in_flight(peer.jid)
+        self._others[peer.jid] = max(0, peer.running + peer.waiting - mine)
+        if before is not None and replace(before, running=0, waiting=0) == replace(
+            peer, running=0, waiting=0
+        ):
+            return False
+        self._accounts.setdefault(_account(peer.jid), {})[peer.jid] = None
+        self._choices.clear()
+        return True
+
+    def gone(self, jid: str) -> bool:
+        """A node is gone; False when it was not known."""
+        if self._peers.pop(jid, None) is None:
+            return False
+        del self._others[jid]
+        account = self._accounts[_account(jid)]
+        del account[jid]
+        if not account:
+            del self._accounts[_account(jid)]
+        self._choices.clear()
+        return True
+
+    def choose(
+        self, address: str, task: str, where: Where, avoid: Collection[str] = ()
+    ) -> Peer | None:
+        """The least loaded node at an address that offers the task and has the labels.
+
+        Where no node says that it offers the task, any of them may be asked: it knows why not.
         """
-        latest = max((other.since % _BACK for other in self._others.values()), default=0)
-        since = max(now, latest + 1)
-        self._mine = Seniority(since + _BACK if self._stepped_back else since, str(own))
-        return self._mine.since
+        key = (address, task, _frozen(where))
+        choice = self._choices.get(key)
+        if choice is None:
+            fitting = [peer for peer in self.at(address) if peer.fits(where)]
+            offering = [peer.jid for peer in fitting if peer.offers(task)]
+            choice = self._choices[key] = _Choice(offering or [peer.jid for peer in fitting])
+        jid = choice.least(self._load, avoid)
+        return None if jid is None else self._peers[jid]
 
-    def step_back(self) -> int | None:
-        """This node is stopping: the others go first. Gives the time to announce, if it joined."""
-        self._stepped_back = True
-        if self._mine is not None and self._mine.since < _BACK:
-            self._mine = Seniority(self._mine.since + _BACK, self._mine.address)
-        return None if self._mine is None else self._mine.since
+    def _load(self, jid: str) -> float:
+        return (self._others[jid] + self._in_flight(jid)) / max(1, self._peers[jid].slots)
 
-    def leave(self) -> None:
-        """Answer nothing more that is said to the pool."""
-        self._mine = None
-        self.joined = False
 
-    def saw(self, other: JID, since: int | None) -> None:
-        """Another node's presence; None when it does not take the pool's lines (any more)."""
-        if since is None:
-            self._others.pop(other, None)
-        else:
-            self._others[other] = Seniority(since, str(other))
+class _Choice:
+    """The nodes that will do for one kind of job.
 
-    def forget_all(self) -> None:
-        """The connection is gone: what was known of the others is out of date."""
-        self._others.clear()
+    Each time the next few are compared, and not all: with hundreds of nodes that would cost more
+    than the job, and the work is spread as evenly.
+    """
 
-    @property
-    def others(self) -> list[JID]:
-        """The other nodes that take part, the most senior first."""
-        return sorted(self._others, key=lambda jid: self._others[jid])
+    def __init__(self, jids: list[str]) -> None:
+        self._jids = jids
+        self._next = 0
 
-    def take_part(self) -> None:
-        """This node has its place, and the others have had time to tell theirs."""
-        self.joined = self._mine is not None
+    def least(self, load: Callable[[str], float], avoid: Collection[str]) -> str | None:
+        jids = self._jids
+        if avoid:
+            jids = [jid for jid in jids if jid not in avoid]
+        if len(jids) > _LOOK_AT:
+            self._next = (self._next + _LOOK_AT) % len(jids)
+            begin = self._next
+            end = begin + _LOOK_AT
+            jids = jids[begin:end] + jids[: max(0, end - len(jids))]
+        elif len(jids) > 1:
+            self._next = (self._next + 1) % len(jids)  # equals take turns
+            jids = jids[self._next :] + jids[: self._next]
+        return min(jids, key=load, default=None)
 
-    @property
-    def answers(self) -> bool:
-        """Whether this node is the one that answers what is said to the pool."""
-        mine = self._mine
-        return mine is not None and all(mine < other for other in self._others.values())
+
+def _account(jid: str) -> str:
+    return jid.partition("/")[0]
+
+
+def _frozen(where: Where) -> object:
+    if not where:
+        return None
+    return frozenset(
+        (name, value if isinstance(value, str) else frozenset(value))
+        for name, value in where.items()
+    )
+
+
+def _number(text: str | None, otherwise: int) -> int:
+    if text is None or not text.isascii() or not text.isdecimal() or len(text) > 9:
+        return otherwise
+    return int(text)
+
+
+def _labels(text: str) -> dict[str, str]:
+    pairs = (word.partition("=") for word in text.split()[:_MOST_LABELS])
+    return {unquote(name): unquote(value) for name, _, value in pairs}

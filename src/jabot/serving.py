@@ -11,15 +11,20 @@ from typing import Any
 
 from jabot.access import Access
 from jabot.account import Account
+from jabot.calls import Calls
+from jabot.calls.calls import closed
 from jabot.chat import Chat, Message
 from jabot.chat.texts import load
 from jabot.errors import ConfigError
+from jabot.intake import Intake
 from jabot.jid import JID
-from jabot.peers import Pool
+from jabot.middleware import Middleware
+from jabot.peers import Peer
+from jabot.pool import Pool
 from jabot.runner import Desk, Runner
 from jabot.runner.timers import Timer, call
 from jabot.tasks import Registry
-from jabot.xmpp import IncomingPresence, IncomingText, Session, Timing
+from jabot.xmpp import IncomingPresence, IncomingText, Link, Session, Timing
 from jabot.xmpp.presence import Presence
 from jabot.xmpp.stanzas import presence
 
@@ -28,6 +33,7 @@ log = logging.getLogger(__name__)
 Hook = Callable[[], Any]
 
 _LAST_WAIT = 1.0  # seconds for cancelled jobs to end when the node goes at once
+_LAST_FRAMES = 5.0  # seconds for callers to take the outcomes of what ran last
 
 
 @dataclass
@@ -39,6 +45,9 @@ class Definition:
     drain_limit: float  # seconds that running jobs get when the node is to stop
     farewell: str
     tasks: Registry
+    jobs_per_caller: int
+    labels: dict[str, str] = field(default_factory=dict)
+    middleware: list[Middleware] = field(default_factory=list)
     timers: list[Timer] = field(default_factory=list)
     on_start: list[Hook] = field(default_factory=list)
     on_stop: list[Hook] = field(default_factory=list)
@@ -53,11 +62,23 @@ class Serving:
     ) -> None:
         self.definition = definition
         self.session = Session(account, self, timing)
-        self.runner = Runner(concurrency=definition.concurrency, on_change=self._show_load)
+        self.runner = Runner(
+            concurrency=definition.concurrency,
+            max_per_caller=definition.jobs_per_caller,
+            middleware=definition.middleware,
+            on_change=self._load_changed,
+        )
         self.pool = Pool()
+        self.link = Link(self.session)
         self.desk = Desk(lambda: self.session.jid, definition.tasks, self.runner, definition.access)
+        self.intake = Intake(self.desk, self.link, definition.jobs_per_caller)
+        self.calls = Calls(self.session, self.link, definition.middleware)
         self.presence = Presence(
-            self.session, self.pool, self.desk.knows, on_joined=lambda: self.chat.joined()
+            self.session,
+            self.pool,
+            self.desk.knows,
+            self._offer,
+            on_joined=lambda: self.chat.joined(),
         )
         handler = definition.on_message
         self.chat = Chat(
@@ -72,6 +93,7 @@ class Serving:
         self._own_status: tuple[str | None, str | None] | None = None
         self._stop = asyncio.Event()
         self._announcing: asyncio.Task[None] | None = None
+        self._load_shown: asyncio.Handle | None = None
 
     async def run(self) -> None:
         """Start, stay until `stop()`, drain, say farewell.
@@ -104,6 +126,9 @@ class Serving:
                 task.cancel()
             await asyncio.gather(*rest, return_exceptions=True)
             await self.runner.abandon(_LAST_WAIT)
+            self.calls.close(closed("the node"))
+            self.intake.close()
+            self.link.close()
 
     def stop(self) -> None:
         """Leave as soon as what runs is done. May be called many times."""
@@ -133,6 +158,7 @@ class Serving:
         limit = self.definition.drain_limit
         self.runner.draining = True
         self.presence.step_back()
+        self.intake.drain()
         await self.runner.drain(limit if not connection.done() else 0)
         for hook in self.definition.on_stop:
             try:
@@ -142,6 +168,8 @@ class Serving:
             except Exception:
                 log.exception("an on_stop hook raised")
         self._cancel_announcing()
+        if self.session.is_online and not await self.link.drained(_LAST_FRAMES):
+            log.warning("left before everybody had taken the outcomes of their jobs")
         self.presence.farewell(self.definition.farewell)
         await self.session.stop()
         await connection
@@ -153,7 +181,13 @@ class Serving:
                 f"an access rule names the task {name}, which this node does not have"
             )
 
+    def _load_changed(self) -> None:
+        """Look at it once for all that this turn of the loop changes."""
+        if self._load_shown is None:
+            self._load_shown = self._loop.call_soon(self._show_load)
+
     def _show_load(self) -> None:
+        self._load_shown = None
         runner = self.runner
         text: str | None = load(runner.running, runner.concurrency, runner.waiting)
         if runner.running >= runner.concurrency:
@@ -164,14 +198,30 @@ class Serving:
             show, text = self._own_status
         self.presence.set(show, text)
 
+    def _offer(self, to: JID | None) -> Peer:
+        """What the node tells of itself to somebody."""
+        tasks = self.definition.tasks
+        names = frozenset(task.name for task in tasks if to and self.desk.may_run(to, task.name))
+        return Peer(
+            str(self.session.jid),
+            names if to else None,
+            self.runner.running,
+            self.runner.waiting,
+            self.runner.concurrency,
+            self.intake.version,
+            self.definition.labels,
+        )
+
     # -- what the session tells ------------------------------------------------------------------
 
     def online(self) -> None:
         self._announcing = asyncio.ensure_future(self.presence.announce())
+        self._loop.call_soon(self.link.online)  # after our presence, so that the answers reach us
 
     def offline(self) -> None:
         self._cancel_announcing()
         self.presence.lost()
+        self.link.offline()
 
     def text_received(self, text: IncomingText) -> None:
         self.chat.received(text)
@@ -186,8 +236,10 @@ class Serving:
             answer = "subscribed" if allowed else "unsubscribed"
             log.info("subscription request of %s: %s", stanza.sender.bare, answer)
             self.session.send(presence(to=JID(stanza.sender.bare), type=answer))
-        else:
-            self.presence.received(stanza)
+            return
+        self.presence.received(stanza)
+        self.calls.presence_received(stanza)
+        self.link.presence_received(stanza)
 
     def _cancel_announcing(self) -> None:
         if self._announcing is not None:

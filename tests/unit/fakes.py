@@ -4,7 +4,7 @@ from jabot import JID
 from jabot.access import Access
 from jabot.chat import Chat
 from jabot.chat.commands import NAMES
-from jabot.peers import Pool
+from jabot.pool import Pool
 from jabot.runner import Desk, Runner
 from jabot.tasks import Registry, Task
 from jabot.xmpp.stanzas import (

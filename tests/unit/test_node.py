@@ -119,6 +119,19 @@ class Session(Mouth):
 
     async def ping(self, limit): ...
 
+    def carry(self, carrier): ...
+
+    @property
+    def is_online(self):
+        return self.connected
+
+    @property
+    def has_room(self):
+        return self.connected
+
+    def send_stanzas(self, xml):
+        raise AssertionError("nobody sends frames here")
+
     def shows(self):
         """The presence that went out since the last call: type, show, status."""
         sent = [e for e in self.lossy if e.tag == "{jabber:client}presence"]

@@ -7,7 +7,8 @@ import pytest
 
 from jabot.errors import ConnectionFailed
 from jabot.jid import JID
-from jabot.peers import Pool
+from jabot.peers import Peer
+from jabot.pool import Pool
 from jabot.xmpp.presence import Presence
 from jabot.xmpp.stanzas import IncomingPresence
 from unit.clock import turns
@@ -24,12 +25,15 @@ class Session:
 
     def send(self, element):
         text = {child.tag.rpartition("}")[2]: child.text or child.get("since") for child in element}
+        node = next((child.attrib for child in element if child.tag.endswith("}node")), {})
         self.sent.append(
             {
                 "at": round(self.clock.now - 1000, 3),
                 "to": element.get("to"),
                 "type": element.get("type"),
                 **text,
+                "running": node.get("running"),
+                "tasks": node.get("tasks"),
             }
         )
         return True
@@ -48,10 +52,14 @@ class Session:
 class Scene:
     def __init__(self, clock):
         self.session, self.pool = Session(clock), Pool()
-        self.presence = Presence(self.session, self.pool, lambda jid: jid != EVE)
+        self.running = 0
+        self.presence = Presence(self.session, self.pool, lambda jid: jid != EVE, self.offer)
 
-    def hear(self, sender, type="available", node=None):  # noqa: A002
-        self.presence.received(IncomingPresence(sender, OWN, type, "", "", node))
+    def offer(self, to):
+        return Peer(str(OWN), frozenset(["lift"]) if to else None, running=self.running)
+
+    def hear(self, sender, type="available", node=None, hello=False):  # noqa: A002
+        self.presence.received(IncomingPresence(sender, OWN, type, "", "", node, hello))
 
     async def announced(self):
         announcing = asyncio.ensure_future(self.presence.announce())
@@ -193,14 +201,53 @@ async def test_who_may_and_greets_is_answered_until_they_leave(scene):
     assert scene.session.take("to") == [(None,)]
 
 
-async def test_a_greeting_during_the_announcement_is_answered_at_its_end(scene):
+async def test_a_greeting_during_the_announcement_is_answered_at_once(scene):
     announcing = asyncio.ensure_future(scene.presence.announce())
     await turns()
     scene.hear(ALICE)
     scene.hear(OWN)
-    assert scene.session.take("to") == [(None,)]
+    assert scene.session.take("to") == [(None,), (str(ALICE),)]
     await announcing
     assert scene.session.take("to", "priority") == [(None, "0"), (str(ALICE), "0")]
+
+
+async def test_a_program_that_says_hello_is_told_what_it_may_run(scene):
+    await scene.announced()
+    scene.hear(ALICE, hello=True)
+    scene.hear(ALICE, hello=True)  # each time: it may have forgotten us
+    scene.presence.step_back()
+    assert scene.session.take("to", "tasks") == [
+        (str(ALICE), "lift"),
+        (str(ALICE), "lift"),
+        (None, None),
+        (str(ALICE), "lift"),
+    ]
+
+
+async def test_a_program_that_may_do_nothing_here_is_told_so(scene):
+    await scene.announced()
+    scene.hear(EVE, hello=True)
+    assert scene.session.take("to", "type") == [(str(EVE), "error")]
+    scene.presence.step_back()
+    assert scene.session.take("to") == [(None,)]
+
+
+async def test_a_hello_of_the_own_pool_is_no_word_about_its_place_there(scene):
+    await scene.announced()
+    scene.hear(OTHER, node={"since": "1"})
+    scene.hear(OTHER, hello=True)
+    assert scene.pool.others == [OTHER]
+    scene.hear(OWN, hello=True)  # a node may give jobs to itself
+    assert scene.session.take("to") == [(str(OTHER),), (str(OWN),)]
+
+
+async def test_a_change_of_the_load_alone_is_shown(scene):
+    scene.presence.set("dnd", "busy with something else")
+    await scene.announced()
+    await asyncio.sleep(2)
+    scene.running = 3
+    scene.presence.set("dnd", "busy with something else")
+    assert scene.session.take("running") == [("3",)]
 
 
 async def test_a_watcher_whose_presence_bounces_is_forgotten(scene):

@@ -31,10 +31,10 @@ class Stream:
     made: list
     script: list
 
-    def __init__(self, account, resource, context, *, on_message, on_presence, features):
+    def __init__(self, account, resource, context, *, features, **handlers):
         loop = asyncio.get_running_loop()
         self.boundjid = JID(f"{account.jid.bare}/{resource}")
-        self.on_message, self.on_presence = on_message, on_presence
+        self.on_message, self.on_presence = handlers["on_message"], handlers["on_presence"]
         self.closed = loop.create_future()
         self.sent, self.answers, self.left = [], True, False
         self.at, self.received_at, self.pings = loop.time(), loop.time(), 0

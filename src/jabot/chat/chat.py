@@ -15,7 +15,7 @@ from jabot.chat.pace import Pace
 from jabot.chat.talk import Mouth, Talks
 from jabot.errors import BadArguments, Draining, NotAllowed, TooManyJobs
 from jabot.jid import JID
-from jabot.peers import Pool
+from jabot.pool import Pool
 from jabot.runner import Desk
 from jabot.tasks import Task
 from jabot.xmpp.stanzas import IncomingText, OutgoingText

@@ -65,7 +65,14 @@ class Window:
     @property
     def full(self) -> bool:
         """Whether who has more to send should wait for a while. Nothing is refused."""
-        return len(self._pile) >= limits.PILE_FRAMES or self._pile_bytes >= limits.PILE_BYTES
+        return self.room == 0
+
+    @property
+    def room(self) -> int:
+        """How many more frames may come before it is full; 0 when it is."""
+        if self._pile_bytes >= limits.PILE_BYTES:
+            return 0
+        return max(0, limits.PILE_FRAMES - len(self._pile))
 
     @property
     def choked(self) -> bool:
@@ -240,6 +247,11 @@ class Windows:
         """See `Window.full`."""
         window = self._windows.get(peer)
         return window is not None and window.full
+
+    def room(self, peer: str) -> int:
+        """See `Window.room`."""
+        window = self._windows.get(peer)
+        return limits.PILE_FRAMES if window is None else window.room
 
     def choked(self, peer: str) -> bool:
         """See `Window.choked`."""

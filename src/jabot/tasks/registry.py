@@ -29,6 +29,10 @@ class Registry:
             raise ConfigError(f"{task.name} is a word of jabot's own; give the task another name=")
         self._tasks[task.name] = task
 
+    def get(self, name: str) -> Task[..., Any] | None:
+        """The task of exactly that name."""
+        return self._tasks.get(name)
+
     def find(self, word: str) -> Task[..., Any] | None:
         """The task of that name; letter case is forgiven (phones write `Lift`) when it is clear."""
         if word in self._tasks:

@@ -9,9 +9,10 @@ from collections.abc import Callable
 
 from jabot.errors import ConnectionFailed
 from jabot.jid import JID
-from jabot.peers import Pool
+from jabot.peers import Peer
+from jabot.pool import Pool
 from jabot.xmpp.session import Session
-from jabot.xmpp.stanzas import IncomingPresence, presence
+from jabot.xmpp.stanzas import IncomingPresence, presence, presence_refused
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +28,10 @@ class Presence:
     Nothing is sent before `announce()`. It goes out in two steps: first without a place in the pool
     until the others are known, then with one, and `on_joined` is called. Whoever may, and
     sends presence to this node directly (a program, or a person who does not keep it as a contact),
-    is answered likewise, until they leave.
+    is answered likewise, until they leave; a program that may not is told so.
+
+    `offer(jid)` is what the node tells of itself to somebody; to None, who is everybody that sees
+    its presence, it tells no names of tasks.
     """
 
     def __init__(
@@ -35,14 +39,17 @@ class Presence:
         session: Session,
         pool: Pool,
         may_watch: Callable[[JID], bool],
+        offer: Callable[[JID | None], Peer],
         on_joined: Callable[[], None] = lambda: None,
     ) -> None:
         self._session = session
         self._pool = pool
         self._may_watch = may_watch
+        self._offer = offer
         self._on_joined = on_joined
         self._show: str | None = None
         self._status: str | None = None
+        self._sent: tuple[object, ...] = ()  # what was shown last
         self._since: int | None = None
         self._announced = False
         self._joined = False  # from the moment when lines to the pool reach us
@@ -81,10 +88,8 @@ class Presence:
 
     def set(self, show: str | None, status: str | None) -> None:
         """Change what is shown: at once, but not twice within a second; the last one counts."""
-        if (show, status) == (self._show, self._status):
-            return
         self._show, self._status = show, status
-        if not self._announced or self._paced is not None:
+        if not self._announced or self._paced is not None or self._sent == self._shown:
             return
         loop = asyncio.get_running_loop()
         wait = self._sent_at + _PACE - loop.time()
@@ -118,17 +123,19 @@ class Presence:
 
     def received(self, stanza: IncomingPresence) -> None:
         """Somebody's presence: our own, the pool's, or a greeting."""
-        own = self._session.jid
-        if stanza.sender == own:
+        sender, own = stanza.sender, self._session.jid
+        if stanza.hello:  # of a program, perhaps of our own pool, or of this very one
+            self._greeted(stanza)
+        elif sender == own:
             self._own(stanza)
-        elif stanza.sender.bare == own.bare:
+        elif sender.bare == own.bare:
             since = (stanza.node or {}).get(SINCE, "")
             takes_part = stanza.type == "available" and since.isdecimal()
-            self._pool.saw(stanza.sender, int(since) if takes_part else None)
-        elif stanza.type == "available" and stanza.sender.resource:
-            self._greeted(stanza.sender)
+            self._pool.saw(sender, int(since) if takes_part else None)
+        elif stanza.type == "available" and sender.resource:
+            self._greeted(stanza)
         if stanza.type in ("unavailable", "error"):
-            self._watchers.pop(stanza.sender, None)
+            self._watchers.pop(sender, None)
 
     def _own(self, stanza: IncomingPresence) -> None:
         if stanza.type == "available":
@@ -138,21 +145,30 @@ class Presence:
             log.info("the server took us for gone; announcing again")
             self._send()
 
-    def _greeted(self, sender: JID) -> None:
+    def _greeted(self, stanza: IncomingPresence) -> None:
+        sender = stanza.sender
+        if stanza.type != "available" or not self._announced:
+            return
+        if not self._may_watch(sender):
+            if stanza.hello:
+                self._session.send(presence_refused(sender))
+            return
         known = sender in self._watchers
-        if known or len(self._watchers) >= _MOST_WATCHERS or not self._may_watch(sender):
+        if (known and not stanza.hello) or len(self._watchers) >= _MOST_WATCHERS + known:
             return
         self._watchers[sender] = None
-        if self._joined:  # otherwise they hear of us then
-            self._send_to(sender)
+        self._send_to(sender)
+
+    @property
+    def _shown(self) -> tuple[object, ...]:
+        return (self._show, self._status, self._offer(None))
 
     def _send(self) -> None:
         self._unpace()
         self._sent_at = asyncio.get_running_loop().time()
-        self._send_to(None)
-        if self._joined:
-            for watcher in self._watchers:
-                self._send_to(watcher)
+        self._sent = self._shown
+        for watcher in (None, *self._watchers):
+            self._send_to(watcher)
 
     def _unpace(self) -> None:
         if self._paced is not None:
@@ -160,7 +176,9 @@ class Presence:
             self._paced = None
 
     def _send_to(self, to: JID | None) -> None:
-        node = {} if self._since is None else {SINCE: str(self._since)}
+        node = self._offer(to).attributes()
+        if self._since is not None:
+            node[SINCE] = str(self._since)
         self._session.send(
             presence(
                 to=to,

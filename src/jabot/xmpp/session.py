@@ -64,6 +64,16 @@ class SessionListener(Protocol):
         """Somebody's presence, ours among them."""
 
 
+class Carrier(Protocol):
+    """Who carries frames over a session."""
+
+    def iq_received(self, iq: ET.Element) -> bool:
+        """An IQ came in; True when it was about frames, and is seen to."""
+
+    def room(self) -> None:
+        """The line takes more again."""
+
+
 @dataclass(frozen=True)
 class Timing:
     """The limits of a session, in seconds.
@@ -110,6 +120,11 @@ class Session:
         self._confirming: asyncio.Task[None] | None = None
         self._stopping = asyncio.Event()
         self._features: OrderedDict[JID, frozenset[str]] = OrderedDict()
+        self._carrier: Carrier | None = None
+
+    def carry(self, carrier: Carrier) -> None:
+        """Let a carrier see each IQ first, from the next connection on."""
+        self._carrier = carrier
 
     @property
     def jid(self) -> JID:
@@ -174,6 +189,21 @@ class Session:
             return False
         return True
 
+    def send_stanzas(self, xml: str) -> bool:
+        """Send stanzas that are text already and may be lost; False without a connection."""
+        if self._stream is None:
+            return False
+        try:
+            self._stream.send_text(xml)
+        except ConnectionFailed:
+            return False
+        return True
+
+    @property
+    def has_room(self) -> bool:
+        """Whether there is a connection, and its line is not full."""
+        return self._stream is not None and not self._stream.is_choked
+
     async def ping(self, limit: float) -> None:
         """A round trip to the server. Raises `ConnectionFailed` or `TimeoutError`."""
         if self._stream is None:
@@ -211,6 +241,8 @@ class Session:
             self._context,
             on_message=self._message,
             on_presence=self._presence,
+            on_iq=self._iq,
+            on_room=self._room,
             features=self._own_features,
         )
         stopped = asyncio.ensure_future(self._stopping.wait())
@@ -314,6 +346,19 @@ class Session:
             _guarded(self._listener.text_received, text)
         elif (typing := read_chat_state(xml, self.jid)) is not None:
             _guarded(self._listener.typing_received, *typing)
+
+    def _iq(self, xml: ET.Element) -> bool:
+        if self._carrier is None or self._stream is None:
+            return False
+        try:
+            return self._carrier.iq_received(xml)
+        except Exception:
+            log.exception("handling frames failed")
+            return True
+
+    def _room(self) -> None:
+        if self._carrier is not None:
+            _guarded(self._carrier.room)
 
     def _presence(self, xml: ET.Element) -> None:
         presence = read_presence(xml, self.jid)

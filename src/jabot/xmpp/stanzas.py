@@ -16,6 +16,7 @@ CHAT_STATES = "http://jabber.org/protocol/chatstates"  # XEP-0085
 CORRECT = "urn:xmpp:message-correct:0"  # XEP-0308
 DELAY = "urn:xmpp:delay"  # XEP-0203
 HINTS = "urn:xmpp:hints"  # XEP-0334
+STANZAS = "urn:ietf:params:xml:ns:xmpp-stanzas"  # RFC 6120 section 8.3.3
 
 ChatState = Literal["active", "composing", "paused"]
 
@@ -54,6 +55,8 @@ class IncomingPresence:
     show: str
     status: str
     node: dict[str, str] | None  # what a jabot node says of itself; None for all others
+    hello: bool = False  # a program asks for what this node offers
+    condition: str = ""  # of an error (RFC 6120 section 8.3.3)
 
 
 @dataclass(frozen=True)
@@ -115,7 +118,22 @@ def presence(
         if value is not None:
             ET.SubElement(stanza, f"{{{CLIENT}}}{name}").text = clean(str(value))
     if node is not None:
-        ET.SubElement(stanza, f"{{{JABOT}}}node", node)
+        ET.SubElement(stanza, f"{{{JABOT}}}node", {k: clean(v) for k, v in node.items()})
+    return stanza
+
+
+def hello(to: JID) -> ET.Element:
+    """A greeting: whoever would obey us there shows what it offers (docs/protocol.md)."""
+    stanza = presence(to=to, priority=-1)
+    ET.SubElement(stanza, f"{{{JABOT}}}hello")
+    return stanza
+
+
+def presence_refused(to: JID) -> ET.Element:
+    """The answer to the greeting of somebody who may do nothing here."""
+    stanza = presence(to=to, type="error")
+    error = ET.SubElement(stanza, f"{{{CLIENT}}}error", {"type": "auth"})
+    ET.SubElement(error, f"{{{STANZAS}}}forbidden")
     return stanza
 
 
@@ -171,7 +189,24 @@ def read_presence(xml: ET.Element, own: JID) -> IncomingPresence | None:
         show=xml.findtext(f"{{{CLIENT}}}show", "") or "",
         status=xml.findtext(f"{{{CLIENT}}}status", "") or "",
         node=dict(node.attrib) if node is not None else None,
+        hello=xml.find(f"{{{JABOT}}}hello") is not None,
+        condition=read_error(xml)[0] if xml.get("type") == "error" else "",
     )
+
+
+def read_error(xml: ET.Element) -> tuple[str, str]:
+    """The condition of a stanza of type error, and the text that says more."""
+    condition, text = "undefined-condition", ""
+    error = xml.find(f"{{{CLIENT}}}error")
+    for child in error if error is not None else ():
+        namespace, _, name = child.tag.rpartition("}")
+        if namespace != f"{{{STANZAS}":
+            continue
+        if name == "text":
+            text = child.text or ""
+        else:
+            condition = name
+    return condition, text
 
 
 def _addresses(xml: ET.Element, own: JID) -> tuple[JID | None, JID | None]:

@@ -27,6 +27,7 @@ from jabot.errors import (
     UnknownHost,
 )
 from jabot.jid import JID
+from jabot.xmpp.frames import IQ
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +51,10 @@ def tls_context(account: Account) -> ssl.SSLContext:
 
 class Stream(ClientXMPP):
     """slixmpp's client with its own ideas taken out: it neither reconnects nor keeps a roster, and
-    its stanzas go to three functions.
+    its stanzas go to four functions.
+
+    `on_iq` sees each IQ before slixmpp makes an object of it, and says whether it has taken it;
+    `on_room` is called when the line takes more again after `is_choked`.
 
     `open()` returns when the session is bound, and `closed` is done when the connection is over.
     """
@@ -63,6 +67,8 @@ class Stream(ClientXMPP):
         *,
         on_message: Callable[[ET.Element], None],
         on_presence: Callable[[ET.Element], None],
+        on_iq: Callable[[ET.Element], bool] = lambda iq: False,
+        on_room: Callable[[], None] = lambda: None,
         features: tuple[str, ...] = (),
     ) -> None:
         insecure = account.on_loopback and account.ca_file is None
@@ -78,6 +84,10 @@ class Stream(ClientXMPP):
         self._account = account
         self._on_message = on_message
         self._on_presence = on_presence
+        self._on_iq = on_iq
+        self._on_room = on_room
+        self.is_choked = False
+        """Whether the line has more to send than it should hold; stanzas are taken all the same."""
         self._opened: asyncio.Future[None] = self.loop.create_future()
         self._problem: ConnectionFailed | None = None
         self._auth_condition = ""
@@ -158,6 +168,12 @@ class Stream(ClientXMPP):
             raise self._problem or ConnectionFailed("the connection is closed")
         self.send_raw(tostring(xml, xmlns=self.default_ns, stream=self, top_level=True))
 
+    def send_text(self, xml: str) -> None:
+        """Send stanzas that are text already; raises `ConnectionFailed` when closed."""
+        if self.closed.done() or self.transport is None:
+            raise self._problem or ConnectionFailed("the connection is closed")
+        self.transport.write(xml.encode())
+
     async def answer(self, request: Awaitable[Any], limit: float) -> Any:
         """Wait for the answer to an IQ, but no longer than the connection lives.
 
@@ -187,6 +203,18 @@ class Stream(ClientXMPP):
     def data_received(self, data: bytes | str) -> None:
         self.received_at = self.loop.time()
         super().data_received(data)
+
+    def pause_writing(self) -> None:
+        self.is_choked = True
+
+    def resume_writing(self) -> None:
+        self.is_choked = False
+        self._on_room()
+
+    def _spawn_event(self, xml: ET.Element) -> None:
+        """The fast path: frames never become stanza objects, which cost more than a job does."""
+        if xml.tag != IQ or not self._on_iq(xml):
+            super()._spawn_event(xml)
 
     def connection_made(self, transport: asyncio.BaseTransport, send_event: bool = True) -> None:
         self._problem = None  # the attempts before this one failed; this one has not

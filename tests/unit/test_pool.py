@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jabot.jid import JID
-from jabot.peers import Pool
+from jabot.pool import Pool
 
 
 def jid(number):

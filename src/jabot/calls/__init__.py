@@ -1,0 +1,12 @@
+"""The caller's side: jobs that this program gives to others.
+
+In reading order: `calling` (what users call), `options`, `calls` (the protocol's caller over a
+link), `placing` (which node gets a job), `directory` (who is there), `job` (the handle).
+"""
+
+from jabot.calls.calling import Calling
+from jabot.calls.calls import Calls
+from jabot.calls.description import Description
+from jabot.calls.job import Job
+
+__all__ = ["Calling", "Calls", "Description", "Job"]

@@ -1,0 +1,311 @@
+"""The caller's end, live: handles for its jobs, over a link, to nodes that the directory finds."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from msgspec import Raw
+
+from jabot.alarm import Alarm
+from jabot.calls.description import Description, read_descriptions
+from jabot.calls.directory import Directory
+from jabot.calls.job import Job
+from jabot.calls.options import Options
+from jabot.calls.placing import Placing
+from jabot.errors import (
+    ConnectionFailed,
+    JabotError,
+    JobCancelled,
+    TaskFailed,
+    UnknownJob,
+    UnknownTask,
+    WorkerLost,
+)
+from jabot.middleware import Middleware, Submission
+from jabot.peers import Peer, Peers
+from jabot.protocol import Caller, Leftover, Request
+from jabot.protocol.caller import Events
+from jabot.protocol.caller_jobs import never
+from jabot.protocol.codec import Incoming
+from jabot.protocol.events import (
+    Described,
+    JobAccepted,
+    JobEnded,
+    JobNeedsWorker,
+    JobStepped,
+    Report,
+)
+from jabot.protocol.frames import Frame
+from jabot.runner.job import new_job_id
+from jabot.tasks import Step
+from jabot.xmpp import IncomingPresence, Link, Session
+
+log = logging.getLogger(__name__)
+
+# What a job can come to although somebody took it. All else ended it before that.
+_OUTCOMES = (TaskFailed, JobCancelled, WorkerLost)
+
+
+class Calls:
+    """All jobs that a program gave to others: an `End` of the link."""
+
+    def __init__(self, session: Session, link: Link, middleware: Sequence[Middleware] = ()) -> None:
+        self._link = link
+        self._middleware = tuple(middleware)
+        self._loop = asyncio.get_running_loop()
+        self._caller = Caller(link.push)
+        self._jobs: dict[str, tuple[Job[Any], Options, Submission | None]] = {}
+        self._questions: dict[tuple[str, str | None], asyncio.Future[Described]] = {}
+        self._descriptions: dict[tuple[str, str, str | None], dict[str, Description]] = {}
+        self._alarm = Alarm(self._tick)
+        self._closed: JabotError | None = None
+        self._is_online = asyncio.Event()
+        self.peers = Peers(self._caller.in_flight)
+        self.directory = Directory(session, self.peers, self._news, self._is_busy)
+        self._placing = Placing(self.peers, self.directory, self._place, self._give_up)
+        link.ends.append(self)
+
+    def __len__(self) -> int:
+        """How many jobs have no outcome yet."""
+        return len(self._jobs)
+
+    # -- what users call, through `Calling` ---------------------------------------------------
+
+    async def submit(
+        self, task: str, arguments: tuple[Raw, Raw], result_type: Any, options: Options
+    ) -> Job[Any]:
+        """Give a job away, and wait until somebody is responsible for it.
+
+        Raises what kept it from that: `NobodyThere`, `NotAllowed`, `BadArguments` and so on.
+        """
+        job = await self.begin(task, arguments, result_type, options)
+        try:
+            await job.taken()
+        except asyncio.CancelledError:
+            job.cancel("its submitter gave up")
+            raise
+        if job.attempt == 0 and job.error is not None and not isinstance(job.error, _OUTCOMES):
+            raise job.error
+        return job
+
+    async def begin(
+        self, task: str, arguments: tuple[Raw, Raw], result_type: Any, options: Options
+    ) -> Job[Any]:
+        """Give a job away. Waits only while too much waits for its node already."""
+        await self._ready()
+        job: Job[Any] = Job(
+            new_job_id(), task, options.to, result_type=result_type, cancel=self._cancel
+        )
+        submission = self._announced(job)
+        peer = self._placing.choose(task, options)
+        if peer is not None and self._link.is_full(peer):
+            await self._link.wait_for_room(peer)
+            peer = self._placing.choose(task, options)
+        request = Request(
+            job.id,
+            task,
+            *arguments,
+            timeout=options.timeout,
+            movable=options.movable,
+            meta=submission.meta if submission is not None else {},
+            retry=never if options.retry is None else options.retry.delay,
+        )
+        self._caller.submit(request, self._loop.time(), peer)
+        self._jobs[job.id] = (job, options, submission)
+        if peer is None:
+            self._placing.wait(job.id, task, options)
+        if options.timeout is not None:
+            self._alarm.set(self._caller.next_timer())
+        return job
+
+    async def attach(self, job_id: str, result_type: Any, options: Options) -> Job[Any]:
+        """Ask for a job by its id. Raises `NobodyThere` or `UnknownJob`."""
+        known = self._jobs.get(job_id)
+        if known is not None:
+            return known[0]
+        await self._ready()
+        peers = [peer.jid for peer in await self._somebody(options.to)]
+        job: Job[Any] = Job(job_id, "job", options.to, result_type=result_type, cancel=self._cancel)
+        self._caller.attach(job_id, peers, self._loop.time(), options.timeout)
+        self._jobs[job_id] = (job, options, None)
+        self._alarm.set(self._caller.next_timer())
+        await job.taken()
+        if isinstance(job.error, UnknownJob):
+            raise job.error
+        return job
+
+    async def nodes(self, address: str) -> list[Peer]:
+        """Who is online at an address."""
+        await self._ready()
+        return sorted(await self.directory.settled(address), key=lambda peer: peer.jid)
+
+    async def describe(self, address: str, task: str | None) -> dict[str, Description]:
+        """What is offered at an address. Raises `NobodyThere`, `UnknownTask`."""
+        await self._ready()
+        await self._somebody(address)
+        peer = self.peers.choose(address, task or "", {})
+        if peer is None:
+            raise self.directory.nobody(address)
+        key = (address, peer.version, task)
+        if key not in self._descriptions or not peer.version:
+            self._descriptions[key] = await self._ask(peer.jid, task)
+        return self._descriptions[key]
+
+    def presence_received(self, stanza: IncomingPresence) -> None:
+        """Somebody's presence."""
+        self.directory.received(stanza)
+
+    def close(self, error: JabotError) -> None:
+        """Nothing more will be heard: what has no outcome fails with `error`."""
+        self._closed = error
+        self._is_online.set()
+        self._alarm.cancel()
+        self._placing.close()
+        self.directory.close()
+        for job, _, submission in list(self._jobs.values()):
+            self._end(job, submission, None, error)
+        self._jobs.clear()
+        for question in self._questions.values():
+            if not question.done():
+                question.set_exception(error)
+
+    # -- what the link tells: see `End` -------------------------------------------------------
+
+    def talks_with(self, peer: str, account: str) -> bool:
+        return peer in self.peers or self._caller.in_flight(peer) > 0
+
+    def received(self, peer: str, account: str, frames: Sequence[Incoming], now: float) -> None:
+        self._handle(self._caller.received(peer, frames, now))
+
+    def answered(self, peer: str, frames: Sequence[Frame], now: float) -> None:
+        self._handle(self._caller.answered(peer, frames, now))
+
+    def bounced(self, peer: str, frames: Sequence[Frame], now: float) -> None:
+        if self.peers.gone(peer):
+            self._news(peer.partition("/")[0])
+        self._handle(self._caller.bounced(peer, frames, now))
+
+    def refused(self, peer: str, frames: Sequence[Frame], error: JabotError, now: float) -> None:
+        self._handle(self._caller.refused(peer, frames, error, now))
+
+    def unanswered(self, peer: str, frames: Sequence[Frame]) -> None:
+        self._caller.unanswered(peer, frames)
+
+    def wants(self, peer: str, frame: Frame) -> bool:
+        return self._caller.wants(peer, frame)
+
+    def peer_gone(self, peer: str, leftover: Leftover, now: float) -> None:
+        self._handle(self._caller.peer_gone(peer, leftover, now))
+
+    def peer_here(self, peer: str, now: float) -> None:
+        self._handle(self._caller.peer_here(peer, now))
+
+    def offline(self, leftovers: Mapping[str, Leftover]) -> None:
+        self._is_online.clear()
+        self._caller.connection_lost(leftovers)
+        self.directory.offline()
+
+    def online(self, now: float) -> None:
+        self._is_online.set()
+        self.directory.online()
+        self._handle(self._caller.reconnected(now))
+
+    # -- within -------------------------------------------------------------------------------
+
+    async def _ready(self) -> None:
+        if not self._is_online.is_set():
+            await self._is_online.wait()
+        if self._closed is not None:
+            raise self._closed
+
+    async def _somebody(self, address: str) -> list[Peer]:
+        peers = await self.directory.settled(address)
+        if not peers:
+            raise self.directory.nobody(address)
+        return peers
+
+    async def _ask(self, peer: str, task: str | None) -> dict[str, Description]:
+        question = self._questions.get((peer, task))
+        if question is None:
+            question = self._questions[peer, task] = self._loop.create_future()
+            self._caller.describe(peer, task)
+        described = await asyncio.shield(question)
+        if described.error is not None:
+            raise described.error
+        found = read_descriptions(described.tasks or Raw(b"null"))
+        if found is None:
+            raise UnknownTask(f"{peer} has no task {task}, or does not allow you to run it")
+        return found
+
+    def _announced(self, job: Job[Any]) -> Submission | None:
+        if not self._middleware:
+            return None
+        submission = Submission(job.id, job.task, job.to)
+        for layer in self._middleware:
+            try:
+                layer.before_submit(submission)
+            except Exception:
+                log.exception("%r raised before the submit of %s", layer, job)
+        return submission
+
+    def _cancel(self, job_id: str, reason: str) -> None:
+        self._handle(self._caller.cancel(job_id, self._loop.time(), reason))
+
+    def _place(self, job_id: str, peer: str) -> None:
+        self._caller.place(job_id, peer, self._loop.time())
+
+    def _give_up(self, job_id: str, error: JabotError) -> None:
+        self._handle(self._caller.give_up(job_id, error))
+
+    def _news(self, address: str) -> None:
+        self._placing.news(address)
+
+    def _is_busy(self, address: str) -> bool:
+        peers = self.peers.at(address)
+        waits = self._placing.waits_at(address)
+        return waits or any(self._caller.in_flight(peer.jid) for peer in peers)
+
+    def _tick(self) -> None:
+        self._handle(self._caller.tick(self._loop.time()))
+
+    def _handle(self, events: Events) -> None:
+        for event in events:
+            match event:
+                case JobEnded():
+                    job, options, submission = self._jobs.pop(event.id)
+                    self._placing.forget(event.id, options.to)
+                    self._end(job, submission, event.result, event.error)
+                case JobAccepted():
+                    self._jobs[event.id][0].was_taken(event.peer, event.attempt)
+                case JobStepped():
+                    self._jobs[event.id][0].stepped(Step(event.done, event.total, event.text))
+                case JobNeedsWorker():
+                    self._placing.move(event, self._jobs[event.id][1])
+                case Described():
+                    self._questions.pop((event.peer, event.task)).set_result(event)
+                case Report():
+                    log.info("%s: %s", event.peer, event.text)
+        self._alarm.set(self._caller.next_timer())
+
+    def _end(
+        self,
+        job: Job[Any],
+        submission: Submission | None,
+        result: Raw | None,
+        error: JabotError | None,
+    ) -> None:
+        job.ended(result, error)
+        if submission is not None:
+            for layer in self._middleware:
+                try:
+                    layer.after_result(submission, error)
+                except Exception:
+                    log.exception("%r raised after the result of %s", layer, job)
+
+
+def closed(what: str) -> ConnectionFailed:
+    """The error of a job whose caller left before the outcome came."""
+    return ConnectionFailed(f"{what} was closed; its jobs go on, and can be asked for by their ids")

@@ -1,0 +1,209 @@
+"""Finding nodes: greeting the addresses that jobs go to, and keeping what comes back.
+
+Nobody has to be in anybody's contact list. A greeting reaches who is online in that moment, so it
+is said again: every half minute for those who come later, and soon when nobody is there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from jabot.alarm import Alarm
+from jabot.errors import JabotError, NobodyThere, NotAllowed
+from jabot.jid import JID
+from jabot.peers import Peer, Peers
+from jabot.xmpp import IncomingPresence, Session
+from jabot.xmpp.stanzas import hello, presence
+
+log = logging.getLogger(__name__)
+
+SETTLE: Final = 2.0  # seconds in which nodes answer a greeting; after it, nobody is there
+_QUIET: Final = 0.3  # seconds without another answer, after which a list counts as complete
+_GREET_FIRST: Final = 0.5  # seconds before the second greeting when nobody answers; then twice that
+_GREET_MOST: Final = 30.0
+_STALE: Final = 1.0  # seconds after which "nobody is there" has to be asked anew
+_FORGET: Final = 300.0  # seconds after which an address that nobody asks for is left alone
+
+
+@dataclass(slots=True)
+class _Place:
+    """An address that jobs go to."""
+
+    settles: float  # until then somebody may still answer the first greeting
+    asked: float  # when somebody last wanted to know who is there
+    greeted: float = 0.0
+    next: float = 0.0  # when to greet again
+    pause: float = _GREET_FIRST
+    news_at: float = 0.0
+    problem: JabotError | None = None  # why nobody will ever answer
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Directory:
+    """Who is online at the addresses that were asked for.
+
+    `on_news(address)` is called when a node comes, changes what it offers or goes, and when it has
+    become clear that nobody answers. `is_busy(address)` tells whether jobs are still out there.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        peers: Peers,
+        on_news: Callable[[str], None],
+        is_busy: Callable[[str], bool],
+    ) -> None:
+        self._session = session
+        self._peers = peers
+        self._on_news = on_news
+        self._is_busy = is_busy
+        self._loop = asyncio.get_running_loop()
+        self._places: dict[str, _Place] = {}
+        self._alarm = Alarm(self._tick)
+
+    def watch(self, address: str) -> None:
+        """See to it that who is at an address is known, and stays so."""
+        now = self._loop.time()
+        place = self._places.get(address)
+        if place is None:
+            place = self._places[address] = _Place(now + SETTLE, now)
+            self._greet(address, place, now)
+        elif now >= place.greeted + _STALE and not self._peers.at(address):
+            self._ask_anew(address, place, now)
+        place.asked = now
+
+    def settles(self, address: str) -> float:
+        """The moment from which on it is known whether anybody is at a watched address."""
+        place = self._places[address]
+        return 0.0 if place.problem is not None else place.settles
+
+    def nobody(self, address: str) -> JabotError:
+        """Why there is nobody at a watched address."""
+        problem = self._places[address].problem
+        own = self._session.jid.bare
+        return problem or NobodyThere(
+            f"nobody at {address} answers: is it online, and does it allow {own}?"
+        )
+
+    async def settled(self, address: str) -> list[Peer]:
+        """The nodes at an address, when they have had time to answer."""
+        self.watch(address)
+        place = self._places[address]
+        while (now := self._loop.time()) < self.settles(address):
+            until = place.settles
+            if self._peers.at(address):
+                until = min(until, place.news_at + _QUIET)
+                if until <= now:
+                    break
+            place.news.clear()
+            try:
+                await asyncio.wait_for(place.news.wait(), until - now)
+            except TimeoutError:
+                continue
+        return self._peers.at(address)
+
+    def online(self) -> None:
+        """A new connection: nobody knows us any more, and we know nobody."""
+        now = self._loop.time()
+        for address, place in self._places.items():
+            self._ask_anew(address, place, now)
+
+    def offline(self) -> None:
+        """The connection is gone, and with it what was known."""
+        self._alarm.cancel()
+        for address in self._places:
+            for peer in self._peers.at(address):
+                self._peers.gone(peer.jid)
+
+    def received(self, stanza: IncomingPresence) -> None:
+        """Anybody's presence. Only nodes that were asked for are kept."""
+        jid = str(stanza.sender)
+        if stanza.type == "error":
+            self._failed(jid, stanza)
+        elif stanza.type == "unavailable":
+            if self._peers.gone(jid):
+                self._greet_soon(jid)
+                self._tell(jid)
+        elif stanza.type == "available" and stanza.node is not None and self._asked_for(jid):
+            peer = Peer.read(jid, stanza.node, self._peers.get(jid))
+            if self._peers.saw(peer):
+                self._tell(jid)
+
+    def close(self) -> None:
+        """Stop greeting."""
+        self._alarm.cancel()
+
+    def _tell(self, jid: str) -> None:
+        for address in self._asked_for(jid):
+            place = self._places[address]
+            place.news_at, place.problem = self._loop.time(), None
+            place.news.set()
+            self._on_news(address)
+
+    def _asked_for(self, jid: str) -> list[str]:
+        """The watched addresses that a node belongs to."""
+        return [a for a in (jid, jid.partition("/")[0]) if a in self._places]
+
+    def _failed(self, jid: str, stanza: IncomingPresence) -> None:
+        place = self._places.get(jid)
+        if place is None:
+            # The refusal of one node of a pool; it counts where no other one answers.
+            jid = stanza.sender.bare
+            place = self._places.get(jid)
+        if place is None or self._peers.at(jid):
+            return
+        own = self._session.jid.bare
+        if stanza.condition == "forbidden":
+            place.problem = NotAllowed(f"{jid} does not allow {own} anything")
+        else:
+            place.problem = NobodyThere(f"{jid} cannot be reached: {stanza.condition}")
+        place.news.set()
+        self._on_news(jid)
+
+    def _greet_soon(self, jid: str) -> None:
+        """Somebody left: perhaps to come again, and then it will not know us."""
+        now = self._loop.time()
+        for address in self._asked_for(jid):
+            place = self._places[address]
+            place.pause = _GREET_FIRST
+            place.next = min(place.next, now + _GREET_FIRST)
+            self._alarm.set(place.next)
+
+    def _ask_anew(self, address: str, place: _Place, now: float) -> None:
+        place.settles, place.problem, place.pause = now + SETTLE, None, _GREET_FIRST
+        self._greet(address, place, now)
+
+    def _greet(self, address: str, place: _Place, now: float) -> None:
+        self._session.send(hello(JID(address)))
+        alone = not self._peers.at(address)
+        place.pause = min(2 * place.pause, _GREET_MOST) if alone else _GREET_MOST
+        place.greeted, place.next = now, now + place.pause
+        self._alarm.set(place.next)
+        if place.settles > now:
+            self._alarm.set(place.settles)
+
+    def _tick(self) -> None:
+        now = self._loop.time()
+        for address, place in list(self._places.items()):
+            if place.asked + _FORGET <= now and not self._is_busy(address):
+                self._forget(address)
+                continue
+            if place.next <= now:
+                self._greet(address, place, now)
+            if place.settles <= now and not self._peers.at(address):
+                self._on_news(address)
+            self._alarm.set(place.next)
+            if place.settles > now:
+                self._alarm.set(place.settles)
+
+    def _forget(self, address: str) -> None:
+        """Tell the nodes there that they need not show themselves to us any more."""
+        log.debug("nobody asks for %s any more", address)
+        for peer in self._peers.at(address):
+            self._peers.gone(peer.jid)
+        del self._places[address]
+        self._session.send(presence(to=JID(address), type="unavailable"))

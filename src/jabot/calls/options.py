@@ -1,0 +1,78 @@
+"""How a job is to be done: the options of `submit`, checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from jabot.account import parse_jid
+from jabot.errors import BadArguments, ConfigError
+from jabot.jid import JID
+from jabot.peers import Where
+from jabot.schedule import parse_duration
+from jabot.tasks import Retry, Task
+
+_encoder = msgspec.json.Encoder()
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The options of one job or many."""
+
+    to: str
+    """The address of a pool or queue (bare) or of one node (full), normalised."""
+    timeout: float | None = None
+    """Seconds from the submit, after which the job fails with `JobTimeout`."""
+    retry: Retry | None = None
+    where: Where = field(default_factory=dict)
+    wait: bool = False
+    """Whether to wait for a node, up to `timeout`, when none is online."""
+
+    @property
+    def movable(self) -> bool:
+        """Whether any node of a pool will do."""
+        return "/" not in self.to
+
+
+def options(
+    to: str | JID | None,
+    timeout: float | str | None = None,
+    retries: int | Retry = 0,
+    where: Where | None = None,
+    wait: bool = False,
+) -> Options:
+    """Check what a user gave. Raises `ConfigError`, naming the option."""
+    if to is None:
+        raise ConfigError("to whom? Give to=ADDRESS with the job, or to connect()")
+    seconds = None if timeout is None else parse_duration(timeout)
+    for name, value in (where or {}).items():
+        if isinstance(value, Mapping) or not hasattr(value, "__contains__"):
+            raise ConfigError(f"where {name!r}: {value!r} is neither a text nor several")
+    retry = Retry.of(retries) if retries else None
+    return Options(str(parse_jid(to)), seconds, retry, where or {}, wait)
+
+
+def encode(task: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Raw, Raw]:
+    """Arguments as JSON. Raises `BadArguments` for what JSON cannot carry."""
+    try:
+        return Raw(_encoder.encode(args)), Raw(_encoder.encode(kwargs))
+    except (TypeError, ValueError, UnicodeError, RecursionError, OverflowError) as error:
+        raise BadArguments(f"{task}: an argument cannot be sent as JSON: {error}") from None
+
+
+def name_of(task: str | Task[..., Any]) -> str:
+    """The name of a task that is given by its name or as itself."""
+    if isinstance(task, Task):
+        return task.name
+    if not isinstance(task, str) or not task:
+        raise ConfigError(f"{task!r} is no task: give its name, or the task itself")
+    return task
+
+
+def result_type(task: str | Task[..., Any]) -> Any:
+    """What its result is made into: the annotated type when the task itself is known."""
+    return task.signature.result if isinstance(task, Task) else Any

@@ -1,0 +1,164 @@
+"""A program that gives jobs to nodes, and takes none itself."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Self
+
+from jabot.account import Account, parse_jid, resolve_account
+from jabot.calls import Calling, Calls
+from jabot.calls.calls import closed
+from jabot.errors import ConfigError, ConnectionFailed, JabotError
+from jabot.jid import JID
+from jabot.middleware import Middleware
+from jabot.xmpp import IncomingPresence, IncomingText, Link, Session, Timing
+from jabot.xmpp.stanzas import presence
+
+log = logging.getLogger(__name__)
+
+_LAST_FRAMES = 2.0  # seconds for nodes to take what was said last, such as a cancel
+
+
+class Client(Calling):
+    """See `connect()`."""
+
+    def __init__(
+        self,
+        account: Account,
+        *,
+        to: str | JID | None = None,
+        middleware: Iterable[Middleware] = (),
+        timing: Timing | None = None,
+    ) -> None:
+        self._account = account
+        self._default_to = None if to is None else parse_jid(to)
+        self._middleware = tuple(middleware)
+        self._timing = timing
+        self._live: _Signed | None = None
+
+    async def __aenter__(self) -> Self:
+        """Sign in. Raises `ConnectionFailed` when the first attempt does not succeed."""
+        if self._live is not None:
+            raise ConfigError("this client is connected already")
+        live = _Signed(self._account, self._middleware, self._timing)
+        await live.sign_in()
+        self._live = live
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Sign out. Jobs that are under way go on; their handles fail with `ConnectionFailed`."""
+        live, self._live = self._live, None
+        if live is not None:
+            await live.sign_out()
+
+    @property
+    def jid(self) -> JID:
+        """The full address of this program."""
+        return self._signed.session.jid
+
+    @property
+    def _calls(self) -> Calls:
+        return self._signed.calls
+
+    @property
+    def _signed(self) -> _Signed:
+        if self._live is None:
+            raise JabotError("not connected: use `async with jabot.connect(...) as app:`")
+        return self._live
+
+
+class _Signed:
+    """The live parts of a client."""
+
+    def __init__(
+        self, account: Account, middleware: tuple[Middleware, ...], timing: Timing | None
+    ) -> None:
+        self.session = Session(account, self, timing)
+        self.link = Link(self.session)
+        self.calls = Calls(self.session, self.link, middleware)
+        self._first = asyncio.Event()
+        self._running: asyncio.Task[None] | None = None
+
+    async def sign_in(self) -> None:
+        """Return when the session stands; raise what the first attempt met."""
+        self._running = asyncio.create_task(self._run(), name="jabot client")
+        first = asyncio.ensure_future(self._first.wait())
+        try:
+            await asyncio.wait({self._running, first}, return_when="FIRST_COMPLETED")
+            if self._running.done():
+                self._running.result()
+                raise ConnectionFailed("signed out while signing in")
+        except BaseException:
+            self._running.cancel()
+            await asyncio.gather(self._running, return_exceptions=True)
+            raise
+        finally:
+            first.cancel()
+
+    async def sign_out(self) -> None:
+        """Let nodes take what was said last, and leave."""
+        self.calls.close(closed("the client"))
+        if self.session.is_online:
+            await self.link.drained(_LAST_FRAMES)
+        self.link.close()
+        await self.session.stop()
+        if self._running is not None:
+            await asyncio.gather(self._running, return_exceptions=True)
+
+    async def _run(self) -> None:
+        """The session, until it is stopped. The first attempt must succeed; later ones may not."""
+        try:
+            await self.session.run(keep_trying=False)
+        except ConnectionFailed as error:
+            if self._first.is_set():
+                log.error("%s", error)
+            self.calls.close(error)
+            raise
+
+    # -- what the session tells ---------------------------------------------------------------
+
+    def online(self) -> None:
+        # With a negative priority, what people say to the account goes to its other programs.
+        self.session.send(presence(priority=-1))
+        self.link.online()
+        self._first.set()
+
+    def offline(self) -> None:
+        self.link.offline()
+
+    def text_received(self, text: IncomingText) -> None:
+        """Nobody chats with a client."""
+
+    def typing_received(self, sender: JID, state: str) -> None:
+        """Nor types."""
+
+    def presence_received(self, stanza: IncomingPresence) -> None:
+        self.calls.presence_received(stanza)
+        self.link.presence_received(stanza)
+
+
+def connect(
+    jid: str | None = None,
+    *,
+    to: str | JID | None = None,
+    account: Account | None = None,
+    middleware: Iterable[Middleware] = (),
+    timing: Timing | None = None,
+) -> Client:
+    """A client, to be used as `async with jabot.connect("app@example.org") as app:`.
+
+    The account is found as a node finds its own: `JABOT_JID` and `JABOT_PASSWORD` go before `jid`
+    and the configuration; or it is handed in. `to` is where jobs go that name no other address.
+
+    A connection that is lost later is made anew, for ever; jobs survive that. Raises `ConfigError`
+    without an account or its password.
+    """
+    return Client(account or resolve_account(jid), to=to, middleware=middleware, timing=timing)

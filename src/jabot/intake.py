@@ -1,0 +1,203 @@
+"""The door for programs: frames in, jobs at the desk, outcomes out."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from jabot.alarm import Alarm
+from jabot.errors import (
+    BadArguments,
+    Draining,
+    JabotError,
+    JobCancelled,
+    JobTimeout,
+    TaskFailed,
+    UnknownTask,
+)
+from jabot.jid import JID
+from jabot.protocol import Leftover, Worker, WorkerSettings
+from jabot.protocol.codec import Incoming
+from jabot.protocol.events import CancelJob, DescribeAsked, Key, Report, StartJob
+from jabot.protocol.frames import Description, Frame, Submit
+from jabot.protocol.worker import Events
+from jabot.runner import Desk, Job, Options
+from jabot.tasks import Signature, Step
+from jabot.tasks.description import describe, version_of
+from jabot.tasks.registry import close_match
+from jabot.xmpp import Link
+
+log = logging.getLogger(__name__)
+
+
+class Intake:
+    """Takes jobs from other programs: an `End` of the link.
+
+    `jobs_per_caller` bounds how many jobs of one account are known here that have not ended, or
+    whose outcome it has not had.
+    """
+
+    def __init__(self, desk: Desk, link: Link, jobs_per_caller: int) -> None:
+        self._desk = desk
+        self._link = link
+        self._loop = asyncio.get_running_loop()
+        self._worker = Worker(link.push, WorkerSettings(jobs_per_account=jobs_per_caller))
+        self._jobs: dict[Key, Job] = {}
+        self._alarm = Alarm(self._tick)
+        self.version = version_of(desk.tasks)
+        link.ends.append(self)
+
+    def drain(self) -> None:
+        """Take no more, and hand back what has not begun: others may be free to do it."""
+        self._worker.draining = True
+        for job in list(self._jobs.values()):
+            self._desk.runner.release(job)
+
+    def close(self) -> None:
+        """Stop the timers."""
+        self._alarm.cancel()
+
+    # -- what the link tells: see `End` -------------------------------------------------------
+
+    def talks_with(self, peer: str, account: str) -> bool:
+        return self._desk.knows(JID(peer))
+
+    def received(self, peer: str, account: str, frames: Sequence[Incoming], now: float) -> None:
+        self._handle(self._worker.received(peer, account, frames, now), now)
+
+    def answered(self, peer: str, frames: Sequence[Frame], now: float) -> None:
+        self._worker.answered(peer, frames, now)
+
+    def bounced(self, peer: str, frames: Sequence[Frame], now: float) -> None:
+        self._worker.peer_gone(peer)
+
+    def refused(self, peer: str, frames: Sequence[Frame], error: JabotError, now: float) -> None:
+        self._handle(self._worker.refused(peer, frames, error, now), now)
+
+    def unanswered(self, peer: str, frames: Sequence[Frame]) -> None:
+        """The link sends them again."""
+
+    def wants(self, peer: str, frame: Frame) -> bool:
+        return True
+
+    def peer_gone(self, peer: str, leftover: Leftover, now: float) -> None:
+        self._worker.peer_gone(peer)
+
+    def peer_here(self, peer: str, now: float) -> None:
+        self._worker.peer_here(peer)
+
+    def offline(self, leftovers: Mapping[str, Leftover]) -> None:
+        """What was not answered is said again when the connection is back."""
+
+    def online(self, now: float) -> None:
+        self._worker.reconnected(self._desk.runner.concurrency)
+
+    # -- jobs ---------------------------------------------------------------------------------
+
+    def _handle(self, events: Events, now: float) -> None:
+        for event in events:
+            match event:
+                case StartJob():
+                    self._start(event, now)
+                case CancelJob():
+                    job = self._jobs.get(event.key)
+                    if job is not None:
+                        self._desk.runner.cancel(job, event.reason)
+                case DescribeAsked():
+                    self._describe(event)
+                case Report():
+                    log.info("%s: %s", event.peer, event.text)
+
+    def _start(self, event: StartJob, now: float) -> None:
+        key, submit = event.key, event.submit
+        try:
+            job = self._ask_desk(event.peer, submit)
+        except JabotError as error:
+            log.info("refused %s to %s: %s", submit.task, event.peer, error)
+            self._worker.reject(key, error, now)
+            return
+        except Exception:
+            log.exception("%s of %s could not be taken", submit.task, event.peer)
+            self._worker.reject(key, BadArguments("these arguments cannot be handled"), now)
+            return
+        self._jobs[key] = job
+        job.on_start(lambda _: self._worker.started(key, self._loop.time()))
+        job.on_progress(lambda step: self._stepped(key, step))
+        job.callback(lambda result: self._succeeded(key, result))
+        job.errback(lambda error: self._failed(key, job, error))
+
+    def _ask_desk(self, peer: str, submit: Submit) -> Job:
+        caller = JID(peer)
+        task = self._desk.tasks.get(submit.task)
+        if task is None:
+            raise UnknownTask(self._no_such_task(caller, submit.task))
+        return self._desk.start(
+            task,
+            caller,
+            lambda signature: _bind(signature, submit),
+            Options(
+                job_id=submit.id, attempt=submit.attempt, timeout=submit.timeout, meta=submit.meta
+            ),
+        )
+
+    def _stepped(self, key: Key, step: Step) -> None:
+        self._worker.progressed(
+            key, self._loop.time(), done=step.done, total=step.total, text=step.text
+        )
+
+    def _succeeded(self, key: Key, value: Any) -> None:
+        del self._jobs[key]
+        now = self._loop.time()
+        try:
+            result = Raw(msgspec.json.encode(value))
+        except (TypeError, ValueError, UnicodeError, RecursionError) as error:
+            kind, message = type(error).__name__, f"the result is no JSON: {error}"
+            self._worker.failed(key, now, kind=kind, message=message)
+        else:
+            self._worker.succeeded(key, result, now)
+        self._alarm.set(self._worker.next_timer())
+
+    def _failed(self, key: Key, job: Job, error: BaseException) -> None:
+        del self._jobs[key]
+        worker, now = self._worker, self._loop.time()
+        match error:
+            case JobCancelled():
+                worker.cancelled(key, now, job.cancellation.reason)
+            case Draining():
+                worker.reject(key, error, now)
+            case JobTimeout():
+                worker.failed(key, now, kind="JobTimeout", message=str(error), code="timeout")
+            case TaskFailed():
+                worker.failed(
+                    key, now, kind=error.type, message=error.message, traceback=error.traceback
+                )
+            case _:
+                worker.failed(key, now, kind=type(error).__name__, message=str(error))
+        self._alarm.set(worker.next_timer())
+
+    def _no_such_task(self, caller: JID, name: str) -> str:
+        mine = [task.name for task in self._desk.tasks if self._desk.may_run(caller, task.name)]
+        match = close_match(name, mine)
+        return f"there is no task {name} here" + (f"; did you mean {match}?" if match else "")
+
+    def _describe(self, event: DescribeAsked) -> None:
+        caller = JID(event.peer)
+        mine = [task for task in self._desk.tasks if self._desk.may_run(caller, task.name)]
+        if event.task is not None:
+            mine = [task for task in mine if task.name == event.task]
+        found = describe(mine) if mine or event.task is None else None
+        tasks = Raw(msgspec.json.encode(found))
+        self._link.push(event.peer, Description(event.task, self.version, tasks))
+
+    def _tick(self) -> None:
+        self._worker.tick(self._loop.time())
+        self._alarm.set(self._worker.next_timer())
+
+
+def _bind(signature: Signature, submit: Submit) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    return signature.bind(msgspec.json.decode(submit.args), msgspec.json.decode(submit.kwargs))

@@ -1,0 +1,83 @@
+"""The nodes of one account, and which of them answers what is said to all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from jabot.jid import JID
+
+_BACK = 10**15  # ms, some 30,000 years: what a node that steps back adds to its time
+
+
+@dataclass(frozen=True, order=True)
+class Seniority:
+    """When a node joined its pool; the address decides between two of the same instant."""
+
+    since: int  # milliseconds since 1970
+    address: str
+
+
+class Pool:
+    """The nodes of one account, as one of them sees them.
+
+    The server gives a line of chat that is sent to the account's bare address to every node of the
+    pool, and it must run once: the *senior* node answers. A newcomer is always the junior, so its
+    coming changes nothing for those who have jobs there; when the senior leaves, the next one
+    takes over. A node that is stopping steps back behind all others, and goes on answering only
+    where it is alone. A node counts once it has told its seniority.
+    """
+
+    def __init__(self) -> None:
+        self._others: dict[JID, Seniority] = {}
+        self._mine: Seniority | None = None
+        self._stepped_back = False
+        self.joined = False
+        """Whether `answers` means something yet."""
+
+    def join(self, own: JID, now: int) -> int:
+        """Take the last place, at `now` (ms) by this machine's clock; gives the time to announce.
+
+        A clock that is behind the others' must not make a newcomer the senior.
+        """
+        latest = max((other.since % _BACK for other in self._others.values()), default=0)
+        since = max(now, latest + 1)
+        self._mine = Seniority(since + _BACK if self._stepped_back else since, str(own))
+        return self._mine.since
+
+    def step_back(self) -> int | None:
+        """This node is stopping: the others go first. Gives the time to announce, if it joined."""
+        self._stepped_back = True
+        if self._mine is not None and self._mine.since < _BACK:
+            self._mine = Seniority(self._mine.since + _BACK, self._mine.address)
+        return None if self._mine is None else self._mine.since
+
+    def leave(self) -> None:
+        """Answer nothing more that is said to the pool."""
+        self._mine = None
+        self.joined = False
+
+    def saw(self, other: JID, since: int | None) -> None:
+        """Another node's presence; None when it does not take the pool's lines (any more)."""
+        if since is None:
+            self._others.pop(other, None)
+        else:
+            self._others[other] = Seniority(since, str(other))
+
+    def forget_all(self) -> None:
+        """The connection is gone: what was known of the others is out of date."""
+        self._others.clear()
+
+    @property
+    def others(self) -> list[JID]:
+        """The other nodes that take part, the most senior first."""
+        return sorted(self._others, key=lambda jid: self._others[jid])
+
+    def take_part(self) -> None:
+        """This node has its place, and the others have had time to tell theirs."""
+        self.joined = self._mine is not None
+
+    @property
+    def answers(self) -> bool:
+        """Whether this node is the one that answers what is said to the pool."""
+        mine = self._mine
+        return mine is not None and all(mine < other for other in self._others.values())
