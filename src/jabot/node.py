@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import tzinfo
-from typing import Any, Literal, ParamSpec, TypeVar, overload
+from pathlib import Path
+from typing import Any, Literal, ParamSpec, TypeVar, Unpack, overload
 
 from jabot.access import Access, Decision, Rules
 from jabot.account import Account, parse_jid, resolve_account
@@ -19,7 +20,7 @@ from jabot.peers import check_labels
 from jabot.runner.timers import Timer
 from jabot.schedule import Cron, Every, parse_duration
 from jabot.serving import Definition, Serving
-from jabot.tasks import Registry, Task
+from jabot.tasks import Command, Registry, Retry, Task, TaskOptions
 from jabot.xmpp import OutgoingText, Timing
 
 P = ParamSpec("P")
@@ -93,6 +94,9 @@ class Node(Calling):
         process: bool = False,
         scheduled: str | None = None,
         done: str | None = None,
+        concurrency: int | None = None,
+        timeout: float | str | None = None,
+        retries: int | Retry = 0,
     ) -> Callable[[Callable[P, R]], Task[P, R]]: ...
 
     def task(self, function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
@@ -102,6 +106,10 @@ class Node(Calling):
         generator in a thread, with `process=True` a plain function in a process of its own. Each
         `yield` of a generator is progress. `scheduled` and `done` are the sentences for people;
         they may hold `{task}`, `{job}` and (only `done`) `{result}`.
+
+        `concurrency` is how many of its jobs run at once, `timeout` how long one run may take
+        (seconds, or a text as `"5m"`), `retries` how often a job that failed is run again: a
+        number, or a `Retry`.
         """
 
         def offer(function: Callable[..., Any]) -> Task[..., Any]:
@@ -110,6 +118,32 @@ class Node(Calling):
             return task
 
         return offer if function is None else offer(function)
+
+    def command(
+        self,
+        program: str,
+        *arguments: str,
+        cwd: str | Path | None = None,
+        env: Mapping[str, str] | None = None,
+        ok: Collection[int] = (0,),
+        dashes: bool = False,
+        summary: str | None = None,
+        **options: Unpack[TaskOptions],
+    ) -> Task[..., int]:
+        """Offer a program as a task: `node.command("ffmpeg", "-i", "{src}", "-crf", "{q=23}", "{to}")`
+
+        The callers give the placeholders, all of them texts; `{q=23}` has a default, and a brace is
+        written twice. Each argument stays one argument, whatever a value holds: there is no shell.
+        A value that would make an argument begin with a dash, and so an option, is refused unless
+        `dashes` is True. What the program writes is progress; its exit code is the result if it is
+        in `ok`, else the job fails. `env` is added to the node's environment, of which the program
+        does not get what begins with `JABOT_`. `summary` is its line in `help`. The task has the
+        program's name unless `name` gives another; the other options are those of `task`.
+        """
+        command: Callable[..., Any] = Command(
+            program, arguments, cwd=cwd, env=env, ok=ok, dashes=dashes, summary=summary
+        )
+        return self.task(**options)(command)
 
     def every(self, interval: float | str) -> Callable[[Callable[[], Any]], Timer]:
         """Call the function each `interval` (seconds, or a text as `"1s"` or `"1h 30m"`).

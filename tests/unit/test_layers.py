@@ -43,7 +43,7 @@ ONLY = {
     "protocol": {"errors"},
     "mainloop": set(),
     "tasks": {"errors", "jid", "schedule"},
-    "runner": {"errors", "jid", "deferrable", "access", "middleware", "tasks"},
+    "runner": {"errors", "jid", "deferrable", "access", "alarm", "middleware", "tasks"},
     "xmpp": {"errors", "jid", "account", "alarm", "peers", "pool", "protocol"},
     "person": {"errors", "jid", "account", "xmpp"},
     "server": {"errors", "jid"},

@@ -6,13 +6,15 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+from jabot.runner.command import run_command
 from jabot.runner.job import Job
 from jabot.runner.process import run_in_process
 from jabot.runner.threads import LatestStep, run_in_thread
 from jabot.tasks import Context, Kind, Step
+from jabot.tasks.command import Command
 
 THREADED = (Kind.THREAD, Kind.GENERATOR)
-KILLABLE = (Kind.PROCESS,)
+KILLABLE = (Kind.PROCESS, Kind.COMMAND)
 
 
 async def execute(job: Job, kill_after: float) -> Any:
@@ -27,6 +29,8 @@ async def execute(job: Job, kill_after: float) -> Any:
         return await job.task.function(*args, **kwargs)
     if kind is Kind.PROCESS:
         return await run_in_process(job, job.report, kill_after)
+    if isinstance(job.task.function, Command):
+        return await run_command(job, job.task.function, job.report, kill_after)
     if kind in THREADED:
         return await _in_a_thread(job)
     args, kwargs = _arguments(job, job.report)

@@ -1,11 +1,15 @@
-"""From what a task raised to what its caller is told."""
+"""From what a task raised to what its caller is told, and those who run the node."""
 
 from __future__ import annotations
 
+import logging
 import traceback
 from pathlib import Path
 
-from jabot.errors import TaskFailed
+from jabot.errors import JabotError, JobCancelled, TaskFailed
+from jabot.runner.job import Job
+
+log = logging.getLogger(__name__)
 
 _OWN = str(Path(__file__).parent)
 
@@ -28,9 +32,25 @@ def failure_of(error: BaseException) -> TaskFailed:
     return failure
 
 
-def died(kind: str, message: str, output: str = "") -> TaskFailed:
-    """For what ended without an exception of Python's; `output` is the last that was seen of it."""
-    return TaskFailed(message, kind=kind, message=message, traceback=output or f"{kind}: {message}")
+def died(kind: str, message: str, before: str = "") -> TaskFailed:
+    """For what ended without an exception of Python's; `before` is what was seen of it."""
+    last = f"{kind}: {message.partition(chr(10))[0].rstrip(':')}"
+    trace = f"{before}\n{last}" if before else last
+    return TaskFailed(message, kind=kind, message=message, traceback=trace)
+
+
+def log_failure(job: Job, error: JabotError, delay: float | None) -> None:
+    """For those who run the node. It is run again in `delay` seconds, or not at all if None."""
+    if isinstance(error, JobCancelled):
+        return  # somebody wanted that
+    again = "" if delay is None else f" in attempt {job.attempt}; again in {delay:.1f} s"
+    level = logging.ERROR if delay is None else logging.WARNING
+    if error.__cause__ is not None:
+        log.log(level, "[%s] %s failed%s", job.id, job.task.name, again, exc_info=error.__cause__)
+        return
+    text = (error.traceback if isinstance(error, TaskFailed) else str(error)).rstrip()
+    gap = "\n" if "\n" in text else " "
+    log.log(level, "[%s] %s failed%s:%s%s", job.id, job.task.name, again, gap, text)
 
 
 def _traceback(error: BaseException) -> str:

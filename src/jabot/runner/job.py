@@ -7,7 +7,6 @@ import enum
 import logging
 import os
 import time
-import uuid
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -69,8 +68,8 @@ class Job(Deferrable[Any]):
     """What the last run but the present one failed with."""
     verdict: JabotError | None = None
     """What it is to end with as soon as it stops: it was told to."""
-    deadline: asyncio.TimerHandle | None = None
-    """Fires when its caller waits no longer."""
+    deadline: float | None = None
+    """When its caller waits no longer, on the loop's clock."""
     alarm: asyncio.TimerHandle | None = None
     """Fires when the present run took too long, is to be given up, or the backoff is over."""
     _start_listeners: list[Callable[[Job], object]] | None = None
@@ -144,13 +143,6 @@ class Job(Deferrable[Any]):
         self.cancellation = Cancellation()
         self.attempt += 1
 
-    def stop_timers(self) -> None:
-        """It has ended: nothing is to come by the clock any more."""
-        for timer in (self.deadline, self.alarm):
-            if timer is not None:
-                timer.cancel()
-        self.deadline = self.alarm = None
-
     def report(self, step: Step) -> None:
         """Take a step that the running task reported; on the event loop only.
 
@@ -178,4 +170,5 @@ def new_job_id() -> str:
     value = (milliseconds << 80) | int.from_bytes(os.urandom(10), "big")
     value = (value & ~(0xF000 << 64)) | (0x7000 << 64)  # the version
     value = (value & ~(0xC000 << 48)) | (0x8000 << 48)  # the variant
-    return str(uuid.UUID(int=value))
+    text = f"{value:032x}"  # five times as fast as `str(uuid.UUID(int=value))`
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

@@ -14,13 +14,13 @@ from jabot.errors import (
     JabotError,
     JobCancelled,
     JobTimeout,
-    TaskFailed,
     TooManyJobs,
 )
 from jabot.jid import JID
 from jabot.middleware import Middleware, Run
+from jabot.runner.deadlines import Deadlines
 from jabot.runner.execution import KILLABLE, THREADED, execute
-from jabot.runner.failure import failure_of
+from jabot.runner.failure import failure_of, log_failure
 from jabot.runner.job import NO_OPTIONS, Job, Options, State
 from jabot.runner.waiting import Waiting
 from jabot.tasks import Task
@@ -60,6 +60,7 @@ class Runner:
         self._jobs: dict[Job, None] = {}  # unfinished, in the order of arrival
         self._counts: dict[str, int] = {}  # of them, by account
         self._waiting = Waiting()
+        self._deadlines = Deadlines(self._time_is_over)
         self._slots: dict[Job, asyncio.Task[None]] = {}
         self._idle = asyncio.Event()
         self._idle.set()
@@ -218,17 +219,15 @@ class Runner:
 
     def _has_time(self, job: Job, timeout: float) -> bool:
         """Watch the caller's time; a job whose time is over already is not begun."""
+        self._deadlines.add(job, timeout)
         if timeout <= 0:
-            self._time_is_over(job, timeout)
-            return False
-        loop = asyncio.get_running_loop()
-        job.deadline = loop.call_later(timeout, self._time_is_over, job, timeout)
-        return True
+            self._time_is_over(job)
+        return timeout > 0
 
-    def _time_is_over(self, job: Job, timeout: float) -> None:
+    def _time_is_over(self, job: Job) -> None:
         where = "waited for its turn" if job.started is None else "ran"
         last = "" if job.last_error is None else f", after {job.last_error}"
-        self._stop(job, JobTimeout(f"no outcome within {timeout:g} s: it still {where}{last}"))
+        self._stop(job, JobTimeout(f"the time of its caller is over: it still {where}{last}"))
 
     def _takes_too_long(self, job: Job) -> None:
         limit = f"{job.task.timeout:g} s"
@@ -270,7 +269,7 @@ class Runner:
         if job.status != "unknown":
             return  # given up before; what came of it in the end interests nobody
         delay = self._backoff(job, error)
-        _log_failure(job, error, delay)
+        log_failure(job, error, delay)
         if delay is None:
             self._fail(job, error)
         else:
@@ -288,7 +287,7 @@ class Runner:
             return None
         if delay is not None and job.deadline is not None:
             due = asyncio.get_running_loop().time() + delay
-            return delay if due < job.deadline.when() else None
+            return delay if due < job.deadline else None
         return delay
 
     def _fail(self, job: Job, error: JabotError) -> None:
@@ -299,7 +298,8 @@ class Runner:
         if job.status != "unknown":
             return
         job.state = state
-        job.stop_timers()
+        if job.alarm is not None:
+            job.alarm.cancel()
         del self._jobs[job]
         self._counts[job.account] -= 1
         if not self._counts[job.account]:
@@ -310,18 +310,7 @@ class Runner:
             job.succeed(outcome)
         else:
             job.fail(outcome)
+        if job.deadline is not None:
+            self._deadlines.remove(job)
         if not self._jobs:
             self._idle.set()
-
-
-def _log_failure(job: Job, error: JabotError, delay: float | None) -> None:
-    """With the traceback, for those who run the node. A cancelled job is no failure."""
-    if isinstance(error, JobCancelled):
-        return
-    again = "" if delay is None else f" in attempt {job.attempt}; again in {delay:.1f} s"
-    level = logging.ERROR if delay is None else logging.WARNING
-    if error.__cause__ is not None:
-        log.log(level, "[%s] %s failed%s", job.id, job.task.name, again, exc_info=error.__cause__)
-    else:
-        text = error.traceback if isinstance(error, TaskFailed) else str(error)
-        log.log(level, "[%s] %s failed%s: %s", job.id, job.task.name, again, text.rstrip())

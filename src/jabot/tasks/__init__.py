@@ -1,9 +1,21 @@
 """What a node offers: typed functions, by name. Knows no node, no network and no chat."""
 
+from jabot.tasks.command import Command
 from jabot.tasks.context import Context, Step
 from jabot.tasks.registry import Registry
 from jabot.tasks.retry import Retry
 from jabot.tasks.signature import Parameter, Signature
-from jabot.tasks.task import Kind, Task
+from jabot.tasks.task import Kind, Task, TaskOptions
 
-__all__ = ["Context", "Kind", "Parameter", "Registry", "Retry", "Signature", "Step", "Task"]
+__all__ = [
+    "Command",
+    "Context",
+    "Kind",
+    "Parameter",
+    "Registry",
+    "Retry",
+    "Signature",
+    "Step",
+    "Task",
+    "TaskOptions",
+]

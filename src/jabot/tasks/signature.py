@@ -17,6 +17,7 @@ from jabot.tasks.context import Context
 
 # For a refusal that a person reads who never saw the code.
 _PLAIN_WORDS = {int: "a whole number", float: "a number", bool: "yes or no", str: "a text"}
+_PLAIN = frozenset({int, float, bool, str, type(None)})  # nothing to check or to convert
 _MISSING = inspect.Parameter.empty
 _ParameterKind = inspect._ParameterKind
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
@@ -76,6 +77,8 @@ class Signature:
     result: Any  # the annotated type of the result; Any when there is none
     context: str | None  # the name of the parameter that gets the Context
     context_at: int | None = None  # how many positional parameters stand before it, if it is one
+    check: Callable[[tuple[Any, ...], Mapping[str, Any]], None] | None = None
+    """A rule about bound arguments together; raises `BadArguments`."""
 
     @classmethod
     def of(cls, function: Callable[..., Any], *, check_result: bool = True) -> Signature:
@@ -131,6 +134,8 @@ class Signature:
             raise BadArguments(f"too many arguments: {shorten(positional[0])} has no place")
         if named:
             raise BadArguments(f"there is no parameter named {next(iter(named))}")
+        if self.check is not None:
+            self.check(tuple(bound), keywords)
         return tuple(bound), keywords
 
     def with_context(
@@ -148,6 +153,8 @@ class Signature:
 
         Raises `TypeError` when it has none, or is not of the annotated type.
         """
+        if type(value) is self.result and self.result in _PLAIN:
+            return value
         plain = msgspec.to_builtins(value)
         if self.result is not Any:
             try:

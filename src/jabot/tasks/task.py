@@ -5,10 +5,11 @@ from __future__ import annotations
 import enum
 import inspect
 from collections.abc import Callable
-from typing import Any, Generic, ParamSpec, TypeVar
+from typing import Any, Generic, ParamSpec, TypedDict, TypeVar
 
 from jabot.errors import ConfigError
 from jabot.schedule import parse_duration
+from jabot.tasks.command import Command
 from jabot.tasks.retry import Retry
 from jabot.tasks.signature import Signature
 
@@ -24,6 +25,18 @@ class Kind(enum.Enum):
     THREAD = "thread"
     GENERATOR = "generator"  # in a thread; each yield is progress
     PROCESS = "process"
+    COMMAND = "command"  # another program; what it writes is progress
+
+
+class TaskOptions(TypedDict, total=False):
+    """The options of a task that is not made of a function: see `Task`."""
+
+    name: str | None
+    scheduled: str | None
+    done: str | None
+    concurrency: int | None
+    timeout: float | str | None
+    retries: int | Retry
 
 
 class Task(Generic[P, R]):
@@ -58,7 +71,10 @@ class Task(Generic[P, R]):
         self.kind = _kind(function, process)
         # A generator's annotation speaks of what it yields, which is progress, not the result.
         generator = self.kind in (Kind.GENERATOR, Kind.ASYNC_GENERATOR)
-        self.signature = Signature.of(function, check_result=not generator)
+        if isinstance(function, Command):
+            self.signature = function.signature
+        else:
+            self.signature = Signature.of(function, check_result=not generator)
         self.scheduled = _template(self.name, "scheduled", scheduled, "task", "job")
         self.done = _template(self.name, "done", done, "task", "job", "result")
         self.concurrency = concurrency
@@ -85,6 +101,8 @@ class Task(Generic[P, R]):
 
 
 def _kind(function: Callable[..., Any], process: bool) -> Kind:
+    if isinstance(function, Command):
+        return Kind.COMMAND
     asynchronous = inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
     if process and (asynchronous or inspect.isgeneratorfunction(function)):
         raise ConfigError(f"task {function.__qualname__}: process=True takes a plain function")
