@@ -1,10 +1,10 @@
 # What a person runs is what CI runs. `make help` lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help venv demo lint test
+.PHONY: help venv demo lint test bench
 MAKEFLAGS += --no-print-directory
 
 PYTHON ?= python3
-# More options for pytest: make test ARGS="tests/unit -x"
+# More options for pytest and the benchmark: make test ARGS="tests/unit -x"
 ARGS ?=
 
 help: ## list the targets
@@ -33,3 +33,7 @@ lint: .venv/.complete ## check style and types
 test: lint ## lint, then test, on real servers (installs them when it may)
 	@scripts/install-test-servers
 	@.venv/bin/python -m pytest $(ARGS)
+
+bench: .venv/.complete ## measure jabot beside its peers, and write docs/benchmarks.md
+	@scripts/install-test-servers ejabberd redis-server
+	@.venv/bin/python bench/run.py $(ARGS)

@@ -1,0 +1,184 @@
+"""What a run found, as a page of the documentation and as tables on a terminal."""
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from bench.figures import PROCESSES, Results
+from bench.plan import HEADLINE, ONE_AT_A_TIME
+
+_TEMPLATE = Path(__file__).with_name("benchmarks.md.template")
+_NOT_MEASURED = "–"
+
+Rows = list[list[str]]
+
+
+def write_page(results: Results, page: Path) -> None:
+    """The page, from the template and the figures."""
+    page.write_text(page_text(results, _TEMPLATE.read_text()))
+
+
+def page_text(results: Results, template: str) -> str:
+    about = results["about"]
+    return Template(template).substitute(
+        machine=machine_text(about),
+        rounds=about["rounds"],
+        targets=markdown(*targets_table(about["targets"])),
+        overview=markdown(*overview_table(results)),
+        loads=markdown(*loads_table(results)),
+        cpu=markdown(*cpu_table(results)),
+        memory=markdown(*memory_table(results)),
+        versions=markdown(*versions_table(results)),
+        idle=idle_text(results),
+    )
+
+
+def print_tables(results: Results, console: Console) -> None:
+    """The same tables for a person who waits for them."""
+    for title, (head, rows) in (
+        ("Results: medians of the rounds", overview_table(results)),
+        ("Jobs per second, by jobs in flight (lowest–highest round)", loads_table(results)),
+        ("Targets", targets_table(results["about"]["targets"])),
+    ):
+        if not rows:
+            continue
+        table = Table(*head, title=title, title_justify="left")
+        for column in table.columns[1:]:
+            column.justify = "right"
+        for row in rows:
+            table.add_row(*row)
+        console.print(table)
+
+
+def subjects(results: Results) -> Iterable[tuple[str, Any]]:
+    """The entries that are subjects, with their names for people."""
+    return ((entry["label"], entry) for name, entry in results.items() if name != "about")
+
+
+# -- tables: their heads and rows ----------------------------------------------------------------
+
+
+def overview_table(results: Results) -> tuple[list[str], Rows]:
+    head = ["", f"jobs/s, {HEADLINE:,} in flight", "round trip p50", "round trip p99"]
+    rows = [
+        [
+            label,
+            _whole(entry.get("jobs_per_s")),
+            _milliseconds(entry.get("rtt_p50_ms")),
+            _milliseconds(entry.get("rtt_p99_ms")),
+        ]
+        for label, entry in subjects(results)
+    ]
+    return head, rows
+
+
+def loads_table(results: Results) -> tuple[list[str], Rows]:
+    loads = sorted({int(load) for _, entry in subjects(results) for load in entry["in_flight"]})
+    rows = [
+        [label, *(_with_spread(entry["in_flight"].get(str(load))) for load in loads)]
+        for label, entry in subjects(results)
+    ]
+    return ["in flight", *(f"{load:,}" for load in loads)], rows
+
+
+def cpu_table(results: Results) -> tuple[list[str], Rows]:
+    """Seconds of CPU for 1,000 jobs, one at a time and at the headline's load."""
+    heads = ["CPU s per 1,000 jobs", *PROCESSES, "together"]
+    rows: Rows = []
+    for load in (ONE_AT_A_TIME, HEADLINE):
+        rows += _process_rows(
+            results,
+            load,
+            "cpu_s_per_1000",
+            lambda figures: [f"{each:.3f}" for each in (*figures, sum(figures))],
+        )
+    return heads, rows
+
+
+def memory_table(results: Results) -> tuple[list[str], Rows]:
+    rows: Rows = []
+    for load in (HEADLINE, 30_000):
+        rows += _process_rows(
+            results, load, "memory_mb", lambda figures: [f"{each:.0f}" for each in figures]
+        )
+    return ["MB after the load", *PROCESSES], rows
+
+
+def targets_table(targets: Sequence[Any]) -> tuple[list[str], Rows]:
+    rows = [
+        [
+            target["what"],
+            target["wanted"],
+            f"{target['median']:.3g} ({target['low']:.3g}–{target['high']:.3g})",
+            "yes" if target["met"] else "no",
+        ]
+        for target in targets
+    ]
+    return ["target", "wanted", "found", "met"], rows
+
+
+def versions_table(results: Results) -> tuple[list[str], Rows]:
+    rows = [
+        [label, ", ".join(f"{name} {version}" for name, version in entry["versions"].items())]
+        for label, entry in subjects(results)
+    ]
+    return ["", "versions"], rows
+
+
+# -- texts ---------------------------------------------------------------------------------------
+
+
+def machine_text(about: Any) -> str:
+    quick = " (a quick run)" if about["quick"] else ""
+    return (
+        f"{about['cpu']}, {about['cores']} cores, {about['memory_gb']:g} GB of memory, "
+        f"{about['system']}, Python {about['python']}; measured on {about['date']}{quick}. "
+        f"Before the first round, other programs kept {about['busy_cores']:g} cores busy."
+    )
+
+
+def idle_text(results: Results) -> str:
+    for _, entry in subjects(results):
+        if idle := entry.get("idle"):
+            return (
+                f"A worker of jabot that is signed in and has nothing to do uses "
+                f"{idle['cpu_percent']['median']:.1f} % of a core and "
+                f"{idle['rss_mb']['median']:.0f} MB (RSS)."
+            )
+    return "No idle worker was watched."
+
+
+def markdown(head: Sequence[str], rows: Rows) -> str:
+    """A table, figures to the right."""
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _process_rows(
+    results: Results, load: int, figure: str, texts: Callable[[list[float]], list[str]]
+) -> Rows:
+    """A row for each subject that had this load."""
+    return [
+        [f"{label}, {load:,} in flight", *texts([measured[figure][p] for p in PROCESSES])]
+        for label, entry in subjects(results)
+        if (measured := entry["in_flight"].get(str(load))) is not None
+    ]
+
+
+def _with_spread(load: Any) -> str:
+    if load is None:
+        return _NOT_MEASURED
+    rate = load["jobs_per_s"]
+    return f"{_whole(rate['median'])} ({_whole(rate['low'])}–{_whole(rate['high'])})"
+
+
+def _whole(value: float | None) -> str:
+    return _NOT_MEASURED if value is None else f"{value:,.0f}"
+
+
+def _milliseconds(value: float | None) -> str:
+    return _NOT_MEASURED if value is None else f"{value:.2f} ms"
