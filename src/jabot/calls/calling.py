@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any, ParamSpec, TypeVar, overload
 
 from jabot.account import parse_jid
@@ -170,11 +170,17 @@ class Calling:
                 job.cancel("the others of its map are not wanted any more")
 
     async def begin(
-        self, task: str | Task[..., Any], args: tuple[Any, ...], chosen: Options
+        self,
+        task: str | Task[..., Any],
+        args: tuple[Any, ...],
+        chosen: Options,
+        kwargs: Mapping[str, Any] | None = None,
     ) -> Job[Any]:
-        """Give one job of a `map` away, without waiting until it is taken."""
+        """Give a job away without waiting until it is taken; what would be raised then, its handle
+        fails with. With options that are checked already, and arguments of any name."""
         name = name_of(task)
-        return await self._calls.begin(name, encode(name, args, {}), result_type(task), chosen)
+        arguments = encode(name, args, kwargs or {})
+        return await self._calls.begin(name, arguments, result_type(task), chosen)
 
     def map_options(self, *, in_flight: int = _IN_FLIGHT, **given: Any) -> tuple[int, Options]:
         """The options of a `map`, checked. Raises `ConfigError`."""
@@ -210,7 +216,8 @@ class Calling:
     async def nodes(self, address: str | JID | None = None) -> list[Peer]:
         """Who is online at a bare or full address, with what they offer and how busy they are.
 
-        Takes up to two seconds where nobody answers.
+        Takes up to two seconds where nobody answers. Raises `NotAllowed` when whoever is there
+        allows this account nothing.
         """
         return await self._calls.nodes(self._address(address))
 

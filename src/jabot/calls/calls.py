@@ -19,6 +19,7 @@ from jabot.errors import (
     ConnectionFailed,
     JabotError,
     JobCancelled,
+    NotAllowed,
     TaskFailed,
     UnknownJob,
     UnknownTask,
@@ -100,6 +101,21 @@ class Calls:
             new_job_id(), task, options.to, result_type=result_type, cancel=self._cancel
         )
         submission = self._announced(job)
+        try:
+            await self._give(job, arguments, options, submission)
+        except BaseException as error:
+            self._concluded(job, submission, error)
+            raise
+        return job
+
+    async def _give(
+        self,
+        job: Job[Any],
+        arguments: tuple[Raw, Raw],
+        options: Options,
+        submission: Submission | None,
+    ) -> None:
+        task = job.task
         peer = self._placing.choose(task, options)
         if peer is not None and self._link.is_full(peer):
             await self._link.wait_for_room(peer)
@@ -119,7 +135,6 @@ class Calls:
             self._placing.wait(job.id, task, options)
         if options.timeout is not None:
             self._alarm.set(self._caller.next_timer())
-        return job
 
     async def attach(self, job_id: str, result_type: Any, options: Options) -> Job[Any]:
         """Ask for a job by its id. Raises `NobodyThere` or `UnknownJob`."""
@@ -138,9 +153,12 @@ class Calls:
         return job
 
     async def nodes(self, address: str) -> list[Peer]:
-        """Who is online at an address."""
+        """Who is online at an address. Raises `NotAllowed` when whoever is allows us nothing."""
         await self._ready()
-        return sorted(await self.directory.settled(address), key=lambda peer: peer.jid)
+        peers = await self.directory.settled(address)
+        if not peers and isinstance(refusal := self.directory.nobody(address), NotAllowed):
+            raise refusal
+        return sorted(peers, key=lambda peer: peer.jid)
 
     async def describe(self, address: str, task: str | None) -> dict[str, Description]:
         """What is offered at an address. Raises `NobodyThere`, `UnknownTask`."""
@@ -298,12 +316,18 @@ class Calls:
         error: JabotError | None,
     ) -> None:
         job.ended(result, error)
-        if submission is not None:
-            for layer in self._middleware:
-                try:
-                    layer.after_result(submission, error)
-                except Exception:
-                    log.exception("%r raised after the result of %s", layer, job)
+        self._concluded(job, submission, job.error)
+
+    def _concluded(
+        self, job: Job[Any], submission: Submission | None, error: BaseException | None
+    ) -> None:
+        if submission is None:
+            return
+        for layer in reversed(self._middleware):
+            try:
+                layer.after_result(submission, error)
+            except Exception:
+                log.exception("%r raised after the result of %s", layer, job)
 
 
 def closed(what: str) -> ConnectionFailed:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -50,14 +51,17 @@ def split(line: str) -> list[str]:
     return words if word is None else [*words, "".join(word)]
 
 
-def bind(signature: Signature, words: list[str]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+def bind(
+    signature: Signature, words: list[str], read: Callable[[Parameter, str], Any] | None = None
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Arguments from words: positional, `name=value`, `--name value`, `--name=value`, and for
-    booleans `--name` and `--no-name`; after `--`, all are positional.
+    booleans `--name` and `--no-name`; after `--`, all are positional. Each is read by `read`, or
+    by `from_text`.
 
     Raises `BadArguments`, naming the parameter.
     """
     args, kwargs = _sort(signature, words)
-    return signature.bind(args, kwargs, from_text)
+    return signature.bind(args, kwargs, read or from_text)
 
 
 def from_text(parameter: Parameter, text: str) -> Any:
