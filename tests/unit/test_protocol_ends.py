@@ -163,7 +163,11 @@ def test_a_busy_or_stopping_worker_is_passed_over(caller, sent, code):
     assert isinstance(caller.received(W, [RESULT], 1.0)[0], Report)  # it is W's no more
     assert caller.received(X, [RESULT], 1.0)[0].peer == X  # nor is this word about the new offer
     result = Succeeded("j", 2, Raw(b"7"))
-    assert caller.received(X, [result], 1.0) == [JobEnded("j", Raw(b"7"))]
+    # The outcome came before the answer to the submit: it says that the job was taken, too.
+    assert caller.received(X, [result], 1.0) == [
+        JobAccepted("j", X, 2),
+        JobEnded("j", Raw(b"7")),
+    ]
 
 
 def test_a_refusal_is_no_run_for_the_policy(caller):
@@ -172,7 +176,7 @@ def test_a_refusal_is_no_run_for_the_policy(caller):
     caller.received(W, [Rejected("j", 1, "draining")], 0.0)
     caller.place("j", X, 0.0)
     caller.answered(X, [Submit("j", "t")], 0.0)  # an answer to the other offer
-    assert caller.received(X, [Failed("j", 2, "E", "")], 0.0)[0].error
+    assert error_of(caller.received(X, [Failed("j", 2, "E", "")], 0.0)[1:])
     assert runs == [1]
 
 

@@ -117,6 +117,11 @@ class Actions:
             self.jobs.give(job, peer)
         self.tell(JobAccepted(job.id, peer, job.attempt))
 
+    def _was_taken(self, job: CallerJob, peer: str) -> None:
+        """A quick job's outcome comes before the word that it was accepted, and says so as well."""
+        if job.phase in (Phase.OFFERED, Phase.ASKING):
+            self._adopt(job, peer, None)
+
     def _step(self, job: CallerJob, peer: str, frame: Progress) -> None:
         if frame.seq > job.seq:
             job.seq = frame.seq
@@ -127,9 +132,11 @@ class Actions:
         self._step(job, peer, frame)
 
     def _succeed(self, job: CallerJob, peer: str, frame: Succeeded) -> Phase:
+        self._was_taken(job, peer)
         return self.end(job, result=detached(frame.result))
 
     def _fail(self, job: CallerJob, peer: str, frame: Failed) -> Phase:
+        self._was_taken(job, peer)
         error = failure(frame)
         if job.phase is Phase.CANCELLING:
             return self.end(job, error=error)
@@ -143,6 +150,8 @@ class Actions:
         return self._elsewhere(job, peer, error)
 
     def _stop(self, job: CallerJob, peer: str, frame: Cancelled | None) -> Phase:
+        if frame is not None:
+            self._was_taken(job, peer)
         reason = job.reason or (frame.reason if isinstance(frame, Cancelled) else "")
         why = f": {reason}" if reason else ""
         text = f"{job.request.task} {job.id} was cancelled{why}"

@@ -15,7 +15,7 @@ from jabot.protocol.frames import Submit
 
 @dataclass(frozen=True, slots=True)
 class JobAccepted:
-    """A worker is responsible for the job. Left out when the outcome comes first."""
+    """A worker is responsible for the job. Also told when its outcome comes first, just before."""
 
     id: str
     peer: str
