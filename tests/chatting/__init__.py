@@ -8,6 +8,7 @@ The people stand on slixmpp's own stanzas and not on jabot's, so that a mistake 
 twice.
 """
 
+from .callers import calling
 from .nodes import QUICK, Served, jabot_account, serving
 from .person import CHAT_STATES, CORRECT, LIMIT, Heard, Person, Seen, signed_in
 from .programs import Program, account_environment, clean_environment, node_program, program
@@ -23,6 +24,7 @@ __all__ = [
     "Seen",
     "Served",
     "account_environment",
+    "calling",
     "clean_environment",
     "jabot_account",
     "node_program",

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -43,15 +44,15 @@ class Served:
 class _Ready(logging.Handler):
     """Hears which nodes say that they are ready, by the log that an operator would read."""
 
-    def __init__(self) -> None:
+    def __init__(self, for_people: bool) -> None:
         super().__init__(logging.INFO)
+        self._pattern = r"(\S+) is ready" if for_people else r"online as (\S+)"
         self.addresses: set[str] = set()
         self.news = asyncio.Event()
 
     def emit(self, record: logging.LogRecord) -> None:
-        address, _, rest = record.getMessage().partition(" ")
-        if rest.startswith("is ready"):
-            self.addresses.add(address)
+        if match := re.match(self._pattern, record.getMessage()):
+            self.addresses.add(match[1])
             self.news.set()
 
 
@@ -74,15 +75,20 @@ async def serving(
     address: str | None = None,
     timing: Timing | None = None,
     with_ca: bool = True,
+    for_people: bool = True,
 ) -> AsyncIterator[Served]:
-    """Serve a node; inside, it is ready. It is stopped at the end if it has not left before."""
+    """Serve a node; inside, it is ready. It is stopped at the end if it has not left before.
+
+    For those who talk to its pool it is so after half a second (they might get two answers before);
+    programs that greet it need not wait for that.
+    """
     account = account or server.fresh_user("bot")
     signs_in = jabot_account(server, account, address)
     if not with_ca:
         signs_in = replace(signs_in, ca_file=None)
     logger = logging.getLogger("jabot")
     logger.setLevel(logging.DEBUG)
-    ready = _Ready()
+    ready = _Ready(for_people)
     logger.addHandler(ready)
     task = asyncio.create_task(node.serve(signs_in, timing=timing or QUICK))
     try:
