@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from uuid import UUID
 
+import process_jobs
 import pytest
 
-import process_jobs
 from chatting import LIMIT, calling, serving
 from jabot import (
     BadArguments,
@@ -20,8 +20,8 @@ from jabot import (
     JobCancelled,
     JobTimeout,
     Middleware,
-    Node,
     NobodyThere,
+    Node,
     RemoteProtocolError,
     Step,
     Submission,
