@@ -119,6 +119,7 @@ class Calls:
         peer = self._placing.choose(task, options)
         if peer is not None and self._link.is_full(peer):
             await self._link.wait_for_room(peer)
+            await self._ready()  # it may have been the end of the connection that woke us
             peer = self._placing.choose(task, options)
         request = Request(
             job.id,
@@ -138,13 +139,15 @@ class Calls:
 
     async def attach(self, job_id: str, result_type: Any, options: Options) -> Job[Any]:
         """Ask for a job by its id. Raises `NobodyThere` or `UnknownJob`."""
-        known = self._jobs.get(job_id)
+        await self._ready()
+        peers = [] if job_id in self._jobs else await self._somebody(options.to)
+        known = self._jobs.get(job_id)  # perhaps since it was looked for
         if known is not None:
             return known[0]
-        await self._ready()
-        peers = [peer.jid for peer in await self._somebody(options.to)]
         job: Job[Any] = Job(job_id, "job", options.to, result_type=result_type, cancel=self._cancel)
-        self._caller.attach(job_id, peers, self._loop.time(), options.timeout)
+        self._caller.attach(
+            job_id, [peer.jid for peer in peers], self._loop.time(), options.timeout
+        )
         self._jobs[job_id] = (job, options, None)
         self._alarm.set(self._caller.next_timer())
         await job.taken()
@@ -241,6 +244,7 @@ class Calls:
 
     async def _somebody(self, address: str) -> list[Peer]:
         peers = await self.directory.settled(address)
+        await self._ready()
         if not peers:
             raise self.directory.nobody(address)
         return peers
@@ -290,6 +294,8 @@ class Calls:
         self._handle(self._caller.tick(self._loop.time()))
 
     def _handle(self, events: Events) -> None:
+        if self._closed is not None:
+            return  # all handles have failed
         for event in events:
             match event:
                 case JobEnded():
@@ -301,7 +307,8 @@ class Calls:
                 case JobStepped():
                     self._jobs[event.id][0].stepped(Step(event.done, event.total, event.text))
                 case JobNeedsWorker():
-                    self._placing.move(event, self._jobs[event.id][1])
+                    if event.id in self._jobs:  # not cancelled by the callback of one before it
+                        self._placing.move(event, self._jobs[event.id][1])
                 case Described():
                     self._questions.pop((event.peer, event.task)).set_result(event)
                 case Report():

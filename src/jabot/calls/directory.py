@@ -64,6 +64,7 @@ class Directory:
         self._loop = asyncio.get_running_loop()
         self._places: dict[str, _Place] = {}
         self._alarm = Alarm(self._tick)
+        self._is_online = True
 
     def watch(self, address: str) -> None:
         """See to it that who is at an address is known, and stays so."""
@@ -77,9 +78,17 @@ class Directory:
         place.asked = now
 
     def settles(self, address: str) -> float:
-        """The moment from which on it is known whether anybody is at a watched address."""
+        """The moment from which on it is known whether anybody is at a watched address; without a
+        connection, that is never."""
         place = self._places[address]
-        return 0.0 if place.problem is not None else place.settles
+        if place.problem is not None:
+            return 0.0
+        return place.settles if self._is_online else float("inf")
+
+    def refused(self, address: str) -> bool:
+        """Whether those who are at a watched address allow us nothing."""
+        place = self._places[address]
+        return isinstance(place.problem, NotAllowed) and not self._peers.at(address)
 
     def nobody(self, address: str) -> JabotError:
         """Why there is nobody at a watched address."""
@@ -94,26 +103,30 @@ class Directory:
         self.watch(address)
         place = self._places[address]
         while (now := self._loop.time()) < self.settles(address):
-            until = place.settles
+            until = self.settles(address)
             if self._peers.at(address):
                 until = min(until, place.news_at + _QUIET)
                 if until <= now:
                     break
             place.news.clear()
             try:
-                await asyncio.wait_for(place.news.wait(), until - now)
+                async with asyncio.timeout_at(until if self._is_online else None):
+                    await place.news.wait()
             except TimeoutError:
                 continue
         return self._peers.at(address)
 
     def online(self) -> None:
         """A new connection: nobody knows us any more, and we know nobody."""
+        self._is_online = True
         now = self._loop.time()
         for address, place in self._places.items():
             self._ask_anew(address, place, now)
+            place.news.set()
 
     def offline(self) -> None:
         """The connection is gone, and with it what was known."""
+        self._is_online = False
         self._alarm.cancel()
         for address in self._places:
             for peer in self._peers.at(address):
@@ -134,8 +147,12 @@ class Directory:
                 self._tell(jid)
 
     def close(self) -> None:
-        """Stop greeting."""
+        """Stop greeting, and let those go who wait for an answer."""
         self._alarm.cancel()
+        self._is_online = True
+        for place in self._places.values():
+            place.settles = 0.0
+            place.news.set()
 
     def _tell(self, jid: str) -> None:
         for address in self._asked_for(jid):

@@ -124,8 +124,10 @@ class Placing:
     def _until(self, waiting: _Waiting) -> float:
         if waiting.error is not None:
             return waiting.until
-        # Its time limit ends it in any case.
-        return float("inf") if waiting.options.wait else self._directory.settles(waiting.options.to)
+        address = waiting.options.to
+        if waiting.options.wait and not self._directory.refused(address):
+            return float("inf")  # its time limit ends it in any case
+        return self._directory.settles(address)
 
     def _nobody(self, waiting: _Waiting) -> JabotError:
         options = waiting.options

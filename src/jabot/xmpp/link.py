@@ -125,9 +125,11 @@ class Link:
         return True
 
     def close(self) -> None:
-        """Stop the timers. Nothing is sent any more."""
+        """Stop the timers. Nothing is sent any more, and nobody waits for that."""
         self._late.cancel()
         self._joins.cancel()
+        for peer in list(self._waiters):
+            self._let_all_go(peer)
 
     # -- what the owner of the session tells --------------------------------------------------
 
@@ -147,7 +149,7 @@ class Link:
             end.offline(leftovers)
         self._look_idle()
         for peer in list(self._waiters):
-            self._let_in(peer)
+            self._let_all_go(peer)
 
     def presence_received(self, stanza: IncomingPresence) -> None:
         """Somebody came, is still there, or went."""
@@ -167,7 +169,7 @@ class Link:
         self._joiner.forget(peer)
         for end in self.ends:
             end.peer_gone(peer, leftover, self._loop.time())
-        self._let_in(peer)
+        self._let_all_go(peer)
         self._look_idle()
 
     # -- what the session tells ---------------------------------------------------------------
@@ -327,6 +329,12 @@ class Link:
                 room -= 1
         if not waiters:
             del self._waiters[peer]
+
+    def _let_all_go(self, peer: str) -> None:
+        """There is nothing to wait for here any more: no answer of the peer's will wake anybody."""
+        for future in self._waiters.pop(peer, ()):
+            if not future.done():
+                future.set_result(None)
 
     def _look_idle(self) -> None:
         if not self._pending and not len(self._windows):
