@@ -15,6 +15,9 @@ from jabot.errors import JabotError
 _COMMANDS = {
     "demo": "jabot.cli.demo",
     "run": "jabot.cli.run",
+    "submit": "jabot.cli.submit",
+    "nodes": "jabot.cli.nodes",
+    "describe": "jabot.cli.describe",
     "chat": "jabot.cli.chat",
     "login": "jabot.cli.login",
     "can": "jabot.cli.run",

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-import os
 import sys
 
 import click
 
-from jabot.account import Account, resolve_account
+from jabot.account import Account
+from jabot.cli.account import account_option, chosen_account
+from jabot.cli.exit_codes import NOBODY_THERE
+from jabot.cli.screen import hush
 from jabot.cli.terminal import ANSWER_LIMIT, Conversation, lines_of_stdin, prompt
 from jabot.errors import ConfigError
 from jabot.jid import JID, InvalidJID
 
-NOBODY_THERE = 3  # exit code
-
 
 @click.command()
 @click.argument("jid")
-@click.option("--account", metavar="JID", help="Sign in as this saved account.")
+@account_option
 def chat(jid: str, account: str | None) -> None:
     """Chat with JID, a node or anybody else.
 
@@ -32,17 +31,8 @@ def chat(jid: str, account: str | None) -> None:
         contact = JID(jid)
     except InvalidJID as error:
         raise ConfigError(f"{jid!r} is not an address ({error})") from None
-    if logging.getLogger().level > logging.DEBUG:
-        logging.getLogger("jabot").setLevel(logging.WARNING)
-    sys.exit(asyncio.run(_chat(_account(account), contact)))
-
-
-def _account(chosen: str | None) -> Account:
-    """The option goes before the environment, whose settings are those of another account."""
-    if chosen is None or os.environ.get("JABOT_JID", "") == chosen:
-        return resolve_account(chosen)
-    other = {name: value for name, value in os.environ.items() if not name.startswith("JABOT_")}
-    return resolve_account(chosen, other)
+    hush()
+    sys.exit(asyncio.run(_chat(chosen_account(account), contact)))
 
 
 async def _chat(account: Account, contact: JID) -> int:

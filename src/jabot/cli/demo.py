@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import secrets
 import sys
 
 import click
 
 from jabot.account import Account, ServerAddress
+from jabot.cli.screen import hush
 from jabot.cli.terminal import Conversation, prompt
 from jabot.jid import JID
 from jabot.node import Node
@@ -34,8 +34,7 @@ def demo(lines: tuple[str, ...]) -> None:
     Accounts and messages are forgotten at the end. Without a terminal it says lift, lift, dance and
     exit.
     """
-    if logging.getLogger().level > logging.DEBUG:
-        logging.getLogger("jabot").setLevel(logging.WARNING)
+    hush()
     if not lines and not (sys.stdin.isatty() and sys.stdout.isatty()):
         lines = _SCRIPT
     try:

@@ -13,11 +13,11 @@ from pathlib import Path
 import click
 
 from jabot.account import parse_jid, resolve_jid
+from jabot.cli.exit_codes import NOT_ALLOWED
 from jabot.cli.load import load_node, source_dir
 from jabot.errors import ConfigError
 
 _POLL = 0.5  # seconds between two looks at the files
-NOT_ALLOWED = 4  # exit code
 
 
 @click.command()

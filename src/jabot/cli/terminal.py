@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import re
 import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -15,13 +14,11 @@ from rich.console import Console
 from rich.text import Text
 
 from jabot.account import Account
+from jabot.cli.screen import clean
 from jabot.jid import JID
 from jabot.person import Ear, Person
 from jabot.runner.threads import run_in_thread
 from jabot.xmpp import IncomingPresence
-
-# XML lets these through, and a terminal could take them for commands.
-_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 ANSWER_LIMIT = 10.0  # seconds in which a contact that is there answers a line
 _QUIET = 1.0  # seconds without a word or a typing state after which a pipe's chat is over
@@ -122,8 +119,8 @@ class Conversation:
             self.online.set()
 
     def _print(self, prefix: str, text: str, style: str) -> None:
-        clean = _CONTROLS.sub("\ufffd", text).replace("\n", "\n" + " " * len(prefix))
-        self._console.print(Text(prefix, style=style) + Text(clean, style="" if prefix else style))
+        shown = clean(text).replace("\n", "\n" + " " * len(prefix))
+        self._console.print(Text(prefix, style=style) + Text(shown, style="" if prefix else style))
 
 
 async def prompt(conversation: Conversation) -> None:

@@ -1,0 +1,75 @@
+"""How the commands that call other programs end: which error gives which exit code."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import click
+
+from jabot.cli.screen import clean
+from jabot.errors import (
+    BadArguments,
+    Draining,
+    JabotError,
+    JobTimeout,
+    NobodyThere,
+    NotAllowed,
+    TaskFailed,
+    UnknownTask,
+)
+
+FAILED: Final = 1
+USAGE: Final = 2
+NOBODY_THERE: Final = 3
+NOT_ALLOWED: Final = 4
+TIMED_OUT: Final = 124  # as timeout(1) has it
+INTERRUPTED: Final = 128 + signal.SIGINT
+
+# All others are FAILED. With USAGE, NOBODY_THERE and NOT_ALLOWED nothing ran.
+_CODES: Final[tuple[tuple[type[JabotError], int], ...]] = (
+    (BadArguments, USAGE),
+    (UnknownTask, USAGE),
+    (NobodyThere, NOBODY_THERE),
+    (Draining, NOBODY_THERE),
+    (NotAllowed, NOT_ALLOWED),
+    (JobTimeout, TIMED_OUT),
+)
+
+
+class Failure(click.ClickException):
+    """Ends a command: a line that says why, and the exit code."""
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(clean(message))
+        self.exit_code = code  # type: ignore[misc]  # click declares it for the class
+
+
+def code_of(error: JabotError) -> int:
+    """The exit code for an error."""
+    return next((code for kind, code in _CODES if isinstance(error, kind)), FAILED)
+
+
+def failure(error: JabotError, code: int | None = None, *, verbose: bool = False) -> Failure:
+    """What a command ends with; the traceback of a task goes to standard error first if wanted."""
+    text = str(error) or type(error).__name__
+    if isinstance(error, TaskFailed):
+        text = f"the task failed: {text}"
+        if verbose and error.traceback:
+            click.echo(clean(error.traceback.rstrip("\n")), err=True)
+        elif error.traceback:
+            text += "\n(-v shows its traceback)"
+    return Failure(text, code or code_of(error))
+
+
+@contextmanager
+def exit_codes() -> Iterator[None]:
+    """Within, errors end the command with their code, and Ctrl-C with 130."""
+    try:
+        yield
+    except JabotError as error:
+        raise failure(error) from error
+    except KeyboardInterrupt:
+        raise SystemExit(INTERRUPTED) from None

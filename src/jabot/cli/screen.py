@@ -1,0 +1,51 @@
+"""What others wrote, made fit for a terminal; and whether there is one."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from typing import Any, Final
+
+import msgspec
+from rich.console import Console
+
+_PIPE_WIDTH: Final = 100_000  # nothing is folded where a program reads
+
+# XML lets these through, and a terminal could take them for commands.
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_NOT_ESCAPED = re.compile("[\x7f-\x9f]")  # of these, JSON escapes the rest
+
+
+def clean(text: str) -> str:
+    """The text with a sign in the place of each control character, but line breaks and tabs."""
+    return _CONTROLS.sub("\ufffd", text)
+
+
+def one_line(text: str) -> str:
+    """The text, cleaned, with spaces where lines break."""
+    return clean(" ".join(text.split()))
+
+
+def as_json(value: Any, *, indent: bool = False) -> str:
+    """A value as JSON that harms no terminal: on one line, or on many."""
+    data = msgspec.json.encode(value)
+    text = (msgspec.json.format(data) if indent else data).decode()
+    return _NOT_ESCAPED.sub(lambda control: f"\\u{ord(control[0]):04x}", text)
+
+
+def output() -> Console:
+    """Standard output: colours on a terminal only, and as wide as need be elsewhere."""
+    width = None if sys.stdout.isatty() else _PIPE_WIDTH
+    return Console(highlight=False, markup=False, emoji=False, width=width)
+
+
+def is_verbose() -> bool:
+    """Whether `jabot -v` was asked to tell everything."""
+    return logging.getLogger().level <= logging.DEBUG
+
+
+def hush() -> None:
+    """Log warnings only, unless everything was asked for: the command itself says what matters."""
+    if not is_verbose():
+        logging.getLogger("jabot").setLevel(logging.WARNING)

@@ -1,0 +1,232 @@
+"""`jabot submit`: one job, from a shell."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+from typing import Any
+
+import click
+
+from jabot.account import Account, parse_jid
+from jabot.calls import Job
+from jabot.calls.options import Options, options
+from jabot.cli.account import account_option, chosen_account
+from jabot.cli.arguments import Arguments, read_words
+from jabot.cli.exit_codes import exit_codes, failure
+from jabot.cli.interrupt import Interrupt
+from jabot.cli.progress import ProgressLine
+from jabot.cli.screen import as_json, hush, is_verbose
+from jabot.client import Client
+from jabot.errors import ConfigError, JabotError, JobTimeout, UnknownTask
+from jabot.schedule import parse_duration
+
+_LOOK_AGAIN = 0.5  # seconds before nodes are asked for again, where nobody was
+
+
+@dataclass(frozen=True)
+class Order:
+    """What the command line asks for."""
+
+    task: str
+    words: Sequence[str]
+    literal: Sequence[str]
+    """Words after `--`: positional, whatever they look like."""
+    options: Options
+
+
+class _Submit(click.Command):
+    """Keeps the words after `--` apart, where click would forget that they stood there."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        at = args.index("--") if "--" in args else len(args)
+        ctx.meta["literal"] = args[at + 1 :]
+        return super().parse_args(ctx, args[:at])
+
+
+def _address(_: click.Context, __: click.Parameter, text: str) -> str:
+    try:
+        return str(parse_jid(text))
+    except ConfigError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+def _duration(_: click.Context, __: click.Parameter, text: str | None) -> float | None:
+    try:
+        return None if text is None else parse_duration(_with_unit(text))
+    except ConfigError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+def _with_unit(text: str) -> str:
+    """`30` and `2.5` are seconds."""
+    return f"{text}s" if text.replace(".", "", 1).isdecimal() else text
+
+
+def _labels(_: click.Context, __: click.Parameter, given: Sequence[str]) -> dict[str, list[str]]:
+    labels: dict[str, list[str]] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not name or not equals:
+            raise click.BadParameter(f"{text!r}: a label is written name=value")
+        labels.setdefault(name, []).append(value)
+    return labels
+
+
+@click.command(cls=_Submit, context_settings={"ignore_unknown_options": True})
+@click.argument("task")
+@click.argument("words", nargs=-1, metavar="[ARG...] [name=value...]", type=click.UNPROCESSED)
+@click.option(
+    "--to",
+    required=True,
+    metavar="JID",
+    callback=_address,
+    help="The pool that it goes to (bot@example.org), or one node of it (a full address).",
+)
+@click.option(
+    "--timeout",
+    metavar="TIME",
+    callback=_duration,
+    help="Seconds, or as 500ms, 5m, 1h 30m: give up, and have the job stopped, after that long.",
+)
+@click.option(
+    "--retries",
+    default=0,
+    metavar="N",
+    type=click.IntRange(min=0),
+    help="Run it again, elsewhere if need be, up to N times. Without it, it runs at most once.",
+)
+@click.option(
+    "--where",
+    multiple=True,
+    metavar="LABEL=VALUE",
+    callback=_labels,
+    help="Only on nodes with this label; given twice for one label, either value will do.",
+)
+@click.option("--wait", is_flag=True, help="Wait for a node when none is online.")
+@click.option("-v", "--verbose", is_flag=True, help="Show the traceback of a task that failed.")
+@account_option
+@click.pass_context
+def submit(  # noqa: PLR0913 - the options of a job
+    ctx: click.Context,
+    task: str,
+    words: tuple[str, ...],
+    to: str,
+    timeout: float | None,
+    retries: int,
+    where: dict[str, list[str]],
+    wait: bool,
+    verbose: bool,
+    account: str | None,
+) -> None:
+    """Have TASK run at a node, and print its result as JSON.
+
+    Arguments are read by the types of the task's parameters, as in a chat: 30 is a number for an
+    int and a text for a str, a,b,c is a list, yes is a boolean, and what begins with { or [ is
+    JSON. For a parameter without a type, what is JSON is taken as JSON and all else as a text.
+
+    name=value gives a parameter by its name. A text that looks so is written after --, behind
+    which every word is taken as it stands:
+
+    \b
+        jabot submit --to bot@example.org lift 30
+        jabot submit --to bot@example.org lift reps=30
+        jabot submit --to bot@example.org greet -- a=b
+
+    Before the -- a parameter may also be given as an option: --reps 30, --quick, --no-quick. The
+    options below go first: a task's parameter of the same name is given as name=value.
+
+    On a terminal a bar shows the progress. Ctrl-C cancels the job and waits until it has stopped; a
+    second one leaves at once.
+
+    \b
+    Exit codes:
+        0    the result is on standard output
+        1    the task failed, was cancelled or lost its node; or it could not be asked for
+        2    the command line is wrong: no such task, or not its arguments
+        3    nobody is there to do it; nothing ran
+        4    this account is not allowed to; nothing ran
+        124  no outcome within the timeout
+        130  stopped by Ctrl-C (143 by SIGTERM)
+    """
+    order = Order(
+        task, words, ctx.meta["literal"], options(to, timeout, retries, where or None, wait)
+    )
+    hush()
+    with exit_codes():
+        chosen = chosen_account(account)
+        code = asyncio.run(_submit(chosen, order, verbose=verbose or is_verbose()))
+    if code:
+        sys.exit(code)
+
+
+async def _submit(account: Account, order: Order, *, verbose: bool) -> int:
+    with ProgressLine(order.task) as line, Interrupt(line) as interrupt:
+        try:
+            result = await _result(account, order, line, interrupt)
+        except asyncio.CancelledError:
+            if interrupt.code is None:
+                raise
+            return interrupt.code
+        except JabotError as error:
+            raise failure(error, interrupt.code, verbose=verbose) from error
+    click.echo(as_json(result, indent=sys.stdout.isatty()))
+    return interrupt.code or 0
+
+
+async def _result(account: Account, order: Order, line: ProgressLine, interrupt: Interrupt) -> Any:
+    chosen, loop = order.options, asyncio.get_running_loop()
+    deadline = None if chosen.timeout is None else loop.time() + chosen.timeout
+    async with AsyncExitStack() as stack:
+        try:
+            async with asyncio.timeout_at(deadline) as limit:
+                line.where(f"- signing in as {account.jid}")
+                app = await stack.enter_async_context(Client(account))
+                line.where(f"- looking for {chosen.to}")
+                args, kwargs = await _arguments(app, order)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            raise JobTimeout(
+                f"{chosen.to} was not there within {chosen.timeout:g} s; nothing ran"
+            ) from None
+        if deadline is not None:
+            chosen = replace(chosen, timeout=max(deadline - loop.time(), 0.001))
+        job = interrupt.job = await app.begin(order.task, args, chosen, kwargs)
+        try:
+            await _follow(job, line)
+            return await job
+        except JobTimeout as error:
+            if deadline is None or loop.time() < deadline:
+                raise  # a limit of the task's own
+            limit_text = f"{order.options.timeout:g} s"
+            raise JobTimeout(
+                f"{order.task} had no outcome within {limit_text}, and was told to stop"
+            ) from error
+
+
+async def _arguments(app: Client, order: Order) -> Arguments:
+    """Read the words by what the node says of the task."""
+    to = order.options.to
+    while order.options.wait and not await app.nodes(to):  # which takes its time by itself ...
+        await asyncio.sleep(_LOOK_AGAIN)
+    if not order.words and not order.literal:
+        return (), {}
+    try:
+        description = (await app.describe(to, order.task)).get(order.task)
+    except UnknownTask:
+        description = None  # there is none, or we may not run it: that is said when it is asked for
+    return read_words(order.words, order.literal, description)
+
+
+async def _follow(job: Job[Any], line: ProgressLine) -> None:
+    """Show how the job gets on, until it is over."""
+    await job.taken()
+    if job.peer is not None:
+        line.where(f"on {job.peer}")
+    async for step in job.progress:
+        line.where(f"on {job.peer}")
+        line.step(step)
