@@ -130,11 +130,11 @@ class Node(Calling):
         summary: str | None = None,
         **options: Unpack[TaskOptions],
     ) -> Task[..., int]:
-        """Offer a program as a task: `node.command("ffmpeg", "-i", "{src}", "-crf", "{q=23}", "{to}")`
+        """Offer a program: `node.command("ffmpeg", "-i", "{src}", "-r", "{rate=25}", "{to}")`.
 
-        The callers give the placeholders, all of them texts; `{q=23}` has a default, and a brace is
-        written twice. Each argument stays one argument, whatever a value holds: there is no shell.
-        A value that would make an argument begin with a dash, and so an option, is refused unless
+        The callers give the placeholders, all of them texts; `{rate=25}` has a default, and a brace
+        is written twice. Each argument stays one argument, whatever a value holds: no shell reads
+        it. A value that would make one begin with a dash, and so an option, is refused unless
         `dashes` is True. What the program writes is progress; its exit code is the result if it is
         in `ok`, else the job fails. `env` is added to the node's environment, of which the program
         does not get what begins with `JABOT_`. `summary` is its line in `help`. The task has the
@@ -243,6 +243,11 @@ class Node(Calling):
         if task == "exit":
             return self._definition.access.may_manage(own, caller)
         return self._definition.access.may_run(own, caller, task)
+
+    @property
+    def middleware(self) -> list[Middleware]:
+        """What is called around its jobs; what is put in before the node is served counts."""
+        return self._definition.middleware
 
     @property
     def account_jid(self) -> str | None:

@@ -46,6 +46,24 @@ async def test_what_goes_wrong_there_fails_the_job_here(task, text):
     assert job.state is State.FAILED
 
 
+async def test_a_failure_there_says_where_it_was_raised(caplog, capfd):
+    job = submit(Runner(), process_tasks.raises)
+    with pytest.raises(TaskFailed) as failure:
+        await job
+    error = failure.value
+    assert (error.type, error.message) == ("ValueError", "größer")
+    assert 'process_tasks.py", line' in error.traceback.splitlines()[1]
+    assert error.traceback.endswith("ValueError: größer\n")
+    assert "in raises" in caplog.text  # the log of the node has it, with the id of the job
+    assert job.id in caplog.text
+    assert capfd.readouterr().err == ""
+    job = submit(Runner(), process_tasks.leaves)
+    with pytest.raises(TaskFailed) as failure:
+        await job
+    assert failure.value.type == "ProcessDied"
+    assert failure.value.traceback == f"ProcessDied: {failure.value}"
+
+
 async def test_it_leaves_nothing_on_standard_error_of_its_own(capfd):
     await submit(Runner(), process_tasks.quiet)
     assert capfd.readouterr() == ("", "")

@@ -114,7 +114,7 @@ def _call(task: Task[..., Any], order: Order, send: Any) -> Any:
             is_cancelled=lambda: False,  # a cancelled process gets a signal instead
         ),
     )
-    return task(*args, **kwargs)
+    return task.function(*args, **kwargs)
 
 
 def _step_report(step: Step) -> Report:

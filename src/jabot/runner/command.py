@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 from jabot.runner.failure import died
@@ -32,47 +33,50 @@ async def run_command(
     ends with its node.
     """
     arguments = command(*job.args, **job.kwargs)
-    reading, writing = os.pipe()
+    told, telling = os.pipe()
+    seen, showing = os.pipe()
     try:
         child = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-I", "-S", _LAUNCH, str(writing), *arguments),
+            *(sys.executable, "-I", "-S", _LAUNCH, str(telling), *arguments),
             stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
+            # No pipe of asyncio's: before the child has ended for it, its pipes must have.
+            stdout=showing,
+            stderr=showing,
             cwd=command.cwd,
             env=command.environment(),
-            pass_fds=[writing],
+            pass_fds=[telling],
             start_new_session=True,
         )
     except BaseException:
-        os.close(reading)
+        os.close(told)
+        os.close(seen)
         raise
     finally:
-        os.close(writing)
+        os.close(telling)
+        os.close(showing)
     output = Output(report)
-    copying = asyncio.ensure_future(_copy(child.stdout, output))
-    telling = asyncio.ensure_future(_read_all(reading))
+    hearing = asyncio.ensure_future(_hear(told))
+    copying = asyncio.ensure_future(_copy(seen, output))
     try:
-        told = await asyncio.shield(telling)
+        how = await asyncio.shield(hearing)
         await asyncio.wait([copying], timeout=_LAST_OUTPUT)
     except asyncio.CancelledError:
-        os.killpg(child.pid, signal.SIGTERM)
-        await asyncio.wait([telling], timeout=kill_after)
+        _signal_all(child, signal.SIGTERM)
+        await asyncio.wait([hearing], timeout=kill_after)
         raise
     finally:
-        # The launcher leads the group, and is there until it is killed.
-        os.killpg(child.pid, signal.SIGKILL)
+        _signal_all(child, signal.SIGKILL)  # the launcher leads the group, and waits for this
         copying.cancel()
-        await asyncio.gather(child.wait(), telling, copying, return_exceptions=True)
+        await asyncio.gather(child.wait(), hearing, copying, return_exceptions=True)
         output.close()
-    return _exit_code(command, told, output)
+    return _exit_code(command, how, output)
 
 
-def _exit_code(command: Command, told: str, output: Output) -> int:
+def _exit_code(command: Command, how: str, output: Output) -> int:
     name = command.__name__
-    if not told.startswith("="):
-        raise died("CommandFailed", f"cannot run {name}: {told[1:] or 'its launcher died'}")
-    code = int(told[1:])
+    if not how.startswith("="):
+        raise died("CommandFailed", f"cannot run {name}: {how[1:] or 'its launcher died'}")
+    code = int(how[1:])
     if code in command.ok:
         return code
     reason = f"exit code {code}" if code >= 0 else f"signal {signal.Signals(-code).name}"
@@ -81,19 +85,32 @@ def _exit_code(command: Command, told: str, output: Output) -> int:
     raise died("CommandFailed", f"{text}:\n{last}" if last else text, before=output.last())
 
 
-async def _copy(stream: asyncio.StreamReader | None, output: Output) -> None:
-    while stream is not None and (data := await stream.read(_CHUNK)):
-        output.feed(data)
-        if len(data) == _CHUNK:
-            await asyncio.sleep(_REST)  # a program that floods waits for us, not the node for it
+def _signal_all(child: asyncio.subprocess.Process, number: int) -> None:
+    """To the launcher, the program, and what that has started."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child.pid, number)
 
 
-async def _read_all(descriptor: int) -> str:
+async def _hear(descriptor: int) -> str:
+    async with _reading(descriptor) as stream:
+        return (await stream.read()).decode()
+
+
+async def _copy(descriptor: int, output: Output) -> None:
+    async with _reading(descriptor) as stream:
+        while data := await stream.read(_CHUNK):
+            output.feed(data)
+            if len(data) == _CHUNK:
+                await asyncio.sleep(_REST)  # who floods us waits for us, and not others for both
+
+
+@contextlib.asynccontextmanager
+async def _reading(descriptor: int) -> AsyncIterator[asyncio.StreamReader]:
     stream = asyncio.StreamReader()
     transport, _ = await asyncio.get_running_loop().connect_read_pipe(
         lambda: asyncio.StreamReaderProtocol(stream), os.fdopen(descriptor, "rb")
     )
     try:
-        return (await stream.read()).decode()
+        yield stream
     finally:
         transport.close()

@@ -49,7 +49,10 @@ class Output:
         """The program wrote this."""
         *lines, self._rest = (self._rest + self._decoder.decode(data, final)).split("\n")
         self._rest = self._rest[: 2 * _LINE]  # escapes are still in it
-        self._left_out += max(0, len(lines) - _LOOKED_AT)
+        if len(lines) > _LOOKED_AT:
+            self._left_out += len(self._lines) + len(lines) - _LOOKED_AT
+            self._lines.clear()
+            self._size = 0
         for line in lines[-_LOOKED_AT:]:
             self._add(line)
         if self._lines and self._next is None:
