@@ -134,7 +134,12 @@ class Placing:
         there = self._peers.at(options.to)
         if not there:
             return self._directory.nobody(options.to)
-        labels = ", ".join(f"{name}={value}" for name, value in options.where.items())
+        labels = ", ".join(
+            f"{name}={value if isinstance(value, str) else ' or '.join(value)}"
+            for name, value in options.where.items()
+        )
+        if len(there) == 1:
+            return NobodyThere(f"the one node at {options.to} has not {labels}")
         return NobodyThere(f"{len(there)} nodes at {options.to}, and none of them has {labels}")
 
     def _tick(self) -> None:

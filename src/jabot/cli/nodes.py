@@ -68,6 +68,8 @@ async def _at(app: Client, address: str) -> list[Peer] | JabotError:
     except NotAllowed as refusal:
         return refusal
     own = app.jid.bare
+    if address == own:
+        return found or NobodyThere(f"no node of {own} is online")
     text = f"nobody at {address} answers: is it online, and does it allow {own}?"
     return found or NobodyThere(text)
 

@@ -69,8 +69,8 @@ def _with_unit(text: str) -> str:
 def _labels(_: click.Context, __: click.Parameter, given: Sequence[str]) -> dict[str, list[str]]:
     labels: dict[str, list[str]] = {}
     for text in given:
-        name, equals, value = text.partition("=")
-        if not name or not equals:
+        name, _, value = text.partition("=")
+        if not name or not value:
             raise click.BadParameter(f"{text!r}: a label is written name=value")
         labels.setdefault(name, []).append(value)
     return labels
@@ -211,7 +211,7 @@ async def _result(account: Account, order: Order, line: ProgressLine, interrupt:
 async def _arguments(app: Client, order: Order) -> Arguments:
     """Read the words by what the node says of the task."""
     to = order.options.to
-    while order.options.wait and not await app.nodes(to):  # which takes its time by itself ...
+    while order.options.wait and not await app.nodes(to):  # noqa: ASYNC110 - nothing tells of it
         await asyncio.sleep(_LOOK_AGAIN)
     if not order.words and not order.literal:
         return (), {}
