@@ -12,10 +12,10 @@ async def main(pool: str) -> None:
     async with jabot.connect(os.environ["JABOT_JID"]) as app:
 
         async def call(value: int) -> int:
-            job = await app.submit("echo", value, to=pool, wait=True)
+            job = await app.submit("echo", value, to=pool)
             return await job
 
-        await call(0)
+        await (await app.submit("echo", 0, to=pool, wait=True))  # the worker may still sign in
         await answer_orders(call)
 
 
