@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from jabot.errors import ConfigError
 from jabot.jid import JID, InvalidJID
 
+_REMEMBERED = 1000  # decisions
+
 Rules = Mapping[str, str | Iterable[str]]
 
 
@@ -59,6 +61,7 @@ class Access:
             raise ConfigError(f"allow={allow!r}: give a mapping of who to what")
         if isinstance(manage, str) or not isinstance(manage, Iterable):
             raise ConfigError(f"manage={manage!r}: give a list of addresses")
+        self._decisions: dict[tuple[str, str, str], Decision] = {}
         self._allow = [(_who(who), _what(who, what)) for who, what in (allow or {}).items()]
         self._manage = [_who(who) for who in manage]
 
@@ -69,6 +72,16 @@ class Access:
 
     def may_run(self, own: JID, caller: JID, task: str) -> Decision:
         """Whether `caller` may run `task` on the node whose account is `own`."""
+        # Rules never change, and programs ask thousands of times a second.
+        key = (own.bare, caller.bare, task)
+        decision = self._decisions.get(key)
+        if decision is None:
+            if len(self._decisions) >= _REMEMBERED:
+                self._decisions.clear()
+            decision = self._decisions[key] = self._decide(own, caller, task)
+        return decision
+
+    def _decide(self, own: JID, caller: JID, task: str) -> Decision:
         if _same_account(own, caller):
             return Decision(True, f"{caller.bare} is the node's own account")
         for who, names in self._allow:

@@ -108,7 +108,7 @@ class Deferrable(Generic[T]):
         return value
 
     def _listen(self, outcome: Status | None, function: Callable[[Any], object]) -> Self:
-        if inspect.iscoroutinefunction(function):
+        if _is_coroutine_function(function):
             raise TypeError(f"{function!r} is a coroutine function; await the deferrable instead")
         if self._status == "unknown":
             if self._listeners is None:
@@ -137,3 +137,12 @@ class Deferrable(Generic[T]):
             function(argument)
         except (Exception, asyncio.CancelledError):
             log.exception("callback %r of %r raised", function, self)
+
+
+def _is_coroutine_function(function: Callable[..., object]) -> bool:
+    """`inspect` looks into partials and wrappers, which takes longer than all else here; most
+    functions carry their code themselves."""
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return inspect.iscoroutinefunction(function)
+    return bool(code.co_flags & inspect.CO_COROUTINE)

@@ -159,7 +159,7 @@ class Peers:
 
         Where no node says that it offers the task, any of them may be asked: it knows why not.
         """
-        key = (address, task, _frozen(where))
+        key = (address, task, _frozen(where)) if where else (address, task)
         choice = self._choices.get(key)
         if choice is None:
             fitting = [peer for peer in self.at(address) if peer.fits(where)]
@@ -167,6 +167,10 @@ class Peers:
             choice = self._choices[key] = _Choice(offering or [peer.jid for peer in fitting])
         jid = choice.least(self._load, avoid)
         return None if jid is None else self._peers[jid]
+
+    def is_free(self, jid: str) -> bool:
+        """Whether a node that is online has a slot for another job."""
+        return self._load(jid) < 1
 
     def _load(self, jid: str) -> float:
         return (self._others[jid] + self._in_flight(jid)) / max(1, self._peers[jid].slots)
@@ -187,6 +191,8 @@ class _Choice:
         jids = self._jids
         if avoid:
             jids = [jid for jid in jids if jid not in avoid]
+        if len(jids) == 1:
+            return jids[0]
         if len(jids) > _LOOK_AT:
             self._next = (self._next + _LOOK_AT) % len(jids)
             begin = self._next
@@ -203,8 +209,6 @@ def _account(jid: str) -> str:
 
 
 def _frozen(where: Where) -> object:
-    if not where:
-        return None
     return frozenset(
         (name, value if isinstance(value, str) else frozenset(value))
         for name, value in where.items()

@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 
 SETTLE: Final = 2.0  # seconds in which nodes answer a greeting; after it, nobody is there
 _QUIET: Final = 0.3  # seconds without another answer, after which a list counts as complete
+_TOGETHER: Final = 0.1  # seconds within which the nodes of a pool answer one after the other
 _GREET_FIRST: Final = 0.5  # seconds before the second greeting when nobody answers; then twice that
 _GREET_MOST: Final = 30.0
 _STALE: Final = 1.0  # seconds after which "nobody is there" has to be asked anew
@@ -84,6 +85,11 @@ class Directory:
         if place.problem is not None:
             return 0.0
         return place.settles if self._is_online else float("inf")
+
+    def complete(self, address: str) -> float:
+        """The moment from which on it is likely that all who are at a watched address are known."""
+        place = self._places[address]
+        return min(place.settles, max(place.settles - SETTLE, place.news_at) + _TOGETHER)
 
     def refused(self, address: str) -> bool:
         """Whether those who are at a watched address allow us nothing."""

@@ -50,7 +50,7 @@ class Job(Deferrable[R]):
         self._result_type = result_type
         self._cancel = cancel
         self._taken: asyncio.Future[None] | None = None
-        self._readers: list[_Steps] = []
+        self._readers: tuple[_Steps, ...] = ()
 
     @property
     def short_id(self) -> str:
@@ -60,7 +60,12 @@ class Job(Deferrable[R]):
     @property
     def progress(self) -> AsyncIterator[Step]:
         """The steps of the job as they come, the newest known one first; ends with the job."""
-        return _Steps(self, self._readers)
+        reader = _Steps(self.step)
+        if self._status == "unknown":
+            self._readers = (*self._readers, reader)
+        else:
+            reader.end()
+        return reader
 
     def cancel(self, reason: str = "") -> None:
         """Ask for the job to be stopped. Its outcome tells whether it was: `JobCancelled`, or what
@@ -74,11 +79,10 @@ class Job(Deferrable[R]):
     # -- what the caller's end tells -------------------------------------------------------------
 
     async def taken(self) -> None:
-        """Wait until somebody is responsible for it, or it is over."""
-        if self.peer is None and self.status == "unknown":
-            if self._taken is None:
-                self._taken = asyncio.get_running_loop().create_future()
-            await asyncio.shield(self._taken)
+        """Wait until somebody is responsible for it, or it is over. For one waiter."""
+        if self.peer is None and self._status == "unknown":
+            self._taken = asyncio.get_running_loop().create_future()
+            await self._taken
 
     def was_taken(self, peer: str, attempt: int) -> None:
         """A node is responsible for it."""
@@ -103,8 +107,9 @@ class Job(Deferrable[R]):
         else:
             self.fail(error)
         self._wake()
-        for reader in list(self._readers):
+        for reader in self._readers:
             reader.end()
+        self._readers = ()
 
     def _wake(self) -> None:
         if self._taken is not None and not self._taken.done():
@@ -114,13 +119,10 @@ class Job(Deferrable[R]):
 class _Steps(AsyncIterator[Step]):
     """One reader of a job's progress."""
 
-    def __init__(self, job: Job[Any], readers: list[_Steps]) -> None:
-        self._waiting: deque[Step] = deque([] if job.step is None else [job.step], _STEPS)
-        self._readers = readers
+    def __init__(self, newest: Step | None) -> None:
+        self._waiting: deque[Step] = deque([] if newest is None else [newest], _STEPS)
         self._news = asyncio.Event()
-        self._over = job.status != "unknown"
-        if not self._over:
-            readers.append(self)
+        self._over = False
 
     def add(self, step: Step) -> None:
         self._waiting.append(step)
@@ -128,7 +130,6 @@ class _Steps(AsyncIterator[Step]):
 
     def end(self) -> None:
         self._over = True
-        self._readers.remove(self)
         self._news.set()
 
     def __aiter__(self) -> Self:

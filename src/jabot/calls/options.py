@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -46,6 +47,24 @@ def options(
     wait: bool = False,
 ) -> Options:
     """Check what a user gave. Raises `ConfigError`, naming the option."""
+    if not where and isinstance(retries, int):
+        return _usual(to, timeout, retries, wait)
+    return _checked(to, timeout, retries, where, wait)
+
+
+@lru_cache(maxsize=256, typed=True)
+def _usual(to: str | JID | None, timeout: float | str | None, retries: int, wait: bool) -> Options:
+    """The same few are given thousands of times a second."""
+    return _checked(to, timeout, retries, None, wait)
+
+
+def _checked(
+    to: str | JID | None,
+    timeout: float | str | None,
+    retries: int | Retry,
+    where: Where | None,
+    wait: bool,
+) -> Options:
     if to is None:
         raise ConfigError("to whom? Give to=ADDRESS with the job, or to connect()")
     seconds = None if timeout is None else parse_duration(timeout)

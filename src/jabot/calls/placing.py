@@ -11,7 +11,7 @@ from jabot.alarm import Alarm
 from jabot.calls.directory import Directory
 from jabot.calls.options import Options
 from jabot.errors import JabotError, NobodyThere
-from jabot.peers import Peers
+from jabot.peers import Peer, Peers
 from jabot.protocol.events import JobNeedsWorker
 
 _PATIENCE: Final = 60.0  # seconds that a job which had a worker waits for another one
@@ -57,7 +57,7 @@ class Placing:
         self._directory.watch(options.to)
         peer = self._peers.choose(options.to, task, options.where)
         if peer is not None:
-            return peer.jid
+            return None if self._others_answer(peer, options) else peer.jid
         # A full address needs no answer to a greeting: the job itself will find out.
         return None if options.movable or options.where else options.to
 
@@ -111,6 +111,9 @@ class Placing:
         avoid = waiting.avoid if now < waiting.again else ()
         peer = self._peers.choose(options.to, waiting.task, options.where, avoid)
         if peer is not None:
+            if self._others_answer(peer, options):
+                self._alarm.set(self._directory.complete(options.to))
+                return
             self.forget(waiting.id, options.to)
             self._place(waiting.id, peer.jid)
             return
@@ -120,6 +123,13 @@ class Placing:
             self._give_up(waiting.id, waiting.error or self._nobody(waiting))
             return
         self._alarm.set(min(until, waiting.again if waiting.again > now else until))
+
+    def _others_answer(self, peer: Peer, options: Options) -> bool:
+        """Whether to wait a moment for other nodes: the first one that answers a greeting has no
+        slot left, and is not to get all that waited for an answer."""
+        if not options.movable or self._peers.is_free(peer.jid):
+            return False
+        return self._loop.time() < self._directory.complete(options.to)
 
     def _until(self, waiting: _Waiting) -> float:
         if waiting.error is not None:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Final
 
-from msgspec import Raw
+from msgspec import Raw, Struct
 
 from jabot.errors import JabotError, LocalProtocolError
 from jabot.protocol import codec, limits
@@ -35,18 +34,17 @@ def never(runs: int, error: JabotError) -> float | None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """One job as it is asked for."""
 
     id: str  # a UUIDv7; asking again with the same id is the same job
     task: str
-    args: Raw = field(default_factory=lambda: NO_ARGS)
-    kwargs: Raw = field(default_factory=lambda: NO_KWARGS)
+    args: Raw = NO_ARGS
+    kwargs: Raw = NO_KWARGS
     timeout: float | None = None  # seconds until `JobTimeout`
     retry: RetryPolicy = never
     movable: bool = False  # whether any worker of a pool will do
-    meta: Mapping[str, str] = field(default_factory=dict)
+    meta: Mapping[str, str] = {}
 
     def check(self) -> None:
         """Raises `TooLarge` or `LocalProtocolError` for what no worker would take."""
@@ -71,15 +69,14 @@ def check_meta(meta: Mapping[str, str]) -> None:
         )
 
 
-@dataclass(slots=True, eq=False)
-class CallerJob:
+class CallerJob(Struct, eq=False):
     """What a caller knows of one job that has not ended."""
 
     request: Request
     id: str
     phase: Phase = Phase.WAITING
     peer: str | None = None  # who has it
-    asked: set[str] = field(default_factory=set)  # who was asked for it, while asking
+    asked: frozenset[str] = frozenset()  # who was asked for it, while asking
     attempt: int = 1  # the number of the offer
     runs: int = 0  # of which a worker may have begun one, and it came to nothing
     seq: int = 0  # of the newest progress
@@ -149,12 +146,12 @@ class CallerJobs:
 
     def ask(self, job: CallerJob, peer: str) -> None:
         """Note that `peer` was asked for it as well."""
-        job.asked.add(peer)
+        job.asked |= {peer}
         self._link(job, peer)
 
     def dismiss(self, job: CallerJob, peer: str) -> None:
         """Note that `peer` does not have it."""
-        job.asked.discard(peer)
+        job.asked -= {peer}
         self._unlink(job, peer)
 
     def leave(self, job: CallerJob) -> None:
@@ -162,7 +159,7 @@ class CallerJobs:
         if job.peer is not None:
             self._unlink(job, job.peer)
             job.peer = None
-        for peer in tuple(job.asked):
+        for peer in job.asked:
             self.dismiss(job, peer)
 
     def at(self, peer: str) -> list[CallerJob]:

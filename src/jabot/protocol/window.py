@@ -7,6 +7,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
+from msgspec import Struct
+
 from jabot.protocol import codec, limits
 from jabot.protocol.frames import Frame, Progress
 from jabot.protocol.parts import check_size, split
@@ -25,8 +27,7 @@ class Batch:
     frames: int
 
 
-@dataclass(slots=True, eq=False)
-class _Item:
+class _Item(Struct, eq=False):
     """A frame, or one part of it, on its way."""
 
     serial: int

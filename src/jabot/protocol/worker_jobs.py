@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+
+from msgspec import Struct
 
 from jabot.protocol.events import Key
 from jabot.protocol.frames import Cancelled, Failed, Progress, Rejected, Succeeded
@@ -13,8 +14,7 @@ from jabot.protocol.worker_states import ENDED, Phase
 Outcome = Succeeded | Failed | Cancelled | Rejected
 
 
-@dataclass(slots=True, eq=False)
-class WorkerJob:
+class WorkerJob(Struct, eq=False):
     """What a worker knows of one job."""
 
     key: Key
@@ -25,7 +25,7 @@ class WorkerJob:
     outcome: Outcome | None = None
     size: int = 0  # of the outcome, in bytes
     until: float = 0.0  # when it may be forgotten
-    listeners: dict[str, bool] = field(default_factory=dict)
+    listeners: dict[str, bool] = {}
     """Who hears of it, by full address, and whether they have the outcome."""
 
     @property
