@@ -20,7 +20,7 @@ LAYERS = [
     {"errors", "jid"},
     {"deferrable", "access", "account", "schedule", "peers", "pool", "protocol"},
     {"alarm", "mainloop", "middleware"},
-    {"tasks"},
+    {"tasks", "tracing", "metrics"},
     {"runner"},
     {"xmpp"},
     {"chat", "person", "queue", "calls", "intake"},
@@ -35,6 +35,8 @@ ONLY = {
     "deferrable": set(),
     "access": {"errors", "jid"},
     "middleware": {"jid"},
+    "tracing": {"errors", "middleware"},
+    "metrics": {"errors", "middleware"},
     "account": {"errors", "jid"},
     "schedule": {"errors"},
     "peers": {"errors"},
@@ -171,4 +173,5 @@ def test_importing_jabot_brings_nothing_that_only_the_faces_need():
     loaded = {name.partition(".")[0] for name in json.loads(answer.stdout)}
     assert "slixmpp" in loaded
     assert not loaded & {"rich", "prompt_toolkit", "click", "cryptography", "scramp", "sqlite3"}
+    assert not loaded & {"prometheus_client", "opentelemetry"}
     assert not any(name.startswith("jabot.server") for name in json.loads(answer.stdout))

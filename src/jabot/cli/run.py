@@ -12,18 +12,36 @@ from pathlib import Path
 
 import click
 
-from jabot.account import parse_jid, resolve_jid
+from jabot.account import ServerAddress, parse_jid, resolve_jid
 from jabot.cli.exit_codes import NOT_ALLOWED
 from jabot.cli.load import load_node, source_dir
 from jabot.errors import ConfigError
+from jabot.node import Node
 
 _POLL = 0.5  # seconds between two looks at the files
+
+
+def _host_and_port(
+    _: click.Context, __: click.Parameter, text: str | None
+) -> tuple[str, int] | None:
+    if text is None:
+        return None
+    host, _colon, port = text.rpartition(":")
+    if not port.isdecimal() or not port.isascii() or int(port) > 65535:
+        raise click.BadParameter(f"{text!r}: write PORT, HOST:PORT or [::1]:PORT")
+    return host.strip("[]") or "127.0.0.1", int(port)
 
 
 @click.command()
 @click.argument("target", metavar="FILE_OR_MODULE[:NODE]")
 @click.option("--reload", is_flag=True, help="Restart when a .py file beside the program changes.")
-def run(target: str, reload: bool) -> None:
+@click.option(
+    "--metrics",
+    metavar="[HOST:]PORT",
+    callback=_host_and_port,
+    help="Serve figures about jobs to Prometheus there; on 127.0.0.1 when no host is named.",
+)
+def run(target: str, reload: bool, metrics: tuple[str, int] | None) -> None:
     """Sign a node in and serve until it is stopped.
 
     The account comes from JABOT_JID, JABOT_PASSWORD and JABOT_SERVER (HOST:PORT), else from the
@@ -34,6 +52,8 @@ def run(target: str, reload: bool) -> None:
         sys.exit(_run_again_and_again(target))
     node = load_node(target)
     click.echo(f"{resolve_jid(node.account_jid)} offers: {_names(node.tasks)}", err=True)
+    if metrics is not None:
+        _serve_metrics(node, *metrics)
     node.run()
 
 
@@ -54,6 +74,20 @@ def can(jid: str, task: str, target: str) -> None:
     click.echo(f"{'yes' if decision else 'no'}: {decision.reason}")
     if not decision:
         sys.exit(NOT_ALLOWED)
+
+
+def _serve_metrics(node: Node, host: str, port: int) -> None:
+    """Serve the program's own figures if it keeps some, else keep some for it."""
+    try:
+        from jabot.metrics import Metrics, serve
+    except ModuleNotFoundError as error:
+        raise ConfigError(str(error)) from None
+    metrics = next((layer for layer in node.middleware if isinstance(layer, Metrics)), None)
+    if metrics is None:
+        metrics = Metrics()
+        node.middleware.append(metrics)
+    address = ServerAddress(host, serve(metrics, port, host).server_port)
+    click.echo(f"metrics at http://{address}/metrics", err=True)
 
 
 def _names(tasks: object) -> str:

@@ -69,7 +69,7 @@ def _with_unit(text: str) -> str:
 def _labels(_: click.Context, __: click.Parameter, given: Sequence[str]) -> dict[str, list[str]]:
     labels: dict[str, list[str]] = {}
     for text in given:
-        name, _, value = text.partition("=")
+        name, _equals, value = text.partition("=")
         if not name or not value:
             raise click.BadParameter(f"{text!r}: a label is written name=value")
         labels.setdefault(name, []).append(value)
