@@ -132,7 +132,10 @@ class Deferrable(Generic[T]):
         return True
 
     def _call(self, outcome: Status | None, function: Callable[[Any], object]) -> None:
-        argument = {None: self, "succeeded": self._value}.get(outcome, self._error)
+        if outcome is None:
+            argument: Any = self
+        else:
+            argument = self._value if outcome == "succeeded" else self._error
         try:
             function(argument)
         except (Exception, asyncio.CancelledError):

@@ -126,6 +126,10 @@ class Peers:
             return [self._peers[address]] if address in self._peers else []
         return [self._peers[jid] for jid in self._accounts.get(address, ())]
 
+    def anybody_at(self, address: str) -> bool:
+        """Whether `at()` has somebody."""
+        return address in self._accounts or address in self._peers
+
     def saw(self, peer: Peer) -> bool:
         """A node shows itself; True when it is new, or offers something else than before."""
         before = self._peers.get(peer.jid)

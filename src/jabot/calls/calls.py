@@ -88,7 +88,7 @@ class Calls:
         except asyncio.CancelledError:
             job.cancel("its submitter gave up")
             raise
-        if job.attempt == 0 and job.error is not None and not isinstance(job.error, _OUTCOMES):
+        if job.error is not None and job.attempt == 0 and not isinstance(job.error, _OUTCOMES):
             raise job.error
         return job
 
@@ -96,44 +96,46 @@ class Calls:
         self, task: str, arguments: tuple[Raw, Raw], result_type: Any, options: Options
     ) -> Job[Any]:
         """Give a job away. Waits only while too much waits for its node already."""
-        await self._ready()
+        if self._closed is not None or not self._is_online.is_set():
+            await self._ready()
         job: Job[Any] = Job(
             new_job_id(), task, options.to, result_type=result_type, cancel=self._cancel
         )
-        submission = self._announced(job)
+        submission = self._announced(job) if self._middleware else None
         try:
-            await self._give(job, arguments, options, submission)
+            peer = self._placing.choose(task, options)
+            if peer is not None and self._link.is_full(peer):
+                await self._link.wait_for_room(peer)
+                await self._ready()  # it may have been the end of the connection that woke us
+                peer = self._placing.choose(task, options)
+            self._give(job, peer, arguments, options, submission)
         except BaseException as error:
             self._concluded(job, submission, error)
             raise
         return job
 
-    async def _give(
+    def _give(
         self,
         job: Job[Any],
+        peer: str | None,
         arguments: tuple[Raw, Raw],
         options: Options,
         submission: Submission | None,
     ) -> None:
-        task = job.task
-        peer = self._placing.choose(task, options)
-        if peer is not None and self._link.is_full(peer):
-            await self._link.wait_for_room(peer)
-            await self._ready()  # it may have been the end of the connection that woke us
-            peer = self._placing.choose(task, options)
         request = Request(
             job.id,
-            task,
-            *arguments,
-            timeout=options.timeout,
-            movable=options.movable,
-            meta=submission.meta if submission is not None else {},
-            retry=never if options.retry is None else options.retry.delay,
+            job.task,
+            arguments[0],
+            arguments[1],
+            options.timeout,
+            never if options.retry is None else options.retry.delay,
+            options.movable,
+            submission.meta if submission is not None else None,
         )
         self._caller.submit(request, self._loop.time(), peer)
         self._jobs[job.id] = (job, options, submission)
         if peer is None:
-            self._placing.wait(job.id, task, options)
+            self._placing.wait(job.id, job.task, options)
         if options.timeout is not None:
             self._alarm.set(self._caller.next_timer())
 
@@ -187,7 +189,8 @@ class Calls:
         self._placing.close()
         self.directory.close()
         for job, _, submission in list(self._jobs.values()):
-            self._end(job, submission, None, error)
+            job.ended(None, error)
+            self._concluded(job, submission, error)
         self._jobs.clear()
         for question in self._questions.values():
             if not question.done():
@@ -262,9 +265,7 @@ class Calls:
             raise UnknownTask(f"{peer} has no task {task}, or does not allow you to run it")
         return found
 
-    def _announced(self, job: Job[Any]) -> Submission | None:
-        if not self._middleware:
-            return None
+    def _announced(self, job: Job[Any]) -> Submission:
         submission = Submission(job.id, job.task, job.to)
         for layer in self._middleware:
             try:
@@ -300,8 +301,11 @@ class Calls:
             match event:
                 case JobEnded():
                     job, options, submission = self._jobs.pop(event.id)
-                    self._placing.forget(event.id, options.to)
-                    self._end(job, submission, event.result, event.error)
+                    if self._placing.anybody_waits:
+                        self._placing.forget(event.id, options.to)
+                    job.ended(event.result, event.error)
+                    if submission is not None:
+                        self._concluded(job, submission, job.error)
                 case JobAccepted():
                     self._jobs[event.id][0].was_taken(event.peer, event.attempt)
                 case JobStepped():
@@ -314,16 +318,6 @@ class Calls:
                 case Report():
                     log.info("%s: %s", event.peer, event.text)
         self._alarm.set(self._caller.next_timer())
-
-    def _end(
-        self,
-        job: Job[Any],
-        submission: Submission | None,
-        result: Raw | None,
-        error: JabotError | None,
-    ) -> None:
-        job.ended(result, error)
-        self._concluded(job, submission, job.error)
 
     def _concluded(
         self, job: Job[Any], submission: Submission | None, error: BaseException | None

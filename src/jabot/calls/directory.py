@@ -74,7 +74,7 @@ class Directory:
         if place is None:
             place = self._places[address] = _Place(now + SETTLE, now)
             self._greet(address, place, now)
-        elif now >= place.greeted + _STALE and not self._peers.at(address):
+        elif now >= place.greeted + _STALE and not self._peers.anybody_at(address):
             self._ask_anew(address, place, now)
         place.asked = now
 

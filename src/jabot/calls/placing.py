@@ -94,6 +94,11 @@ class Placing:
         for waiting in list(self._waiting.get(address, {}).values()):
             self._try(waiting)
 
+    @property
+    def anybody_waits(self) -> bool:
+        """Whether jobs wait for a node at all."""
+        return bool(self._waiting)
+
     def waits_at(self, address: str) -> bool:
         """Whether jobs wait for somebody there."""
         return address in self._waiting

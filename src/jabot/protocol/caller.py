@@ -93,7 +93,7 @@ class Caller:
         job = CallerJob(request, request.id)
         self._keep(job, now)
         if peer is not None:
-            self.place(job.id, peer, now)
+            self._actions.place(job, peer, now)
 
     def place(self, job_id: str, peer: str, now: float) -> None:
         """Give a waiting job to a worker. Raises `LocalProtocolError` when it does not wait."""
@@ -145,10 +145,10 @@ class Caller:
     def received(self, peer: str, frames: Iterable[Incoming], now: float) -> Events:
         """Frames of one batch, joined; those for a worker's end are passed over."""
         for frame in frames:
-            if isinstance(frame, Damaged):
-                self._damaged(peer, frame, now)
-            elif (kind := input_of(frame)) is not None:
+            if (kind := input_of(frame)) is not None:
                 self._about_job(peer, frame, kind, now)
+            elif isinstance(frame, Damaged):
+                self._damaged(peer, frame, now)
             elif isinstance(frame, Description):
                 self._described(peer, frame)
             elif isinstance(frame, Hello):

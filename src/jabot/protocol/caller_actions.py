@@ -189,7 +189,7 @@ class Actions:
     def _offer(self, job: CallerJob, peer: str, frame: Frame | None) -> None:
         if self.online:
             job.copies += 1
-            self.send(peer, job.submit(self._now))
+            self._out(peer, job.submit(self._now))
 
     def _ask(self, job: CallerJob, peer: str, frame: Frame | None) -> None:
         self.send(peer, Query(job.id, job.attempt))

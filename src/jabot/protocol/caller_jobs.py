@@ -10,13 +10,14 @@ from msgspec import Raw, Struct
 from jabot.errors import JabotError, LocalProtocolError
 from jabot.protocol import codec, limits
 from jabot.protocol.caller_states import Input, Phase
+from jabot.protocol.codec import Incoming
 from jabot.protocol.frames import (
     NO_ARGS,
     NO_KWARGS,
+    NO_META,
     Accepted,
     Cancelled,
     Failed,
-    Frame,
     Progress,
     Rejected,
     State,
@@ -44,7 +45,7 @@ class Request(Struct, frozen=True):
     timeout: float | None = None  # seconds until `JobTimeout`
     retry: RetryPolicy = never
     movable: bool = False  # whether any worker of a pool will do
-    meta: Mapping[str, str] = {}
+    meta: Mapping[str, str] | None = None
 
     def check(self) -> None:
         """Raises `TooLarge` or `LocalProtocolError` for what no worker would take."""
@@ -54,8 +55,9 @@ class Request(Struct, frozen=True):
                 f"an id has 1 to {limits.ID} characters, and a task's name 1 to {limits.TASK}"
             )
         if not self.id.isascii() or not self.task.isascii() or self.meta:
-            codec.encode_frame(Submit(self.id, self.task, meta=dict(self.meta)))
-            check_meta(self.meta)
+            meta = dict(self.meta or {})
+            codec.encode_frame(Submit(self.id, self.task, meta=meta))
+            check_meta(meta)
 
 
 def check_meta(meta: Mapping[str, str]) -> None:
@@ -91,9 +93,14 @@ class CallerJob(Struct, eq=False):
         """The frame that offers it."""
         request = self.request
         left = None if self.deadline is None else max(0.0, round(self.deadline - now, 3))
-        meta = dict(request.meta)
         return Submit(
-            request.id, request.task, request.args, request.kwargs, self.attempt, left, meta
+            request.id,
+            request.task,
+            request.args,
+            request.kwargs,
+            self.attempt,
+            left,
+            dict(request.meta) if request.meta else NO_META,
         )
 
     @property
@@ -140,7 +147,8 @@ class CallerJobs:
 
     def give(self, job: CallerJob, peer: str) -> None:
         """Note that `peer` has it now, and nobody else."""
-        self.leave(job)
+        if job.peer is not None or job.asked:
+            self.leave(job)
         job.peer = peer
         self._link(job, peer)
 
@@ -186,7 +194,7 @@ class CallerJobs:
                 del self._peers[peer]
 
 
-_INPUTS: Final[Mapping[type[Frame], Input]] = {
+_INPUTS: Final[Mapping[type[Incoming], Input]] = {
     Accepted: Input.ACCEPTED,
     Rejected: Input.REJECTED,
     Progress: Input.PROGRESS,
@@ -196,7 +204,7 @@ _INPUTS: Final[Mapping[type[Frame], Input]] = {
 }
 
 
-def input_of(frame: Frame) -> Input | None:
+def input_of(frame: Incoming) -> Input | None:
     """What a frame from a worker about a job is to the table; None for another frame."""
     if isinstance(frame, State):
         return Input.UNKNOWN if frame.state == "unknown" else Input.LIVE

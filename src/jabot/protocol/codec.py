@@ -172,7 +172,7 @@ def check_payload(*payloads: bytes) -> None:
     size = 0
     for payload in payloads:
         size += len(payload)
-        if not depth_is_fine(payload):
+        if len(payload) > 2 * limits.DEPTH and not depth_is_fine(payload):
             raise TooLarge(f"more than {limits.DEPTH} arrays and objects inside of each other")
         if not payload.isascii():
             try:

@@ -44,6 +44,7 @@ Word: TypeAlias = Annotated[str, Meta(max_length=32)]
 
 NO_ARGS: Final = Raw(b"[]")
 NO_KWARGS: Final = Raw(b"{}")
+NO_META: Final[dict[str, str]] = {}
 NULL: Final = Raw(b"null")
 
 

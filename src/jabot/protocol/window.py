@@ -238,11 +238,12 @@ class Windows:
 
     def push(self, peer: str, frame: Frame) -> None:
         """See `Window.push`."""
-        window = self[peer]
+        window = self._windows.get(peer) or self[peer]
         try:
             window.push(frame)
         finally:
-            self._settle(window)
+            if peer not in self._queued:
+                self._settle(window)
 
     def full(self, peer: str) -> bool:
         """See `Window.full`."""
