@@ -59,7 +59,7 @@ class Job(concurrent.futures.Future[R]):
     @property
     def progress(self) -> Iterator[Step]:
         """The steps as they come, the newest known one first; ends with the job."""
-        return self._client._iterate(self._job.progress)
+        return self._client._iterate(lambda: self._job.progress)
 
     def cancel(self, reason: str = "") -> bool:
         """Ask for the job to be stopped; False when it is over already.
@@ -141,7 +141,7 @@ class Client:
 
     def submit(self, task: Any, /, *args: Any, **kwargs: Any) -> Job[Any]:
         """Give a job away; returns once a node is responsible for it. As `jabot.Client.submit`."""
-        return Job(self._call(lambda app: app.submit(task, *args, **kwargs)), self)
+        return self._job(lambda app: app.submit(task, *args, **kwargs))
 
     @overload
     def map(
@@ -160,8 +160,7 @@ class Client:
                 if len(under_way) >= in_flight:
                     yield under_way[0].result()
                     under_way.popleft()
-                begun = self._call(lambda app: app.begin(task, args, chosen))  # noqa: B023
-                under_way.append(Job(begun, self))
+                under_way.append(self._job(lambda app: app.begin(task, args, chosen)))  # noqa: B023
             while under_way:
                 yield under_way[0].result()
                 under_way.popleft()
@@ -173,7 +172,7 @@ class Client:
         self, job_id: str, *, to: str | JID | None = None, timeout: float | str | None = None
     ) -> Job[Any]:
         """A job of this account's by its id. As `jabot.Client.job`."""
-        return Job(self._call(lambda app: app.job(job_id, to=to, timeout=timeout)), self)
+        return self._job(lambda app: app.job(job_id, to=to, timeout=timeout))
 
     def nodes(self, address: str | JID | None = None) -> list[Peer]:
         """Who is online at an address. As `jabot.Client.nodes`."""
@@ -198,11 +197,25 @@ class Client:
     def _call(self, function: Callable[[jabot.client.Client], Coroutine[Any, Any, T]]) -> T:
         return self._running().call(function)
 
+    def _job(
+        self, submit: Callable[[jabot.client.Client], Coroutine[Any, Any, AsyncJob[Any]]]
+    ) -> Job[Any]:
+        async def wrapped(app: jabot.client.Client) -> Job[Any]:
+            # There, because between two threads the job's end could be missed.
+            return Job(await submit(app), self)
+
+        return self._call(wrapped)
+
     def _on_loop(self, function: Callable[..., object], *args: object) -> None:
         self._running().loop.call_soon_threadsafe(function, *args)
 
-    def _iterate(self, items: AsyncIterator[T]) -> Iterator[T]:
-        """An asynchronous iteration as a blocking one."""
+    def _iterate(self, begin: Callable[[], AsyncIterator[T]]) -> Iterator[T]:
+        """An asynchronous iteration, begun and gone through on the loop, as a blocking one."""
+
+        async def first(_: jabot.client.Client) -> AsyncIterator[T]:
+            return begin()
+
+        items = self._call(first)
         while True:
             try:
                 yield self._call(lambda _: _next(items))
