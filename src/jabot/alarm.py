@@ -17,6 +17,11 @@ class Alarm:
         self._loop = asyncio.get_running_loop()
         self._handle: asyncio.TimerHandle | None = None
 
+    @property
+    def is_set(self) -> bool:
+        """Whether it will ring at all."""
+        return self._handle is not None
+
     def set(self, at: float | None) -> None:
         """Ring at `at` on the loop's clock, or sooner when that was asked for; None: no wish."""
         if at is None:

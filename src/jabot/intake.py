@@ -34,6 +34,8 @@ from jabot.xmpp import Link
 
 log = logging.getLogger(__name__)
 
+_REMEMBERED = 1000  # addresses of callers
+
 
 class Intake:
     """Takes jobs from other programs: an `End` of the link.
@@ -49,6 +51,7 @@ class Intake:
         self._worker = Worker(link.push, WorkerSettings(jobs_per_account=jobs_per_caller))
         self._jobs: dict[Key, Job] = {}
         self._alarm = Alarm(self._tick)
+        self._callers: dict[str, JID] = {}  # reading an address takes longer than looking it up
         self.version = version_of(desk.tasks)
         link.ends.append(self)
 
@@ -65,7 +68,7 @@ class Intake:
     # -- what the link tells: see `End` -------------------------------------------------------
 
     def talks_with(self, peer: str, account: str) -> bool:
-        return self._desk.knows(JID(peer))
+        return self._desk.knows(self._caller(peer))
 
     def received(self, peer: str, account: str, frames: Sequence[Incoming], now: float) -> None:
         self._handle(self._worker.received(peer, account, frames, now), now)
@@ -128,11 +131,10 @@ class Intake:
         self._jobs[key] = job
         job.on_start(lambda _: self._worker.started(key, self._loop.time()))
         job.on_progress(lambda step: self._stepped(key, step))
-        job.callback(lambda result: self._succeeded(key, result))
-        job.errback(lambda error: self._failed(key, job, error))
+        job.completion(lambda job: self._ended(key, job))
 
     def _ask_desk(self, peer: str, submit: Submit) -> Job:
-        caller = JID(peer)
+        caller = self._caller(peer)
         task = self._desk.tasks.get(submit.task)
         if task is None:
             raise UnknownTask(self._no_such_task(caller, submit.task))
@@ -140,18 +142,32 @@ class Intake:
             task,
             caller,
             lambda signature: _bind(signature, submit),
-            Options(
-                job_id=submit.id, attempt=submit.attempt, timeout=submit.timeout, meta=submit.meta
-            ),
+            Options(submit.id, submit.attempt, submit.timeout, submit.meta),
         )
+
+    def _caller(self, peer: str) -> JID:
+        caller = self._callers.get(peer)
+        if caller is None:
+            if len(self._callers) >= _REMEMBERED:
+                self._callers.clear()
+            caller = self._callers[peer] = JID(peer)
+        return caller
 
     def _stepped(self, key: Key, step: Step) -> None:
         self._worker.progressed(
             key, self._loop.time(), done=step.done, total=step.total, text=step.text
         )
 
-    def _succeeded(self, key: Key, value: Any) -> None:
+    def _ended(self, key: Key, job: Job) -> None:
         del self._jobs[key]
+        if job.error is None:
+            self._succeeded(key, job.value)
+        else:
+            self._failed(key, job, job.error)
+        if not self._alarm.is_set:
+            self._alarm.set(self._worker.next_timer())
+
+    def _succeeded(self, key: Key, value: Any) -> None:
         now = self._loop.time()
         try:
             result = Raw(msgspec.json.encode(value))
@@ -160,10 +176,8 @@ class Intake:
             self._worker.failed(key, now, kind=kind, message=message)
         else:
             self._worker.succeeded(key, result, now)
-        self._alarm.set(self._worker.next_timer())
 
     def _failed(self, key: Key, job: Job, error: BaseException) -> None:
-        del self._jobs[key]
         worker, now = self._worker, self._loop.time()
         match error:
             case JobCancelled():
@@ -178,7 +192,6 @@ class Intake:
                 )
             case _:
                 worker.failed(key, now, kind=type(error).__name__, message=str(error))
-        self._alarm.set(worker.next_timer())
 
     def _no_such_task(self, caller: JID, name: str) -> str:
         mine = [task.name for task in self._desk.tasks if self._desk.may_run(caller, task.name)]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from jabot.errors import (
     JabotError,
@@ -273,9 +274,8 @@ class Caller:
                     jobs.append(job)
         return jobs
 
-    def _about_job(self, peer: str, frame: Frame, kind: Input, now: float) -> None:
-        job_id: str = frame.id  # type: ignore[union-attr]  # all that have an Input have one
-        attempt: int = frame.attempt  # type: ignore[union-attr]
+    def _about_job(self, peer: str, frame: Any, kind: Input, now: float) -> None:
+        job_id, attempt = frame.id, frame.attempt  # all frames that have an Input have them
         job = self._jobs.get(job_id)
         if job is None:
             return  # it has its outcome

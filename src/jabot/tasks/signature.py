@@ -8,6 +8,7 @@ import re
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -53,9 +54,10 @@ class Parameter:
         Raises `BadArguments`, naming the parameter.
         """
         try:
-            return _complete(msgspec.convert(value, self.type, strict=strict, str_keys=True))
+            converted = msgspec.convert(value, self.type, strict=strict, str_keys=True)
         except msgspec.ValidationError as error:
             raise BadArguments(f"{self.name}: {_reason(value, self, error)}") from None
+        return converted if type(converted) in _PLAIN else _complete(converted)
 
     def __str__(self) -> str:
         """As it stands in a usage line: `reps`, `[reps=30]`, `[name...]`, `[key=value...]`."""
@@ -116,6 +118,9 @@ class Signature:
 
         Raises `BadArguments`, naming the parameter.
         """
+        if not kwargs and self.check is None and len(args) in self._by_position:
+            pairs = zip(self.parameters, args, strict=False)
+            return tuple([convert(parameter, value) for parameter, value in pairs]), {}
         positional = list(args)
         named = dict(kwargs)
         bound: list[Any] = []
@@ -137,6 +142,18 @@ class Signature:
         if self.check is not None:
             self.check(tuple(bound), keywords)
         return tuple(bound), keywords
+
+    @cached_property
+    def _by_position(self) -> range:
+        """The numbers of positional arguments that are a whole call: what most calls are."""
+        plain = inspect.Parameter.POSITIONAL_OR_KEYWORD
+        most = 0
+        for parameter in self.parameters:
+            if parameter.kind is not plain:
+                break
+            most += 1
+        required = [at for at, parameter in enumerate(self.parameters) if parameter.required]
+        return range(required[-1] + 1 if required else 0, most + 1)
 
     def with_context(
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any], make: Callable[[], Context]
