@@ -191,6 +191,7 @@ try:
     print(child.pid, flush=True)
     time.sleep(600)
 finally:
+    time.sleep(0.3)  # so long the launcher has to stay, too
     open(sys.argv[2], "w").write("tidy")
     print("bye", flush=True)
 """

@@ -231,6 +231,21 @@ async def test_a_run_that_took_too_long_is_run_again_when_that_is_asked_for(cloc
         await submit(Runner(), Task(for_ever, timeout=5, retries=3))
 
 
+async def test_each_run_has_its_own_time(clock):
+    runs = []
+
+    async def sleeps():
+        runs.append(1)
+        await asyncio.sleep(4)
+        if len(runs) < 3:
+            raise ValueError
+        return len(runs)
+
+    policy = Retry(attempts=3, backoff=1, factor=1, jitter=0)
+    assert await submit(Runner(), Task(sleeps, timeout=5, retries=policy)) == 3
+    assert clock.now == 1014
+
+
 async def test_a_job_is_cancelled_while_it_waits_for_its_backoff(clock):
     flaky = Flaky(9, retries=3)
     runner = Runner()
