@@ -1,0 +1,70 @@
+"""A campaign: many workers and one caller on one server.
+
+`JABOT_CAMPAIGN=full` makes it 200 workers and 100,000 jobs; without it, it is a fraction of that.
+"""
+
+import asyncio
+import collections
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+
+from chatting import account_environment, calling, program
+from servers import Server
+
+FULL = os.environ.get("JABOT_CAMPAIGN") == "full"
+WORKERS, JOBS, IN_FLIGHT = (200, 100_000, 2000) if FULL else (30, 3_000, 300)
+PROCESSES = 4 if FULL else 2
+LIMIT = 900 if FULL else 60
+
+
+@pytest.mark.timeout(LIMIT)
+async def test_work_is_spread(
+    own_xmpp: Server, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    account, loop = own_xmpp.fresh_user("bot"), asyncio.get_running_loop()
+    share = WORKERS // PROCESSES
+    command = [sys.executable, str(Path(__file__).with_name("worker_fleet.py")), str(share)]
+    environment = account_environment(own_xmpp, account)
+    async with AsyncExitStack() as stack:
+        fleets = [
+            await stack.enter_async_context(program(command, tmp_path, environment, f"fleet{n}"))
+            for n in range(PROCESSES)
+        ]
+        app = await stack.enter_async_context(calling(own_xmpp, account.jid, account))
+        async with asyncio.timeout(LIMIT):
+            while len(await app.nodes()) < WORKERS:
+                app._calls.directory.online()  # greets again, sooner than it would
+                await asyncio.sleep(0.2)
+        began = loop.time()
+        by_worker: collections.Counter[str | None] = collections.Counter()
+        _, chosen = app.map_options()
+        room, jobs = asyncio.Semaphore(IN_FLIGHT), []
+        for number in range(JOBS):
+            await room.acquire()
+            job = await app.begin("square", (number,), chosen)
+            job.completion(lambda job: (room.release(), by_worker.update([job.peer])))
+            jobs.append(job)
+        results = [await job for job in jobs]
+        took = loop.time() - began
+        assert results == [number * number for number in range(JOBS)]
+        for fleet in fleets:
+            fleet.send(signal.SIGTERM)
+        told = []
+        for fleet in fleets:
+            assert await fleet.ended() == 0
+            told.append(json.loads(fleet.out))
+    least, most = min(by_worker.values()), max(by_worker.values())
+    figures = f"{WORKERS} workers, {JOBS} jobs in {took:.1f} s, {least} to {most} a worker"
+    record_property("campaign", figures)
+    print(f"{own_xmpp.kind}: {figures}")
+    assert len(by_worker) == WORKERS
+    assert most <= 2 * least
+    # Each ran once, somewhere.
+    assert sum(fleet["jobs"] for fleet in told) == sum(fleet["runs"] for fleet in told) == JOBS
