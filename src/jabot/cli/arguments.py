@@ -7,7 +7,7 @@ words are read by the same code as those of a chat.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, Literal, Union
 
 import msgspec
@@ -53,34 +53,52 @@ def read_words(
     signature = _ANYTHING if description is None else signature_of(description)
     if not any(p.kind is p.kind.VAR_KEYWORD for p in signature.parameters):
         _check_names(words, {p.name for p in signature.parameters if not p.variadic})
-    return bind(signature, [*words, "--", *literal], _read)
+    return bind(signature, [*words, "--", *literal] if literal else list(words), _read)
 
 
 def signature_of(description: Description) -> Signature:
     """A signature that takes what the described one does, as far as types go."""
-    whole = description.args
-    definitions = whole.get("$defs", {})
-    required = set(whole.get("required", ()))
+    definitions = within(description.args, "$defs")
     parameters: list[Parameter] = []
     kind: inspect._ParameterKind = inspect.Parameter.POSITIONAL_OR_KEYWORD
-    for name, schema in whole.get("properties", {}).items():
-        if is_rest(schema, required=name in required):
-            hint = type_of(schema.get("items", {}), definitions)
+    for name, schema, required in properties(description.args):
+        if is_rest(schema, required=required):
+            hint = type_of(within(schema, "items"), definitions)
             parameters.append(Parameter(name, hint, _MISSING, inspect.Parameter.VAR_POSITIONAL))
             kind = inspect.Parameter.KEYWORD_ONLY
         else:
-            default = _MISSING if name in required else schema.get("default")
+            default = _MISSING if required else schema.get("default")
             parameters.append(Parameter(name, type_of(schema, definitions), default, kind))
-    extra = whole.get("additionalProperties", True)
-    if extra is not False:
-        hint = type_of({} if extra is True else extra, definitions)
+    if description.args.get("additionalProperties") is not False:
+        hint = type_of(within(description.args, "additionalProperties"), definitions)
         parameters.append(Parameter("kwargs", hint, _MISSING, inspect.Parameter.VAR_KEYWORD))
     return Signature(tuple(parameters), Any, None)
+
+
+def properties(whole: Schema) -> Iterator[tuple[str, Schema, bool]]:
+    """The name and schema of each property of an object, and whether it is required."""
+    required = whole.get("required")
+    names = required if isinstance(required, list) else []
+    schemas = within(whole, "properties")
+    for name in schemas:
+        yield name, within(schemas, name), name in names
+
+
+def within(schema: Schema, key: str) -> Schema:
+    """The schema at a key; an empty one where there is none, or nonsense: others wrote it."""
+    value = schema.get(key)
+    return value if isinstance(value, Mapping) else {}
 
 
 def is_rest(schema: Schema, *, required: bool) -> bool:
     """Whether a property stands for `*args`: a list that may be left out, without a default."""
     return schema.get("type") == "array" and not required and "default" not in schema
+
+
+def listed(schema: Schema, key: str) -> list[Schema]:
+    """The schemas in a list at a key."""
+    value = schema.get(key)
+    return [each for each in value if isinstance(each, Mapping)] if isinstance(value, list) else []
 
 
 def type_of(schema: Schema, definitions: Mapping[str, Schema]) -> Any:
@@ -98,26 +116,32 @@ def _type(schema: Schema, definitions: Mapping[str, Schema], depth: int) -> Any:
         return Any
     if "$ref" in schema:
         name = str(schema["$ref"]).rpartition("/")[2]
-        return _type(definitions.get(name, {}), definitions, depth + 1)
+        return _type(within(definitions, name), definitions, depth + 1)
     choices = schema.get("enum")
-    if choices and all(isinstance(choice, str | int | None) for choice in choices):
+    if isinstance(choices, list) and _are_plain(choices):
         return Literal[tuple(choices)]
-    if "anyOf" in schema:
-        return Union[tuple(_type(each, definitions, depth + 1) for each in schema["anyOf"])]  # noqa: UP007
+    either = [_type(each, definitions, depth + 1) for each in listed(schema, "anyOf")]
+    if either:
+        return Union[tuple(either)]  # noqa: UP007 - it has as many members as they are
     if schema.get("type") == "array":
-        members = [_type(each, definitions, depth + 1) for each in schema.get("prefixItems", ())]
+        members = [_type(each, definitions, depth + 1) for each in listed(schema, "prefixItems")]
         if members:
             return tuple[tuple(members)]  # type: ignore[misc]
-        items = schema.get("items", {})
-        return list[_type(items, definitions, depth + 1)]  # type: ignore[misc]
+        return list[_type(within(schema, "items"), definitions, depth + 1)]  # type: ignore[misc]
     return _PLAIN.get(str(schema.get("type")), Any)
+
+
+def _are_plain(choices: list[Any]) -> bool:
+    """Whether they can stand in a `Literal`."""
+    return bool(choices) and all(isinstance(choice, str | int | None) for choice in choices)
 
 
 def _check_names(words: Sequence[str], known: set[str]) -> None:
     """A name that is no parameter's is a slip of the pen more often than a text."""
     for word in words:
-        name, equals, _ = word.partition("=")
-        if equals and name.isidentifier() and name not in known:
+        name, _, value = word.partition("=")
+        padding = not value.strip("=")  # of base64
+        if not padding and name.isidentifier() and name not in known:
             raise BadArguments(
                 f"there is no parameter named {name}; a text that looks so is written after a --"
             )

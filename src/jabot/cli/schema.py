@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Final
 
 from jabot.calls import Description
-from jabot.cli.arguments import is_rest
+from jabot.cli.arguments import Schema, is_rest, listed, properties, within
 
 _NAMES: Final = {
     "integer": "int",
@@ -26,8 +26,6 @@ _FORMATS: Final = {
     "decimal": "Decimal",
 }
 
-Schema = Mapping[str, Any]
-
 
 def signature_text(description: Description) -> str:
     """`(reps: int = 30) -> str`."""
@@ -40,8 +38,9 @@ def definitions_of(description: Description) -> Iterator[str]:
     """One line for each type that the signature names: `Point: x: int, y: int = 0`."""
     known: dict[str, Schema] = {}
     for whole in (description.args, description.result):
-        known |= whole.get("$defs", {})
-    for name, schema in sorted(known.items()):
+        known |= within(whole, "$defs")
+    for name in sorted(known):
+        schema = within(known, name)
         if "properties" in schema:
             fields = ", ".join(_parameters({"additionalProperties": False, **schema}))
             yield f"{name}: {{{fields}}}"
@@ -53,12 +52,13 @@ def type_text(schema: Schema) -> str:
     """The type that a schema stands for."""
     if "$ref" in schema:
         return str(schema["$ref"]).rpartition("/")[2]
-    if "enum" in schema:
+    if isinstance(schema.get("enum"), list):
         return " | ".join(repr(choice) for choice in schema["enum"])
     if "const" in schema:
         return repr(schema["const"])
-    if "anyOf" in schema:
-        return " | ".join(type_text(each) for each in schema["anyOf"])
+    either = listed(schema, "anyOf")
+    if either:
+        return " | ".join(type_text(each) for each in either)
     kind = str(schema.get("type", ""))
     if kind == "array":
         return _array(schema)
@@ -66,28 +66,27 @@ def type_text(schema: Schema) -> str:
         return f"dict[str, {type_text(schema['additionalProperties'])}]"
     if kind == "string" and "contentEncoding" in schema:
         return str(schema["contentEncoding"])
-    if kind == "string" and schema.get("format") in _FORMATS:
-        return _FORMATS[schema["format"]]
+    if kind == "string" and "format" in schema:
+        return _FORMATS.get(str(schema["format"]), "str")
     return _NAMES.get(kind, "anything")
 
 
 def _array(schema: Schema) -> str:
-    if schema.get("prefixItems"):
-        return f"tuple[{', '.join(type_text(each) for each in schema['prefixItems'])}]"
-    return f"list[{type_text(schema['items'])}]" if schema.get("items") else "list"
+    members = listed(schema, "prefixItems")
+    if members:
+        return f"tuple[{', '.join(type_text(each) for each in members)}]"
+    return f"list[{type_text(within(schema, 'items'))}]" if schema.get("items") else "list"
 
 
 def _parameters(whole: Schema) -> Iterator[str]:
-    required = set(whole.get("required", ()))
-    for name, schema in whole.get("properties", {}).items():
-        if is_rest(schema, required=name in required):
-            yield _annotated(f"*{name}", schema.get("items", {}))
+    for name, schema, required in properties(whole):
+        if is_rest(schema, required=required):
+            yield _annotated(f"*{name}", within(schema, "items"))
         else:
             default = repr(schema["default"]) if "default" in schema else "..."
-            yield _annotated(name, schema) + ("" if name in required else f" = {default}")
-    extra = whole.get("additionalProperties", True)
-    if extra is not False:
-        yield _annotated("**kwargs", {} if extra is True else extra)
+            yield _annotated(name, schema) + ("" if required else f" = {default}")
+    if whole.get("additionalProperties") is not False:
+        yield _annotated("**kwargs", within(whole, "additionalProperties"))
 
 
 def _annotated(name: str, schema: Schema) -> str:
