@@ -100,8 +100,9 @@ class Deferrable(Generic[T]):
             self.completion(wake)
             try:
                 yield from future.__await__()
-            finally:
+            except BaseException:
                 self.cancel_callback(wake)
+                raise
         if self._error is not None:
             raise self._error
         value: T = self._value

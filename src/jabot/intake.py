@@ -24,7 +24,7 @@ from jabot.jid import JID
 from jabot.protocol import Leftover, Worker, WorkerSettings
 from jabot.protocol.codec import Incoming
 from jabot.protocol.events import CancelJob, DescribeAsked, Key, Report, StartJob
-from jabot.protocol.frames import Description, Frame, Submit
+from jabot.protocol.frames import Description, Frame, Query, Submit
 from jabot.protocol.worker import Events
 from jabot.runner import Desk, Job, Options
 from jabot.tasks import Signature, Step
@@ -71,7 +71,16 @@ class Intake:
         return self._desk.knows(self._caller(peer))
 
     def received(self, peer: str, account: str, frames: Sequence[Incoming], now: float) -> None:
+        for frame in frames:
+            if isinstance(frame, Query | Submit):
+                self._note_start((account, frame.id), now)
         self._handle(self._worker.received(peer, account, frames, now), now)
+
+    def _note_start(self, key: Key, now: float) -> None:
+        """Somebody asks how a job is. Nobody wants to know of each one that it has begun."""
+        job = self._jobs.get(key)
+        if job is not None and job.started is not None:
+            self._worker.started(key, now)
 
     def answered(self, peer: str, frames: Sequence[Frame], now: float) -> None:
         self._worker.answered(peer, frames, now)
@@ -129,7 +138,6 @@ class Intake:
             self._worker.reject(key, BadArguments("these arguments cannot be handled"), now)
             return
         self._jobs[key] = job
-        job.on_start(lambda _: self._worker.started(key, self._loop.time()))
         job.on_progress(lambda step: self._stepped(key, step))
         job.completion(lambda job: self._ended(key, job))
 
