@@ -145,6 +145,25 @@ async def test_changes_are_paced_and_the_last_one_counts(scene):
     assert len(sent) == 4
 
 
+async def test_a_large_pool_tells_its_load_to_callers_only(scene, clock):
+    """To 40 others, everybody's presence comes each 16 seconds; a watcher's each second."""
+    for number in range(40):
+        scene.hear(JID(f"bot@localhost/other-{number}"), node={"since": "5"})
+    await scene.announced()
+    scene.hear(ALICE, hello=True)
+    await clock.advance(16)
+    scene.session.take()
+    for number in range(1, 41):
+        scene.running = number
+        scene.presence.set(None, f"{number} running")
+        await clock.advance(0.5)
+    shown = scene.session.take("to", "running")
+    assert [running for to, running in shown if to is None] == ["1", "32"]
+    assert [running for to, running in shown if to] == ["1", *map(str, range(2, 41, 2))]
+    await clock.advance(20)
+    assert scene.session.take("to", "running") == [(None, "40")]
+
+
 async def test_what_did_not_change_is_not_sent(scene):
     scene.presence.set("chat", "free")
     await scene.announced()

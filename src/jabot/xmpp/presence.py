@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from jabot.errors import ConnectionFailed
 from jabot.jid import JID
@@ -17,9 +18,29 @@ from jabot.xmpp.stanzas import IncomingPresence, presence, presence_refused
 log = logging.getLogger(__name__)
 
 _PACE = 1.0  # seconds between two changes of presence
+# What everybody sees goes to each other node of the pool, and the server looks for each of them
+# among all: the load of 200 nodes, told each second, kept an ejabberd busy with nothing else. So
+# from so many nodes on it is told more rarely, by the square of their number. Who chooses among
+# nodes by their load is a watcher, and is told as ever.
+_FEW = 10
+_SLOWEST = 300.0
 _SETTLE = 0.25  # seconds that the others' presence has to arrive before we count as one of the pool
 _MOST_WATCHERS = 1000
 SINCE = "since"  # the attribute of <node/> that tells the seniority in the pool
+
+
+@dataclass(slots=True)
+class _Onlookers:
+    """Those who are shown the same at the same time."""
+
+    sent: tuple[object, ...] = ()  # what was shown last
+    at: float = float("-inf")
+    paced: asyncio.TimerHandle | None = None  # for what is to be shown later
+
+    def unpace(self) -> None:
+        if self.paced is not None:
+            self.paced.cancel()
+            self.paced = None
 
 
 class Presence:
@@ -49,14 +70,12 @@ class Presence:
         self._on_joined = on_joined
         self._show: str | None = None
         self._status: str | None = None
-        self._sent: tuple[object, ...] = ()  # what was shown last
         self._since: int | None = None
         self._announced = False
         self._joined = False  # from the moment when lines to the pool reach us
         self._echo = asyncio.Event()
         self._watchers: dict[JID, None] = {}
-        self._paced: asyncio.TimerHandle | None = None
-        self._sent_at = float("-inf")
+        self._everybody, self._watching = _Onlookers(), _Onlookers()
 
     async def announce(self) -> None:
         """Become visible, learn who else is in the pool, and join it."""
@@ -87,16 +106,13 @@ class Presence:
         log.info("%s is ready%s", self._session.jid, remark)
 
     def set(self, show: str | None, status: str | None) -> None:
-        """Change what is shown: at once, but not twice within a second; the last one counts."""
+        """Change what is shown: at once, but not twice within a second; the last one counts.
+
+        In a large pool, everybody but the watchers sees it later (`_FEW`)."""
         self._show, self._status = show, status
-        if not self._announced or self._paced is not None or self._sent == self._shown:
-            return
-        loop = asyncio.get_running_loop()
-        wait = self._sent_at + _PACE - loop.time()
-        if wait <= 0:
-            self._send()
-        else:
-            self._paced = loop.call_later(wait, self._send)
+        if self._announced:
+            self._show_soon(self._everybody, self._pace)
+            self._show_soon(self._watching, _PACE)
 
     def step_back(self) -> None:
         """Let the others of the pool answer what is said to all."""
@@ -163,17 +179,35 @@ class Presence:
     def _shown(self) -> tuple[object, ...]:
         return (self._show, self._status, self._offer(None))
 
+    @property
+    def _pace(self) -> float:
+        """Seconds between two changes that everybody sees."""
+        return min(_SLOWEST, _PACE * max(1.0, len(self._pool.others) / _FEW) ** 2)
+
+    def _show_soon(self, onlookers: _Onlookers, pace: float) -> None:
+        if onlookers.paced is not None or onlookers.sent == self._shown:
+            return
+        loop = asyncio.get_running_loop()
+        wait = onlookers.at + pace - loop.time()
+        if wait <= 0:
+            self._show_now(onlookers)
+        else:
+            onlookers.paced = loop.call_later(wait, self._show_now, onlookers)
+
+    def _show_now(self, onlookers: _Onlookers) -> None:
+        onlookers.unpace()
+        onlookers.at = asyncio.get_running_loop().time()
+        onlookers.sent = self._shown
+        for to in self._watchers if onlookers is self._watching else (None,):
+            self._send_to(to)
+
     def _send(self) -> None:
-        self._unpace()
-        self._sent_at = asyncio.get_running_loop().time()
-        self._sent = self._shown
-        for watcher in (None, *self._watchers):
-            self._send_to(watcher)
+        self._show_now(self._everybody)
+        self._show_now(self._watching)
 
     def _unpace(self) -> None:
-        if self._paced is not None:
-            self._paced.cancel()
-            self._paced = None
+        self._everybody.unpace()
+        self._watching.unpace()
 
     def _send_to(self, to: JID | None) -> None:
         node = self._offer(to).attributes()
