@@ -109,7 +109,26 @@ class Client:
             thread.close()
 
     @overload
+    def submit(
+        self, task: Task[P, Coroutine[Any, Any, R]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Job[R]: ...
+
+    @overload
     def submit(self, task: Task[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Job[R]: ...
+
+    @overload
+    def submit(
+        self,
+        task: Task[..., Coroutine[Any, Any, R]],
+        /,
+        *args: Any,
+        to: str | JID,
+        timeout: float | str | None = None,
+        retries: int | Retry = 0,
+        where: Where | None = None,
+        wait: bool = False,
+        **kwargs: Any,
+    ) -> Job[R]: ...
 
     @overload
     def submit(
@@ -142,6 +161,11 @@ class Client:
     def submit(self, task: Any, /, *args: Any, **kwargs: Any) -> Job[Any]:
         """Give a job away; returns once a node is responsible for it. As `jabot.Client.submit`."""
         return self._job(lambda app: app.submit(task, *args, **kwargs))
+
+    @overload
+    def map(
+        self, task: Task[..., Coroutine[Any, Any, R]], /, *iterables: Iterable[Any], **options: Any
+    ) -> Iterator[R]: ...
 
     @overload
     def map(

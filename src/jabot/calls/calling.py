@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
 from typing import Any, ParamSpec, TypeVar, overload
 
 from jabot.account import parse_jid
@@ -34,7 +34,26 @@ class Calling:
         raise NotImplementedError
 
     @overload
+    async def submit(
+        self, task: Task[P, Coroutine[Any, Any, R]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Job[R]: ...
+
+    @overload
     async def submit(self, task: Task[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Job[R]: ...
+
+    @overload
+    async def submit(
+        self,
+        task: Task[..., Coroutine[Any, Any, R]],
+        /,
+        *args: Any,
+        to: str | JID,
+        timeout: float | str | None = None,
+        retries: int | Retry = 0,
+        where: Where | None = None,
+        wait: bool = False,
+        **kwargs: Any,
+    ) -> Job[R]: ...
 
     @overload
     async def submit(
@@ -95,6 +114,20 @@ class Calling:
         name = name_of(task)
         arguments = encode(name, args, kwargs)
         return await self._calls.submit(name, arguments, result_type(task), chosen)
+
+    @overload
+    def map(
+        self,
+        task: Task[..., Coroutine[Any, Any, R]],
+        /,
+        *iterables: Iterable[Any],
+        to: str | JID | None = None,
+        in_flight: int = _IN_FLIGHT,
+        timeout: float | str | None = None,
+        retries: int | Retry = 0,
+        where: Where | None = None,
+        wait: bool = False,
+    ) -> AsyncIterator[R]: ...
 
     @overload
     def map(
