@@ -29,6 +29,7 @@ async def test_work_is_spread(
     own_xmpp: Server, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     account, loop = own_xmpp.fresh_user("bot"), asyncio.get_running_loop()
+    started = loop.time()
     share = WORKERS // PROCESSES
     command = [sys.executable, str(Path(__file__).with_name("worker_fleet.py")), str(share)]
     environment = account_environment(own_xmpp, account)
@@ -37,11 +38,14 @@ async def test_work_is_spread(
             await stack.enter_async_context(program(command, tmp_path, environment, f"fleet{n}"))
             for n in range(PROCESSES)
         ]
-        app = await stack.enter_async_context(calling(own_xmpp, account.jid, account))
+        for fleet in fleets:
+            await fleet.logged(f"(?:is ready(?s:.*?)){{{share}}}", LIMIT)
+        caller = calling(own_xmpp, account.jid, own_xmpp.fresh_user("app"))
+        app = await stack.enter_async_context(caller)
         async with asyncio.timeout(LIMIT):
             while len(await app.nodes()) < WORKERS:
-                app._calls.directory.online()  # greets again, sooner than it would
                 await asyncio.sleep(0.2)
+        ready = loop.time() - started
         began = loop.time()
         by_worker: collections.Counter[str | None] = collections.Counter()
         _, chosen = app.map_options()
@@ -61,7 +65,8 @@ async def test_work_is_spread(
             assert await fleet.ended() == 0
             told.append(json.loads(fleet.out))
     least, most = min(by_worker.values()), max(by_worker.values())
-    figures = f"{WORKERS} workers, {JOBS} jobs in {took:.1f} s, {least} to {most} a worker"
+    there = f"{WORKERS} workers (there after {ready:.1f} s)"
+    figures = f"{there}, {JOBS} jobs in {took:.1f} s, {least} to {most} a worker"
     record_property("campaign", figures)
     print(f"{own_xmpp.kind}: {figures}")
     assert len(by_worker) == WORKERS

@@ -1,9 +1,10 @@
-"""Many workers in one process: python worker_fleet.py COUNT. It prints what each of them has done
-when it is told to stop (SIGTERM)."""
+"""Many workers in one process: python worker_fleet.py COUNT. It logs who is ready, and prints what
+they have done when it is told to stop (SIGTERM)."""
 
 import asyncio
 import collections
 import json
+import logging
 import signal
 import sys
 
@@ -14,7 +15,7 @@ from jabot.account import resolve_account
 async def main(count: int) -> None:
     ran: collections.Counter[str] = collections.Counter()
     account = resolve_account(None)
-    nodes = [Node(drain_limit=5) for _ in range(count)]
+    nodes = [Node(allow={"*": "*"}, drain_limit=5) for _ in range(count)]
 
     async def square(number: int, *, ctx: Context) -> int:
         ran[ctx.job_id] += 1
@@ -36,4 +37,6 @@ async def main(count: int) -> None:
 
 
 if __name__ == "__main__":
+    logging.basicConfig()
+    logging.getLogger("jabot.xmpp.presence").setLevel(logging.INFO)
     asyncio.run(main(int(sys.argv[1])))
