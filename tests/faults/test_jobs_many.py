@@ -39,7 +39,7 @@ async def test_work_is_spread(
             for n in range(PROCESSES)
         ]
         for fleet in fleets:
-            await fleet.logged(f"(?:is ready(?s:.*?)){{{share}}}", LIMIT)
+            await fleet.logged(f"(?:online as(?s:.*?)){{{share}}}", LIMIT)
         caller = calling(own_xmpp, account.jid, own_xmpp.fresh_user("app"))
         app = await stack.enter_async_context(caller)
         async with asyncio.timeout(LIMIT):

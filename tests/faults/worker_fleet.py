@@ -1,4 +1,4 @@
-"""Many workers in one process: python worker_fleet.py COUNT. It logs who is ready, and prints what
+"""Many workers in one process: python worker_fleet.py COUNT. It logs who is online, and prints what
 they have done when it is told to stop (SIGTERM)."""
 
 import asyncio
@@ -38,5 +38,5 @@ async def main(count: int) -> None:
 
 if __name__ == "__main__":
     logging.basicConfig()
-    logging.getLogger("jabot.xmpp.presence").setLevel(logging.INFO)
+    logging.getLogger("jabot.xmpp.session").setLevel(logging.INFO)
     asyncio.run(main(int(sys.argv[1])))

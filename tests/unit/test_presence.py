@@ -119,6 +119,13 @@ async def test_a_server_that_shows_us_nothing_does_not_hold_us_up(scene, caplog)
     assert "going on without it" in caplog.text
 
 
+async def test_a_server_that_is_slow_to_answer_does_not_keep_us_from_the_pool(scene, caplog):
+    scene.session.fails = TimeoutError()
+    await scene.announced()
+    assert scene.pool.answers
+    assert "the server is slow; joining the pool" in caplog.text
+
+
 async def test_a_connection_lost_meanwhile_ends_the_announcement(scene):
     scene.session.fails = ConnectionFailed("gone")
     announcing = asyncio.ensure_future(scene.presence.announce())

@@ -96,7 +96,9 @@ class Presence:
         self._send()
         try:
             await self._session.ping(5.0)  # others who join in this moment learn of us, we of them
-        except (ConnectionFailed, TimeoutError):
+        except TimeoutError:
+            log.warning("the server is slow; joining the pool without knowing who joins with us")
+        except ConnectionFailed:
             return
         await asyncio.sleep(_SETTLE / 2)
         self._pool.take_part()
