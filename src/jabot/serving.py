@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 Hook = Callable[[], Any]
 
 _LAST_WAIT = 1.0  # seconds for cancelled jobs to end when the node goes at once
+_LOAD_PACE = 0.1  # seconds between two looks at the load; presence has a slower pace of its own
 _LAST_FRAMES = 5.0  # seconds for callers to take the outcomes of what ran last
 
 
@@ -93,7 +94,8 @@ class Serving:
         self._own_status: tuple[str | None, str | None] | None = None
         self._stop = asyncio.Event()
         self._announcing: asyncio.Task[None] | None = None
-        self._load_shown: asyncio.Handle | None = None
+        self._load_due: asyncio.Handle | None = None
+        self._load_shown = float("-inf")
 
     async def run(self) -> None:
         """Start, stay until `stop()`, drain, say farewell.
@@ -126,6 +128,8 @@ class Serving:
                 task.cancel()
             await asyncio.gather(*rest, return_exceptions=True)
             await self.runner.abandon(_LAST_WAIT)
+            if self._load_due is not None:
+                self._load_due.cancel()
             self.calls.close(closed("the node"))
             self.intake.close()
             self.link.close()
@@ -182,12 +186,13 @@ class Serving:
             )
 
     def _load_changed(self) -> None:
-        """Look at it once for all that this turn of the loop changes."""
-        if self._load_shown is None:
-            self._load_shown = self._loop.call_soon(self._show_load)
+        """Look at it soon, but not for each of thousands of jobs."""
+        if self._load_due is None:
+            at = max(self._loop.time(), self._load_shown + _LOAD_PACE)
+            self._load_due = self._loop.call_at(at, self._show_load)
 
     def _show_load(self) -> None:
-        self._load_shown = None
+        self._load_due, self._load_shown = None, self._loop.time()
         runner = self.runner
         text: str | None = load(runner.running, runner.concurrency, runner.waiting)
         if runner.running >= runner.concurrency:
