@@ -19,6 +19,7 @@ from jabot.errors import (
     NotAllowed,
     TaskFailed,
     UnknownTask,
+    WorkerLost,
 )
 
 FAILED: Final = 1
@@ -61,6 +62,8 @@ def failure(error: JabotError, code: int | None = None, *, verbose: bool = False
             click.echo(clean(error.traceback.rstrip("\n")), err=True)
         elif error.traceback:
             text += "\n(-v shows its traceback)"
+    if isinstance(error, WorkerLost):
+        text += "; it may have run, in part or wholly"
     return Failure(text, code or code_of(error))
 
 
