@@ -1,5 +1,7 @@
-"""Many workers in one process: python worker_fleet.py COUNT. It logs who is online, and prints what
-they have done when it is told to stop (SIGTERM)."""
+"""Many workers in one process: python worker_fleet.py COUNT.
+
+It prints when they are online, and what they have done when it is told to stop (SIGTERM).
+"""
 
 import asyncio
 import collections
@@ -10,6 +12,8 @@ import sys
 
 from jabot import Context, Node
 from jabot.account import resolve_account
+
+STEP = 0.3  # seconds between two of them
 
 
 async def main(count: int) -> None:
@@ -26,7 +30,12 @@ async def main(count: int) -> None:
     serving = []
     for node in nodes:
         serving.append(asyncio.create_task(node.serve(account)))
-        await asyncio.sleep(0)  # making its TLS context takes a while: others may go on
+        # One after the other: an ejabberd that is to tell 200 sessions of one account of each other
+        # all at once is busy with that for minutes.
+        await asyncio.sleep(STEP)
+    while not all(node._serving and node._serving.session.is_online for node in nodes):
+        await asyncio.sleep(STEP)
+    print("all online", flush=True)
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     await stop.wait()
@@ -38,5 +47,4 @@ async def main(count: int) -> None:
 
 if __name__ == "__main__":
     logging.basicConfig()
-    logging.getLogger("jabot.xmpp.session").setLevel(logging.INFO)
     asyncio.run(main(int(sys.argv[1])))

@@ -1,0 +1,390 @@
+"""The caller's side over a made-up session: greetings, who gets a job, what ends it."""
+
+import asyncio
+import itertools
+
+import pytest
+from msgspec import Raw
+
+from jabot.calls import Calls
+from jabot.calls.calls import closed
+from jabot.calls.options import options
+from jabot.errors import (
+    ConnectionFailed,
+    Draining,
+    JobCancelled,
+    JobTimeout,
+    NobodyThere,
+    NotAllowed,
+    TaskFailed,
+    TooLarge,
+    UnknownTask,
+    WorkerLost,
+)
+from jabot.protocol.frames import (
+    Cancel,
+    Describe,
+    Description,
+    Failed,
+    Query,
+    Rejected,
+    State,
+    Submit,
+    Succeeded,
+)
+from jabot.tasks import Retry
+from unit.clock import turns
+from unit.linked import BOT, OTHER, Wire
+
+POOL = "bot@localhost"
+NODE = {"tasks": "lift", "running": "0", "slots": "4", "version": "v"}
+NOTHING = (Raw(b"[]"), Raw(b"{}"))
+
+
+class Caller(Wire):
+    """Calls over the link."""
+
+    def __init__(self, clock):
+        super().__init__()
+        self.clock = clock
+        self.calls = Calls(self.session, self.link)
+        self.link.online()
+
+    def submit(self, to=POOL, task="lift", **given):
+        return asyncio.ensure_future(
+            self.calls.submit(task, NOTHING, int, options(to, **given)),
+        )
+
+    async def offered(self):
+        """The submits that were sent since the last call, and the batches are answered."""
+        await turns()
+        found = []
+        for peer, frames, number in self.batches():
+            found += [(peer, frame) for frame in frames if isinstance(frame, Submit)]
+            self.answer(peer, number)
+        await turns()
+        return found
+
+    def greetings(self):
+        """To whom, since the last call."""
+        elements, self.session.elements = self.session.elements, []
+        return [
+            (element.get("type") or "hello", element.get("to"))
+            for element in elements
+            if element.get("to")
+        ]
+
+
+@pytest.fixture
+async def caller(clock):
+    caller = Caller(clock)
+    yield caller
+    caller.calls.close(closed("the test"))
+    caller.link.close()
+    await turns()
+
+
+async def taken(caller, slots="4", **given):
+    """A job that BOT has."""
+    submitting = caller.submit(**given)
+    await turns()
+    caller.see(BOT, node=NODE | {"slots": slots})
+    ((peer, frame),) = await caller.offered()
+    assert peer == BOT
+    return await submitting, frame
+
+
+async def test_a_job_from_the_greeting_to_the_result(caller):
+    submitting = caller.submit()
+    await turns()
+    assert caller.greetings() == [("hello", POOL)]
+    assert caller.take() == []
+    caller.see(BOT, node=NODE)
+    ((_, frame),) = await caller.offered()
+    job = await submitting
+    assert (frame.id, frame.task, job.peer, job.attempt) == (job.id, "lift", BOT, 1)
+    caller.say(BOT, Succeeded(job.id, 1, Raw(b"7")))
+    assert await job == 7
+    assert len(caller.calls) == 0
+
+
+async def test_greetings_grow_rarer_until_somebody_answers(caller, clock):
+    submitting = caller.submit(wait=True)
+    await turns()
+    began, at = clock.now, []
+    for _ in range(1200):
+        at += [round(clock.now - began, 1) for _ in caller.greetings()]
+        await clock.advance(0.1)
+    assert at[0] == 0
+    pauses = [round(b - a) for a, b in itertools.pairwise(at)]
+    assert pauses[:5] == [1, 2, 4, 8, 16]
+    assert set(pauses[5:]) == {30}
+    caller.see(BOT, node=NODE)
+    assert len(await caller.offered()) == 1
+    await submitting
+
+
+async def test_nobody_answers(caller, clock):
+    submitting = caller.submit()
+    await clock.advance(1.9)
+    assert not submitting.done()
+    await clock.advance(0.2)
+    with pytest.raises(NobodyThere, match=f"{POOL}"):
+        await submitting
+    assert len(caller.calls) == 0
+
+
+async def test_a_refusal_ends_it_at_once_also_when_it_would_wait(caller):
+    for wait in (False, True):
+        submitting = caller.submit(wait=wait)
+        await turns()
+        caller.see(BOT, "error", condition="forbidden")
+        await turns()
+        with pytest.raises(NotAllowed):
+            await submitting
+
+
+async def test_the_refusal_of_one_node_is_not_that_of_the_pool(caller):
+    submitting = caller.submit()
+    await turns()
+    caller.see(BOT, node=NODE)
+    caller.see(OTHER, "error", condition="forbidden")
+    ((peer, _),) = await caller.offered()
+    assert peer == BOT
+    await submitting
+
+
+async def test_the_first_that_answers_does_not_get_all(caller, clock):
+    submitting = [caller.submit() for _ in range(16)]
+    await turns()
+    caller.see(BOT, node=NODE)
+    first = await caller.offered()
+    assert [peer for peer, _ in first] == 4 * [BOT]  # its slots
+    caller.see(OTHER, node=NODE | {"slots": "8"})
+    await clock.advance(0.2)
+    peers = [peer for peer, _ in first + await caller.offered()]
+    assert 4 <= peers.count(BOT) <= 6
+    assert len(peers) == 16
+    await asyncio.gather(*submitting)
+
+
+async def test_a_pool_is_greeted_again_soon_when_one_of_it_left(caller, clock):
+    await taken(caller)
+    await clock.advance(5)
+    caller.greetings()
+    await clock.advance(20)
+    assert caller.greetings() == []
+    caller.see(BOT, "unavailable")
+    await clock.advance(0.6)
+    assert caller.greetings() == [("hello", POOL)]
+
+
+async def test_an_address_that_nobody_asks_for_is_left_alone(caller, clock):
+    job, _ = await taken(caller)
+    await clock.advance(400)  # the job is still out there
+    assert ("unavailable", POOL) not in caller.greetings()
+    caller.say(BOT, Succeeded(job.id, 1, Raw(b"7")))
+    await clock.advance(400)
+    assert caller.greetings()[-1] == ("unavailable", POOL)
+    await clock.advance(400)
+    assert caller.greetings() == []
+
+
+async def test_a_worker_that_vanishes(caller, clock):
+    job, _ = await taken(caller)
+    caller.see(BOT, "unavailable")
+    await clock.advance(0.4)
+    assert job.status == "unknown"
+    await clock.advance(0.2)
+    with pytest.raises(WorkerLost):
+        await job
+
+
+async def test_a_job_moves_to_another_worker(caller, clock):
+    job, _ = await taken(caller, retries=Retry(attempts=2, backoff=0))
+    caller.see(OTHER, node=NODE)
+    caller.see(BOT, "unavailable")
+    await clock.advance(0.6)
+    ((peer, frame),) = await caller.offered()
+    assert (peer, frame.attempt, frame.id) == (OTHER, 2, job.id)
+    assert (job.peer, job.attempt) == (OTHER, 2)
+    caller.see(OTHER, "unavailable")
+    await clock.advance(0.6)
+    with pytest.raises(WorkerLost):
+        await job
+
+
+async def test_one_that_has_failed_it_is_asked_again_when_there_is_no_other(caller, clock):
+    job, _ = await taken(caller, retries=Retry(attempts=2, backoff=0))
+    caller.say(BOT, Failed(job.id, 1, "E", ""))
+    await clock.advance(0.9)
+    assert await caller.offered() == []
+    await clock.advance(0.2)
+    ((peer, frame),) = await caller.offered()
+    assert (peer, frame.attempt) == (BOT, 2)
+    caller.say(BOT, Failed(job.id, 2, "E", ""))
+    with pytest.raises(TaskFailed):
+        await job
+
+
+async def test_a_job_that_is_handed_back_waits_a_minute_for_another_worker(caller, clock):
+    job, _ = await taken(caller)
+    caller.say(BOT, Rejected(job.id, 1, "draining", "bye"))
+    caller.see(BOT, "unavailable")
+    await clock.advance(59)
+    assert job.status == "unknown"
+    await clock.advance(2)
+    with pytest.raises(Draining, match="bye"):
+        await job
+
+
+async def test_a_time_limit_while_it_waits(caller, clock):
+    submitting = caller.submit(wait=True, timeout=5)
+    await clock.advance(4.9)
+    assert not submitting.done()
+    await clock.advance(0.2)
+    with pytest.raises(JobTimeout):
+        await submitting
+
+
+async def test_what_is_not_said_while_offline(caller, clock):
+    """Nobody is there only when somebody could have answered."""
+    submitting, listing = caller.submit(), asyncio.ensure_future(caller.calls.nodes(POOL))
+    await clock.advance(1)
+    caller.drop()
+    late = caller.submit()
+    await clock.advance(60)
+    assert not submitting.done()
+    assert not listing.done()
+    caller.greetings()
+    caller.back()
+    await turns()
+    assert caller.greetings() == [("hello", POOL)]
+    caller.see(BOT, node=NODE)
+    assert len(await caller.offered()) == 2
+    await submitting
+    await late
+    await clock.advance(0.4)
+    assert [peer.jid for peer in await listing] == [BOT]
+
+
+async def test_a_job_survives_a_reconnect(caller, clock):
+    job, _ = await taken(caller)
+    caller.drop()
+    await clock.advance(100)
+    caller.back()
+    await turns()
+    ((peer, frames, number),) = caller.batches()
+    assert (peer, frames) == (BOT, [Query(job.id, 1)])
+    caller.answer(BOT, number)
+    caller.say(BOT, State(job.id, 1, "running"))
+    await clock.advance(100)
+    assert job.status == "unknown"
+    caller.say(BOT, Succeeded(job.id, 1, Raw(b"7")))
+    assert await job == 7
+
+
+async def test_leaving_while_outcomes_still_come(caller, caplog):
+    job, _ = await taken(caller)
+    other = caller.submit(wait=True, to="nobody@localhost")
+    listing = asyncio.ensure_future(caller.calls.nodes("nobody@localhost"))
+    await turns()
+    caller.calls.close(closed("the client"))
+    caller.say(BOT, Succeeded(job.id, 1, Raw(b"7")))
+    await turns()
+    assert caller.take()[-1] == (BOT, "")  # the worker need not say it again
+    for ended in (job, other):
+        with pytest.raises(ConnectionFailed, match="the client was closed"):
+            await ended
+    await asyncio.gather(listing, return_exceptions=True)
+    with pytest.raises(ConnectionFailed):
+        await caller.submit()
+    assert "Traceback" not in caplog.text
+
+
+async def test_a_callback_that_cancels_others_which_need_a_worker(caller, clock):
+    """All of them are lost in one and the same moment."""
+    first, _ = await taken(caller, "40")
+    others = [
+        (await taken(caller, "40", retries=Retry(attempts=3, backoff=0)))[0] for _ in range(3)
+    ]
+    first.errback(lambda _: [job.cancel("the first one failed") for job in others])
+    last, _ = await taken(caller, "40")
+    caller.see(BOT, "unavailable")
+    await clock.advance(0.6)
+    for job in others:
+        with pytest.raises(JobCancelled, match="the first one failed"):
+            await job
+    with pytest.raises(WorkerLost):
+        await last
+    assert len(caller.calls) == 0
+
+
+async def test_what_cannot_be_submitted_leaves_nothing_behind(caller):
+    caller.see(BOT, node=NODE)
+    await taken(caller)
+    before = len(caller.calls)
+    big = Raw(b'["' + b"x" * (17 * 2**20) + b'"]')
+    with pytest.raises(TooLarge):
+        await caller.calls.submit("lift", (big, Raw(b"{}")), int, options(POOL))
+    assert len(caller.calls) == before
+
+
+async def test_a_quick_refusal_is_raised_and_a_quick_failure_is_the_jobs(caller):
+    caller.see(BOT, node=NODE)
+    for frame, error in (
+        (lambda job_id: Rejected(job_id, 1, "unknown_task", "no"), UnknownTask),
+        (lambda job_id: Failed(job_id, 1, "E", "big", "", "too_large"), None),
+    ):
+        submitting = caller.submit()
+        await turns()
+        caller.see(BOT, node=NODE)
+        await turns()
+        ((_, (offered,), _),) = caller.batches()
+        caller.say(BOT, frame(offered.id))
+        if error is not None:
+            with pytest.raises(error):
+                await submitting
+        else:
+            with pytest.raises(TooLarge):
+                await (await submitting)
+
+
+async def test_descriptions_are_kept_by_their_version(caller):
+    asking = asyncio.ensure_future(caller.calls.describe(POOL, "lift"))
+    again = asyncio.ensure_future(caller.calls.describe(POOL, "lift"))
+    await turns()
+    caller.see(BOT, node=NODE)
+    await caller.clock.advance(0.4)
+    ((peer, frames, number),) = caller.batches()
+    assert (peer, frames) == (BOT, [Describe("lift")])
+    caller.answer(BOT, number)
+    text = b'{"lift":{"doc":"d","args":{},"result":{},"new":1}}'
+    caller.say(BOT, Description("lift", "v", Raw(text)))
+    assert (await asking)["lift"].doc == "d"
+    assert (await again)["lift"].doc == "d"
+    assert (await caller.calls.describe(POOL, "lift"))["lift"].doc == "d"
+    assert caller.batches() == []
+    caller.see(BOT, node=NODE | {"version": "w"})
+    asking = asyncio.ensure_future(caller.calls.describe(POOL, "lift"))
+    await caller.clock.advance(0.4)
+    assert len(caller.batches()) == 1
+    caller.see(BOT, "unavailable")
+    with pytest.raises(WorkerLost):
+        await asking
+
+
+async def test_a_cancelled_submitter(caller):
+    submitting = caller.submit()
+    await turns()
+    caller.see(BOT, node=NODE)
+    await turns()
+    ((_, (offered,), number),) = caller.batches()
+    submitting.cancel()
+    await turns()
+    assert [frames for _, frames, _ in caller.batches()] == [
+        [Cancel(offered.id, 1, "its submitter gave up")]
+    ]
+    caller.answer(BOT, number)
+    with pytest.raises(asyncio.CancelledError):
+        await submitting
