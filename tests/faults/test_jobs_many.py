@@ -19,8 +19,10 @@ from chatting import account_environment, calling, program
 from servers import Server
 
 FULL = os.environ.get("JABOT_CAMPAIGN") == "full"
-WORKERS, JOBS, IN_FLIGHT = (200, 100_000, 2000) if FULL else (20, 3_000, 300)
-PROCESSES = 4
+WORKERS, JOBS, IN_FLIGHT = (200, 100_000, 2000) if FULL else (30, 3_000, 300)
+# Each is a process and an account of its own: among 200 sessions of one account, an ejabberd is
+# busy with their presence to each other.
+POOLS = 10 if FULL else 2
 LIMIT = 900 if FULL else 60
 
 
@@ -28,31 +30,33 @@ LIMIT = 900 if FULL else 60
 async def test_work_is_spread(
     own_xmpp: Server, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
-    account, loop = own_xmpp.fresh_user("bot"), asyncio.get_running_loop()
+    loop = asyncio.get_running_loop()
+    accounts = [own_xmpp.fresh_user("bot") for _ in range(POOLS)]
     started = loop.time()
-    share = WORKERS // PROCESSES
+    share = WORKERS // POOLS
     command = [sys.executable, str(Path(__file__).with_name("worker_fleet.py")), str(share)]
-    environment = account_environment(own_xmpp, account)
     async with AsyncExitStack() as stack:
-        fleets = [
-            await stack.enter_async_context(program(command, tmp_path, environment, f"fleet{n}"))
-            for n in range(PROCESSES)
-        ]
+        fleets = []
+        for number, account in enumerate(accounts):
+            environment = account_environment(own_xmpp, account)
+            fleet = program(command, tmp_path, environment, f"fleet{number}")
+            fleets.append(await stack.enter_async_context(fleet))
         for fleet in fleets:
             await fleet.printed("all online", LIMIT)
-        caller = calling(own_xmpp, account.jid, own_xmpp.fresh_user("app"))
+        caller = calling(own_xmpp, None, own_xmpp.fresh_user("app"))
         app = await stack.enter_async_context(caller)
         async with asyncio.timeout(LIMIT):
-            while len(await app.nodes()) < WORKERS:
-                await asyncio.sleep(0.2)
+            for account in accounts:
+                while len(await app.nodes(account.jid)) < share:
+                    await asyncio.sleep(0.2)
         ready = loop.time() - started
         began = loop.time()
         by_worker: collections.Counter[str | None] = collections.Counter()
-        _, chosen = app.map_options()
+        chosen = [app.map_options(to=account.jid)[1] for account in accounts]
         room, jobs = asyncio.Semaphore(IN_FLIGHT), []
         for number in range(JOBS):
             await room.acquire()
-            job = await app.begin("square", (number,), chosen)
+            job = await app.begin("square", (number,), chosen[number % POOLS])
             job.completion(lambda job: (room.release(), by_worker.update([job.peer])))
             jobs.append(job)
         results = [await job for job in jobs]
