@@ -27,7 +27,7 @@ def _address(_: click.Context, __: click.Parameter, text: str) -> str:
         raise click.BadParameter(str(error)) from None
 
 
-@click.command()
+@click.command(short_help="Show what the tasks of a node take and give.")
 @click.argument("jid", callback=_address)
 @click.argument("task", required=False)
 @click.option("--json", "json", is_flag=True, help="The JSON Schemas, in an object by task.")

@@ -27,7 +27,7 @@ def _addresses(_: click.Context, __: click.Parameter, given: Sequence[str]) -> l
         raise click.BadParameter(str(error)) from None
 
 
-@click.command()
+@click.command(short_help="Show who is online, and how busy.")
 @click.argument("jids", nargs=-1, metavar="[JID]...", callback=_addresses)
 @click.option("--json", "json", is_flag=True, help="One JSON array instead of a table.")
 @account_option
