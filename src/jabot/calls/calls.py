@@ -168,7 +168,9 @@ class Calls:
     async def describe(self, address: str, task: str | None) -> dict[str, Description]:
         """What is offered at an address. Raises `NobodyThere`, `UnknownTask`."""
         await self._ready()
-        await self._somebody(address)
+        peers = await self._somebody(address, quiet=0.0)  # any of them will do
+        if task is not None and not any(peer.offers(task) for peer in peers):
+            await self._somebody(address)
         peer = self.peers.choose(address, task or "", {})
         if peer is None:
             raise self.directory.nobody(address)
@@ -245,8 +247,8 @@ class Calls:
         if self._closed is not None:
             raise self._closed
 
-    async def _somebody(self, address: str) -> list[Peer]:
-        peers = await self.directory.settled(address)
+    async def _somebody(self, address: str, **how: float) -> list[Peer]:
+        peers = await self.directory.settled(address, **how)
         await self._ready()
         if not peers:
             raise self.directory.nobody(address)

@@ -104,14 +104,15 @@ class Directory:
             f"nobody at {address} answers: is it online, and does it allow {own}?"
         )
 
-    async def settled(self, address: str) -> list[Peer]:
-        """The nodes at an address, when they have had time to answer."""
+    async def settled(self, address: str, *, quiet: float = _QUIET) -> list[Peer]:
+        """The nodes at an address, when they have had time to answer: until none has come for
+        `quiet` seconds."""
         self.watch(address)
         place = self._places[address]
         while (now := self._loop.time()) < self.settles(address):
             until = self.settles(address)
             if self._peers.at(address):
-                until = min(until, place.news_at + _QUIET)
+                until = min(until, place.news_at + quiet)
                 if until <= now:
                     break
             place.news.clear()
