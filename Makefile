@@ -4,6 +4,8 @@
 MAKEFLAGS += --no-print-directory
 
 PYTHON ?= python3
+# Most tests wait for a server or a process: three at a time keep two cores busy.
+PARALLEL ?= -n 3 --dist loadfile
 # More options for pytest and the benchmark: make test ARGS="tests/unit -x"
 ARGS ?=
 
@@ -32,7 +34,7 @@ lint: .venv/.complete ## check style and types
 
 test: lint ## lint, then test, on real servers (installs them when it may)
 	@scripts/install-test-servers
-	@.venv/bin/python -m pytest $(ARGS)
+	@.venv/bin/python -m pytest $(PARALLEL) $(ARGS)
 
 bench: .venv/.complete ## measure jabot beside its peers, and write docs/benchmarks.md
 	@scripts/install-test-servers ejabberd redis-server

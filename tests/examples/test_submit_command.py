@@ -216,7 +216,6 @@ def test_what_is_wrong_with_the_account_is_1(run, environment: dict[str, str], r
 
 def test_on_a_terminal_a_bar_shows_how_far_it_is(terminal, bot: Bot, ann: dict[str, str]) -> None:
     screen = terminal("submit", "--to", bot.jid, "lift", "40", **ann)
-    screen.see(f"looking for {bot.jid}")
     screen.see(f"lift on {bot.jid}/")
     screen.see("[0-9]/40")
     screen.see("up\ufffd")
