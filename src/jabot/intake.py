@@ -123,7 +123,7 @@ class Intake:
                 case DescribeAsked():
                     self._describe(event)
                 case Report():
-                    log.info("%s: %s", event.peer, event.text)
+                    self._link.complain(event.peer, event.text)
 
     def _start(self, event: StartJob, now: float) -> None:
         key, submit = event.key, event.submit

@@ -324,3 +324,12 @@ async def test_a_large_frame_is_joined_before_an_end_sees_it(wire, end):
     assert sum(entry[2] for entry in end.take()) == 0
     wire.answer(OTHER, parts[-1][2])
     assert end.take() == [("answered", OTHER, 1)]
+
+
+async def test_the_log_is_not_a_hostile_peers_to_fill(wire, clock, caplog):
+    for number in range(500):
+        wire.link.complain(BOT, f"nonsense {number}")
+    assert len([line for line in caplog.messages if "nonsense" in line]) == 10
+    await asyncio.sleep(61)
+    wire.link.complain(BOT, "nonsense again")
+    assert caplog.messages[-2:] == ["490 more such lines were left out", f"{BOT}: nonsense again"]

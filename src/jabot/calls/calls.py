@@ -318,7 +318,7 @@ class Calls:
                 case Described():
                     self._questions.pop((event.peer, event.task)).set_result(event)
                 case Report():
-                    log.info("%s: %s", event.peer, event.text)
+                    self._link.complain(event.peer, event.text)
         self._alarm.set(self._caller.next_timer())
 
     def _concluded(

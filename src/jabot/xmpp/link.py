@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 
 ANSWER_WITHIN: Final = 30.0  # seconds after which a batch is sent again
 _LATER: Final = 3.0  # seconds before a batch goes again to a peer that has too much
+_COMPLAINTS: Final = 10  # lines about peers that do wrong, within
+_COMPLAINTS_PER: Final = 60.0  # seconds
 _JOINS_CHECKED: Final = 30.0  # seconds between two looks for frames that nobody completes
 
 
@@ -87,6 +89,7 @@ class Link:
         self._late = Alarm(self._look_for_late)
         self._joins = Alarm(self._check_joins)
         self._waiters: dict[str, deque[asyncio.Future[None]]] = {}
+        self._complaints_from, self._complaints = float("-inf"), 0
         self._idle: asyncio.Event = asyncio.Event()
         self._idle.set()
         session.carry(self)
@@ -115,6 +118,17 @@ class Link:
         except asyncio.CancelledError:
             self._let_in(peer)  # its place goes to the next one
             raise
+
+    def complain(self, peer: str, text: str) -> None:
+        """Log what a peer did wrong; a few times a minute, for a hostile one does it for ever."""
+        now = self._loop.time()
+        if now >= self._complaints_from + _COMPLAINTS_PER:
+            if self._complaints > _COMPLAINTS:
+                log.warning("%d more such lines were left out", self._complaints - _COMPLAINTS)
+            self._complaints_from, self._complaints = now, 0
+        self._complaints += 1
+        if self._complaints <= _COMPLAINTS:
+            log.warning("%s: %s", peer, text)
 
     async def drained(self, limit: float) -> bool:
         """Wait until everything was answered; False when it was not within `limit` seconds."""
@@ -206,7 +220,7 @@ class Link:
             try:
                 frames = self._read(batch, now)
             except RemoteProtocolError as error:
-                log.warning("a batch of %s cannot be read: %s", peer, error)
+                self.complain(peer, f"a batch that cannot be read: {error}")
                 self._answer(stanzas.refusal(peer, batch.id, "modify", "bad-request", str(error)))
                 return
             for end in self.ends:
