@@ -122,6 +122,8 @@ class _Signed:
                 log.error("%s", error)
             self.calls.close(error)
             raise
+        finally:
+            self.calls.close(closed("the client"))  # however it ended; nothing when it is already
 
     # -- what the session tells ---------------------------------------------------------------
 

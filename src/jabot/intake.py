@@ -23,7 +23,14 @@ from jabot.errors import (
 from jabot.jid import JID
 from jabot.protocol import Leftover, Worker, WorkerSettings
 from jabot.protocol.codec import Incoming
-from jabot.protocol.events import CancelJob, DescribeAsked, Key, Report, StartJob
+from jabot.protocol.events import (
+    CancelJob,
+    DescribeAsked,
+    Key,
+    Report,
+    StartJob,
+    WorkerEvent,
+)
 from jabot.protocol.frames import Description, Frame, Query, Submit
 from jabot.protocol.worker import Events
 from jabot.runner import Desk, Job, Options
@@ -53,6 +60,9 @@ class Intake:
         self._alarm = Alarm(self._tick)
         self._callers: dict[str, JID] = {}  # reading an address takes longer than looking it up
         self.version = version_of(desk.tasks)
+        # Encoded once: whoever asks a thousand times is not to cost a second of the loop.
+        described = describe(desk.tasks).items()
+        self._descriptions = {name: Raw(msgspec.json.encode(text)) for name, text in described}
         link.ends.append(self)
 
     def drain(self) -> None:
@@ -113,17 +123,23 @@ class Intake:
 
     def _handle(self, events: Events, now: float) -> None:
         for event in events:
-            match event:
-                case StartJob():
-                    self._start(event, now)
-                case CancelJob():
-                    job = self._jobs.get(event.key)
-                    if job is not None:
-                        self._desk.runner.cancel(job, event.reason)
-                case DescribeAsked():
-                    self._describe(event)
-                case Report():
-                    self._link.complain(event.peer, event.text)
+            try:
+                self._heed(event, now)
+            except Exception:  # the others of the batch are not to suffer
+                log.exception("%r could not be handled", event)
+
+    def _heed(self, event: WorkerEvent, now: float) -> None:
+        match event:
+            case StartJob():
+                self._start(event, now)
+            case CancelJob():
+                job = self._jobs.get(event.key)
+                if job is not None:
+                    self._desk.runner.cancel(job, event.reason)
+            case DescribeAsked():
+                self._describe(event)
+            case Report():
+                self._link.complain(event.peer, event.text)
 
     def _start(self, event: StartJob, now: float) -> None:
         key, submit = event.key, event.submit
@@ -208,11 +224,13 @@ class Intake:
 
     def _describe(self, event: DescribeAsked) -> None:
         caller = JID(event.peer)
-        mine = [task for task in self._desk.tasks if self._desk.may_run(caller, task.name)]
-        if event.task is not None:
-            mine = [task for task in mine if task.name == event.task]
-        found = describe(mine) if mine or event.task is None else None
-        tasks = Raw(msgspec.json.encode(found))
+        mine = [
+            name
+            for name in self._descriptions
+            if event.task in (None, name) and self._desk.may_run(caller, name)
+        ]
+        found = {name: self._descriptions[name] for name in mine}
+        tasks = Raw(msgspec.json.encode(found if mine or event.task is None else None))
         self._link.push(event.peer, Description(event.task, self.version, tasks))
 
     def _tick(self) -> None:

@@ -256,7 +256,13 @@ class Node(Calling):
 
     @property
     def _calls(self) -> Calls:
-        return self._live.calls
+        live = self._live
+        if not live.has_started:
+            raise JabotError(
+                "the node is not signed in yet; give jobs to others from tasks, timers and "
+                "on_message, and not from on_start"
+            )
+        return live.calls
 
     @property
     def _live(self) -> Serving:

@@ -157,18 +157,23 @@ class Peers:
         return True
 
     def choose(
-        self, address: str, task: str, where: Where, avoid: Collection[str] = ()
+        self,
+        address: str,
+        task: str,
+        where: Where,
+        avoid: Collection[str] = (),
+        *,
+        offering: bool = True,
     ) -> Peer | None:
-        """The least loaded node at an address that offers the task and has the labels.
-
-        Where no node says that it offers the task, any of them may be asked: it knows why not.
-        """
-        key = (address, task, _frozen(where)) if where else (address, task)
+        """The least loaded node at an address that has the labels and, with `offering`, may have
+        the task."""
+        key = (address, task if offering else None, _frozen(where) if where else None)
         choice = self._choices.get(key)
         if choice is None:
             fitting = [peer for peer in self.at(address) if peer.fits(where)]
-            offering = [peer.jid for peer in fitting if peer.offers(task)]
-            choice = self._choices[key] = _Choice(offering or [peer.jid for peer in fitting])
+            choice = self._choices[key] = _Choice(
+                [peer.jid for peer in fitting if not offering or peer.offers(task)]
+            )
         jid = choice.least(self._load, avoid)
         return None if jid is None else self._peers[jid]
 

@@ -25,7 +25,10 @@ def parse_duration(value: str | float) -> float:
             raise ConfigError(f"{value!r} is not a duration; write 500ms, 10s, 5m, 2h or 1h 30m")
         seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
     else:
-        seconds = float(value)
+        try:
+            seconds = float(value)
+        except (TypeError, ValueError):
+            raise ConfigError(f"{value!r} is not a duration; write 2.5 or 10s") from None
     if not 0 < seconds < float("inf"):
         raise ConfigError(f"a duration is more than zero, not {value!r}")
     return seconds

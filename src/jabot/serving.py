@@ -93,6 +93,7 @@ class Serving:
         self._thread = threading.get_ident()
         self._own_status: tuple[str | None, str | None] | None = None
         self._stop = asyncio.Event()
+        self.has_started = False  # the on_start hooks are through: it signs in
         self._announcing: asyncio.Task[None] | None = None
         self._load_due: asyncio.Handle | None = None
         self._load_shown = float("-inf")
@@ -113,6 +114,7 @@ class Serving:
             if not starting.done():
                 return
             starting.result()
+            self.has_started = True
             self._show_load()
             connection = asyncio.ensure_future(self.session.run())
             timers = [asyncio.create_task(_ticking(t)) for t in self.definition.timers]

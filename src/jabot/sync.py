@@ -14,8 +14,10 @@ import atexit
 import concurrent.futures
 import os
 import threading
+import weakref
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
+from functools import partial
 from types import TracebackType
 from typing import Any, ParamSpec, Self, TypeVar, overload
 
@@ -87,6 +89,9 @@ class Client:
         self._options = options
         self._lock = threading.Lock()
         self._thread: _Thread | None = None
+        self._closed = False
+        renew = partial(_renew_lock, weakref.ref(self))
+        os.register_at_fork(after_in_child=renew)  # another thread may hold it at that moment
 
     def __enter__(self) -> Self:
         """Sign in. Raises `ConnectionFailed` when that does not succeed."""
@@ -103,7 +108,10 @@ class Client:
 
     def close(self) -> None:
         """Sign out. Jobs that are under way go on; waiting for them raises `ConnectionFailed`."""
+        if self._thread is not None:
+            self._thread.check()
         with self._lock:
+            self._closed = True
             thread, self._thread = self._thread, None
         if thread is not None and thread.pid == os.getpid():
             thread.close()
@@ -213,6 +221,8 @@ class Client:
     def _running(self) -> _Thread:
         """The thread that is signed in, a new one when there is none in this process."""
         with self._lock:
+            if self._closed:
+                raise JabotError("this client was closed; make another one with connect()")
             thread = self._thread
             if thread is None or thread.pid != os.getpid():
                 thread = self._thread = _Thread(jabot.client.Client(self._account, **self._options))
@@ -265,11 +275,7 @@ class _Thread:
 
     def call(self, function: Callable[[jabot.client.Client], Coroutine[Any, Any, T]]) -> T:
         """What a coroutine of the client returns; when this is interrupted, so is that."""
-        if threading.current_thread() is self._thread:
-            raise JabotError(
-                "this would wait for itself: it was called in the client's own thread (a callback "
-                "of a job?); do it in another thread"
-            )
+        self.check()
         future = asyncio.run_coroutine_threadsafe(function(self.client), self.loop)
         try:
             return future.result()
@@ -277,8 +283,19 @@ class _Thread:
             future.cancel()
             raise
 
+    def check(self) -> None:
+        """Raises `JabotError` in the client's own thread, which must not wait for itself."""
+        if threading.current_thread() is self._thread:
+            raise JabotError(
+                "this would wait for itself: it was called in the client's own thread (a callback "
+                "of a job?); do it in another thread"
+            )
+
     def close(self) -> None:
-        """Sign out and end the thread."""
+        """Sign out and end the thread; nothing in a process that was forked since."""
+        if self.pid != os.getpid():
+            return
+        self.check()
         atexit.unregister(self.close)
         try:
             self.call(lambda app: app.__aexit__(None, None, None))
@@ -288,14 +305,21 @@ class _Thread:
     def _run(self) -> None:
         asyncio.set_event_loop(self.loop)
         self.loop.run_forever()
-        for task in asyncio.all_tasks(self.loop):
+        tasks = asyncio.all_tasks(self.loop)
+        for task in tasks:
             task.cancel()
-        self.loop.run_until_complete(asyncio.sleep(0))
+        self.loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
         self.loop.close()
 
     def _end(self) -> None:
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join()
+
+
+def _renew_lock(client: weakref.ref[Client]) -> None:
+    alive = client()
+    if alive is not None:
+        alive._lock = threading.Lock()
 
 
 async def _next(items: AsyncIterator[T]) -> T:

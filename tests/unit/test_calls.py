@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+from dataclasses import dataclass
 
 import pytest
 from msgspec import Raw
@@ -16,6 +17,7 @@ from jabot.errors import (
     JobTimeout,
     NobodyThere,
     NotAllowed,
+    RemoteProtocolError,
     TaskFailed,
     TooLarge,
     UnknownTask,
@@ -182,10 +184,11 @@ async def test_a_pool_is_greeted_again_soon_when_one_of_it_left(caller, clock):
 async def test_an_address_that_nobody_asks_for_is_left_alone(caller, clock):
     job, _ = await taken(caller)
     await clock.advance(400)  # the job is still out there
-    assert ("unavailable", POOL) not in caller.greetings()
+    assert caller.greetings()
     caller.say(BOT, Succeeded(job.id, 1, Raw(b"7")))
     await clock.advance(400)
-    assert caller.greetings()[-1] == ("unavailable", POOL)
+    # Not even a farewell: whoever has given *us* jobs would take us for gone.
+    assert {kind for kind, _ in caller.greetings()} <= {"hello"}
     await clock.advance(400)
     assert caller.greetings() == []
 
@@ -388,3 +391,56 @@ async def test_a_cancelled_submitter(caller):
     caller.answer(BOT, number)
     with pytest.raises(asyncio.CancelledError):
         await submitting
+
+
+async def test_a_pool_whose_first_answer_does_not_offer_the_task_is_waited_for(caller):
+    submitting = caller.submit(task="rare")
+    await turns()
+    caller.see(BOT, node=NODE)
+    assert await caller.offered() == []
+    caller.see(OTHER, node=NODE | {"tasks": "rare"})
+    ((peer, frame),) = await caller.offered()
+    assert peer == OTHER
+    await submitting
+    caller.say(OTHER, Succeeded(frame.id, 1, Raw(b"7")))
+
+
+async def test_the_time_of_a_job_counts_from_the_submit(caller, clock):
+    caller.drop()
+    submitting = caller.submit(timeout=1)
+    await clock.advance(1.1)
+    with pytest.raises(JobTimeout):
+        await submitting
+
+
+async def test_what_a_callback_does_harms_no_other_job(caller, clock):
+    """It cancels a job that is told of behind its own in the same batch."""
+    one, _ = await taken(caller)
+    two, _ = await taken(caller)
+    one.callback(lambda _: two.cancel())
+    one.callback(lambda _: 1 / 0)
+    three, _ = await taken(caller)
+    caller.say(
+        BOT,
+        Succeeded(one.id, 1, Raw(b"1")),
+        Failed(two.id, 1, "E", "no"),
+        Succeeded(three.id, 1, Raw(b"3")),
+    )
+    assert (await one, await three) == (1, 3)
+
+
+async def test_a_result_type_that_raises_fails_its_own_job_only(caller):
+    @dataclass
+    class Picky:
+        n: int
+
+        def __post_init__(self):
+            raise KeyError(self.n)
+
+    picky, _ = await taken(caller)
+    picky._result_type = Picky
+    other, _ = await taken(caller)
+    caller.say(BOT, Succeeded(picky.id, 1, Raw(b'{"n": 1}')), Succeeded(other.id, 1, Raw(b"7")))
+    assert await other == 7
+    with pytest.raises(RemoteProtocolError):
+        await picky

@@ -333,3 +333,18 @@ async def test_the_log_is_not_a_hostile_peers_to_fill(wire, clock, caplog):
     await asyncio.sleep(61)
     wire.link.complain(BOT, "nonsense again")
     assert caplog.messages[-2:] == ["490 more such lines were left out", f"{BOT}: nonsense again"]
+
+
+async def test_what_only_waits_to_be_sent_is_not_drained_either(wire):
+    wire.session.choked = True
+    wire.link.push(BOT, Submit("j", "t"))
+    await turns(4)
+    assert not await wire.link.drained(0.1)
+
+
+async def test_a_batch_that_cannot_be_handled_is_refused_and_not_sent_for_ever(wire, end, caplog):
+    end.received = lambda *_: 1 / 0
+    wire.say(BOT, Submit("j", "t"))
+    await turns(4)
+    assert wire.take() == [(BOT, "internal-server-error")]
+    assert "could not be handled" in caplog.text

@@ -391,3 +391,17 @@ def test_the_version_of_the_original_in_the_demo_has_its_sentences():
 def test_errors_have_one_root():
     assert issubclass(Replaced, ConnectionFailed)
     assert issubclass(ConnectionFailed, jabot.JabotError)
+
+
+async def test_a_node_gives_no_jobs_before_it_signs_in(serve, caplog):
+    node, raised = Node(), []
+
+    @node.on_start
+    async def too_early():
+        try:
+            await node.submit("lift", to="bot@localhost")
+        except JabotError as error:
+            raised.append(str(error))
+
+    await serve(node)
+    assert "not signed in yet" in raised[0]

@@ -673,3 +673,16 @@ def test_what_the_runner_says_too_late_means_nothing(worker, sent):
     worker.succeeded(KEY, Raw(b"7"), 0.0)
     worker.succeeded((ME, "nobody's"), Raw(b"7"), 0.0)
     assert sent.take() == []
+
+
+def test_many_questions_do_not_make_many_copies_of_a_large_outcome(worker, sent):
+    start(worker)
+    big = Raw(b'"' + b"x" * 20_000 + b'"')
+    worker.succeeded(KEY, big, 0.0)
+    for _ in range(50):
+        worker.received(C, "c@x", [Query("j")], 1.0)
+    ((to, told),) = sent.take()
+    assert (to, told.result) == (C, big)
+    worker.answered(C, [told], 1.0)
+    worker.received(C, "c@x", [Query("j"), Query("j")], 2.0)
+    assert len(sent.take()) == 1  # asked anew by somebody who has it

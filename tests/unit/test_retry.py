@@ -122,3 +122,9 @@ def test_by_default_what_failed_or_got_lost_is_run_again(error, again):
 )
 def test_which_errors_are_meant(on, error, again):
     assert (Retry(on=on).delay(1, error) is not None) is again
+
+
+def test_a_lost_worker_is_no_reason_to_wait_the_first_time():
+    retry = Retry(attempts=4, backoff=2.0, jitter=0)
+    lost = WorkerLost("gone")
+    assert [retry.delay(runs, lost) for runs in (1, 2, 3)] == [0.0, 4.0, 8.0]

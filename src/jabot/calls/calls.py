@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any
 
 from msgspec import Raw
@@ -19,6 +19,7 @@ from jabot.errors import (
     ConnectionFailed,
     JabotError,
     JobCancelled,
+    JobTimeout,
     NotAllowed,
     TaskFailed,
     UnknownJob,
@@ -32,6 +33,7 @@ from jabot.protocol.caller import Events
 from jabot.protocol.caller_jobs import never
 from jabot.protocol.codec import Incoming
 from jabot.protocol.events import (
+    CallerEvent,
     Described,
     JobAccepted,
     JobEnded,
@@ -45,6 +47,8 @@ from jabot.tasks import Step
 from jabot.xmpp import IncomingPresence, Link, Session
 
 log = logging.getLogger(__name__)
+
+_DESCRIPTIONS = 1000  # that are remembered
 
 # What a job can come to although somebody took it. All else ended it before that.
 _OUTCOMES = (TaskFailed, JobCancelled, WorkerLost)
@@ -96,8 +100,9 @@ class Calls:
         self, task: str, arguments: tuple[Raw, Raw], result_type: Any, options: Options
     ) -> Job[Any]:
         """Give a job away. Waits only while too much waits for its node already."""
+        begun = self._loop.time()
         if self._closed is not None or not self._is_online.is_set():
-            await self._ready()
+            await self._in_time(self._ready(), task, begun, options)
         job: Job[Any] = Job(
             new_job_id(), task, options.to, result_type=result_type, cancel=self._cancel
         )
@@ -105,10 +110,10 @@ class Calls:
         try:
             peer = self._placing.choose(task, options)
             if peer is not None and self._link.is_full(peer):
-                await self._link.wait_for_room(peer)
+                await self._in_time(self._link.wait_for_room(peer), task, begun, options)
                 await self._ready()  # it may have been the end of the connection that woke us
                 peer = self._placing.choose(task, options)
-            self._give(job, peer, arguments, options, submission)
+            self._give(job, peer, arguments, options, submission, begun)
         except BaseException as error:
             self._concluded(job, submission, error)
             raise
@@ -121,18 +126,20 @@ class Calls:
         arguments: tuple[Raw, Raw],
         options: Options,
         submission: Submission | None,
+        begun: float,
     ) -> None:
+        now = self._loop.time()
         request = Request(
             job.id,
             job.task,
             arguments[0],
             arguments[1],
-            options.timeout,
+            None if options.timeout is None else options.timeout - (now - begun),
             never if options.retry is None else options.retry.delay,
             options.movable,
             submission.meta if submission is not None else None,
         )
-        self._caller.submit(request, self._loop.time(), peer)
+        self._caller.submit(request, now, peer)
         self._jobs[job.id] = (job, options, submission)
         if peer is None:
             self._placing.wait(job.id, job.task, options)
@@ -168,14 +175,25 @@ class Calls:
     async def describe(self, address: str, task: str | None) -> dict[str, Description]:
         """What is offered at an address. Raises `NobodyThere`, `UnknownTask`."""
         await self._ready()
-        peers = await self._somebody(address, quiet=0.0)  # any of them will do
-        if task is not None and not any(peer.offers(task) for peer in peers):
-            await self._somebody(address)
-        peer = self.peers.choose(address, task or "", {})
-        if peer is None:
-            raise self.directory.nobody(address)
+        if task is None:
+            found: dict[str, Description] = {}
+            peers = await self._somebody(address)
+            for peer in {peer.version or peer.jid: peer for peer in peers}.values():
+                found |= await self._described(address, peer, None)
+            return found
+        peers = await self._somebody(address, quiet=0.0)  # any that offers it will do
+        if not any(peer.offers(task) for peer in peers):
+            peers = await self._somebody(address)
+        offering = [peer for peer in peers if peer.offers(task)]
+        return await self._described(address, (offering or peers)[0], task)
+
+    async def _described(
+        self, address: str, peer: Peer, task: str | None
+    ) -> dict[str, Description]:
         key = (address, peer.version, task)
         if key not in self._descriptions or not peer.version:
+            if len(self._descriptions) >= _DESCRIPTIONS:
+                self._descriptions.clear()
             self._descriptions[key] = await self._ask(peer.jid, task)
         return self._descriptions[key]
 
@@ -185,6 +203,8 @@ class Calls:
 
     def close(self, error: JabotError) -> None:
         """Nothing more will be heard: what has no outcome fails with `error`."""
+        if self._closed is not None:
+            return
         self._closed = error
         self._is_online.set()
         self._alarm.cancel()
@@ -230,7 +250,8 @@ class Calls:
         self._handle(self._caller.peer_here(peer, now))
 
     def offline(self, leftovers: Mapping[str, Leftover]) -> None:
-        self._is_online.clear()
+        if self._closed is None:
+            self._is_online.clear()
         self._caller.connection_lost(leftovers)
         self.directory.offline()
 
@@ -242,10 +263,21 @@ class Calls:
     # -- within -------------------------------------------------------------------------------
 
     async def _ready(self) -> None:
-        if not self._is_online.is_set():
+        if self._closed is None and not self._is_online.is_set():
             await self._is_online.wait()
         if self._closed is not None:
             raise self._closed
+
+    async def _in_time(
+        self, waiting: Awaitable[None], task: str, begun: float, options: Options
+    ) -> None:
+        """Wait, but no longer than the job's time."""
+        until = None if options.timeout is None else begun + options.timeout
+        try:
+            async with asyncio.timeout_at(until):
+                await waiting
+        except TimeoutError:
+            raise JobTimeout(f"{task} was not sent within {options.timeout:g} s") from None
 
     async def _somebody(self, address: str, **how: float) -> list[Peer]:
         peers = await self.directory.settled(address, **how)
@@ -300,26 +332,35 @@ class Calls:
         if self._closed is not None:
             return  # all handles have failed
         for event in events:
-            match event:
-                case JobEnded():
-                    job, options, submission = self._jobs.pop(event.id)
-                    if self._placing.anybody_waits:
-                        self._placing.forget(event.id, options.to)
-                    job.ended(event.result, event.error)
-                    if submission is not None:
-                        self._concluded(job, submission, job.error)
-                case JobAccepted():
-                    self._jobs[event.id][0].was_taken(event.peer, event.attempt)
-                case JobStepped():
-                    self._jobs[event.id][0].stepped(Step(event.done, event.total, event.text))
-                case JobNeedsWorker():
-                    if event.id in self._jobs:  # not cancelled by the callback of one before it
-                        self._placing.move(event, self._jobs[event.id][1])
-                case Described():
-                    self._questions.pop((event.peer, event.task)).set_result(event)
-                case Report():
-                    self._link.complain(event.peer, event.text)
+            try:
+                self._heed(event)
+            except Exception:  # the jobs behind it are not to suffer
+                log.exception("%r could not be handled", event)
         self._alarm.set(self._caller.next_timer())
+
+    def _heed(self, event: CallerEvent) -> None:
+        match event:
+            case JobEnded():
+                job, options, submission = self._jobs.pop(event.id)
+                if self._placing.anybody_waits:
+                    self._placing.forget(event.id, options.to)
+                job.ended(event.result, event.error)
+                if submission is not None:
+                    self._concluded(job, submission, job.error)
+            case JobAccepted():
+                if event.id in self._jobs:  # not ended by the callback of one before it
+                    self._jobs[event.id][0].was_taken(event.peer, event.attempt)
+            case JobStepped():
+                if event.id in self._jobs:
+                    step = Step(event.done, event.total, event.text)
+                    self._jobs[event.id][0].stepped(step)
+            case JobNeedsWorker():
+                if event.id in self._jobs:  # not cancelled by the callback of one before it
+                    self._placing.move(event, self._jobs[event.id][1])
+            case Described():
+                self._questions.pop((event.peer, event.task)).set_result(event)
+            case Report():
+                self._link.complain(event.peer, event.text)
 
     def _concluded(
         self, job: Job[Any], submission: Submission | None, error: BaseException | None

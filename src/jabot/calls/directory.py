@@ -17,7 +17,7 @@ from jabot.errors import JabotError, NobodyThere, NotAllowed
 from jabot.jid import JID
 from jabot.peers import Peer, Peers
 from jabot.xmpp import IncomingPresence, Session
-from jabot.xmpp.stanzas import hello, presence
+from jabot.xmpp.stanzas import hello
 
 log = logging.getLogger(__name__)
 
@@ -82,8 +82,8 @@ class Directory:
         """The moment from which on it is known whether anybody is at a watched address; without a
         connection, that is never."""
         place = self._places[address]
-        if place.problem is not None:
-            return 0.0
+        if place.problem is not None:  # of one node; another may answer in the same moment
+            return min(place.settles, place.news_at + _TOGETHER)
         return place.settles if self._is_online else float("inf")
 
     def complete(self, address: str) -> float:
@@ -111,6 +111,7 @@ class Directory:
         place = self._places[address]
         while (now := self._loop.time()) < self.settles(address):
             until = self.settles(address)
+            place.asked = now
             if self._peers.at(address):
                 until = min(until, place.news_at + quiet)
                 if until <= now:
@@ -185,6 +186,7 @@ class Directory:
             place.problem = NotAllowed(f"{jid} does not allow {own} anything")
         else:
             place.problem = NobodyThere(f"{jid} cannot be reached: {stanza.condition}")
+        place.news_at = self._loop.time()
         place.news.set()
         self._on_news(jid)
 
@@ -225,9 +227,10 @@ class Directory:
                 self._alarm.set(place.settles)
 
     def _forget(self, address: str) -> None:
-        """Tell the nodes there that they need not show themselves to us any more."""
+        """Greet nobody there any more. No `unavailable` is sent: nodes that have jobs *for* us
+        would take us for gone."""
         log.debug("nobody asks for %s any more", address)
-        for peer in self._peers.at(address):
-            self._peers.gone(peer.jid)
         del self._places[address]
-        self._session.send(presence(to=JID(address), type="unavailable"))
+        for peer in self._peers.at(address):
+            if not self._asked_for(peer.jid):
+                self._peers.gone(peer.jid)

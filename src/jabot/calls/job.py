@@ -100,7 +100,7 @@ class Job(Deferrable[R]):
         if error is None:
             try:
                 value = msgspec.json.decode(result or b"null", type=self._result_type)
-            except msgspec.DecodeError as problem:
+            except Exception as problem:  # also what a user's own type raises
                 error = RemoteProtocolError(f"the result of {self.task} {self.id}: {problem}")
         if error is None:
             self.succeed(value)

@@ -17,6 +17,8 @@ from jabot.peers import Where
 from jabot.schedule import parse_duration
 from jabot.tasks import Retry, Task
 
+_PLAIN = (float, int, str, type(None))
+
 _encoder = msgspec.json.Encoder()
 
 
@@ -47,7 +49,7 @@ def options(
     wait: bool = False,
 ) -> Options:
     """Check what a user gave. Raises `ConfigError`, naming the option."""
-    if not where and isinstance(retries, int):
+    if not where and isinstance(retries, int) and isinstance(timeout, _PLAIN):
         return _usual(to, timeout, retries, wait)
     return _checked(to, timeout, retries, where, wait)
 

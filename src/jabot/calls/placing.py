@@ -55,7 +55,7 @@ class Placing:
     def choose(self, task: str, options: Options) -> str | None:
         """The node for a new job, if there is one now."""
         self._directory.watch(options.to)
-        peer = self._peers.choose(options.to, task, options.where)
+        peer = self._find(task, options)
         if peer is not None:
             return None if self._others_answer(peer, options) else peer.jid
         # A full address needs no answer to a greeting: the job itself will find out.
@@ -92,7 +92,8 @@ class Placing:
     def news(self, address: str) -> None:
         """Somebody came to an address, or surely nobody will: look again."""
         for waiting in list(self._waiting.get(address, {}).values()):
-            self._try(waiting)
+            if waiting.id in self._waiting.get(address, {}):  # not ended by one before it
+                self._try(waiting)
 
     @property
     def anybody_waits(self) -> bool:
@@ -114,7 +115,10 @@ class Placing:
     def _try(self, waiting: _Waiting) -> None:
         options, now = waiting.options, self._loop.time()
         avoid = waiting.avoid if now < waiting.again else ()
-        peer = self._peers.choose(options.to, waiting.task, options.where, avoid)
+        if waiting.error is None:
+            peer = self._find(waiting.task, options)
+        else:
+            peer = self._peers.choose(options.to, waiting.task, options.where, avoid)
         if peer is not None:
             if self._others_answer(peer, options):
                 self._alarm.set(self._directory.complete(options.to))
@@ -127,7 +131,16 @@ class Placing:
             self.forget(waiting.id, options.to)
             self._give_up(waiting.id, waiting.error or self._nobody(waiting))
             return
-        self._alarm.set(min(until, waiting.again if waiting.again > now else until))
+        complete = self._directory.complete(options.to)
+        self._alarm.set(min(at for at in (until, waiting.again, complete) if at > now))
+
+    def _find(self, task: str, options: Options) -> Peer | None:
+        """A node that offers the task; when all have answered and none does, any of them: it knows
+        why not."""
+        peer = self._peers.choose(options.to, task, options.where)
+        if peer is None and self._loop.time() >= self._directory.complete(options.to):
+            return self._peers.choose(options.to, task, options.where, offering=False)
+        return peer
 
     def _others_answer(self, peer: Peer, options: Options) -> bool:
         """Whether to wait a moment for other nodes: the first one that answers a greeting has no

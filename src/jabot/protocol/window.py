@@ -79,7 +79,8 @@ class Window:
     def choked(self) -> bool:
         """Whether the peer takes nothing and still wants more: then its batches are answered with
         `resource-constraint`, or its questions would fill our memory with answers."""
-        return len(self._pile) >= 16 * limits.PILE_FRAMES
+        much = 16 * limits.PILE_FRAMES, 4 * limits.PAYLOAD
+        return len(self._pile) >= much[0] or self._pile_bytes >= much[1]
 
     @property
     def ready(self) -> bool:

@@ -29,6 +29,7 @@ Action = Callable[[WorkerJob, str, Any], Phase | None]
 """Gets the job, who said it ("" for the runner), and the frame or what the runner said; gives the
 phase when it is another than the table says."""
 
+_LARGE = 16 * limits.KIB  # bytes of an outcome that is not said again while it is on its way
 # What a caller is told of a phase; `state` speaks of job states only.
 _STATES = {Phase.CANCELLING: "running"}
 
@@ -110,7 +111,10 @@ class Actions:
     def _listen(self, job: WorkerJob, peer: str) -> None:
         self.jobs.listen(job, peer, self._settings.listeners)
 
-    def _tell(self, job: WorkerJob, peer: str, frame: Frame) -> None:
+    def _tell(self, job: WorkerJob, peer: str, frame: Submit | Cancel | Query) -> None:
+        on_its_way = job.listeners.get(peer) is False and peer not in self.away
+        if job.size > _LARGE and on_its_way and frame.attempt in (0, job.attempt):
+            return  # many small questions are not to fill the memory with copies of it
         self._listen(job, peer)
         if job.outcome is not None:
             self._send(peer, job.outcome)
@@ -126,6 +130,7 @@ class Actions:
             job.outcome = structs.replace(job.outcome, attempt=frame.attempt)
         if job.newest is not None:
             job.newest = structs.replace(job.newest, attempt=frame.attempt)
+        job.listeners.pop(peer, None)  # what is on its way has the old number
         self._tell(job, peer, frame)
 
     def _deny(self, job: WorkerJob, peer: str, frame: Query) -> None:

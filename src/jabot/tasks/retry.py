@@ -74,6 +74,8 @@ class Retry:
         """
         if runs >= self.attempts or not any(_fits(wanted, error) for wanted in self._wanted()):
             return None
+        if runs == 1 and isinstance(error, WorkerLost):
+            return 0.0  # another node can have it at once; a second loss may be the job's own fault
         try:
             wait = min(self.most, self.backoff * self.factor ** (runs - 1))
         except OverflowError:

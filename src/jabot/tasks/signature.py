@@ -152,6 +152,8 @@ class Signature:
             if parameter.kind is not plain:
                 break
             most += 1
+        if any(p.kind is inspect.Parameter.POSITIONAL_ONLY for p in self.parameters):
+            return range(0)
         required = [at for at, parameter in enumerate(self.parameters) if parameter.required]
         return range(required[-1] + 1 if required else 0, most + 1)
 

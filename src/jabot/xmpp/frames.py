@@ -26,9 +26,9 @@ NOBODY: Final = frozenset(
         "item-not-found",
         "gone",
         "remote-server-not-found",
-        "remote-server-timeout",
     }
 )
+PERHAPS: Final = frozenset({"remote-server-timeout"})
 LATER: Final = "resource-constraint"
 
 

@@ -100,6 +100,7 @@ class Link:
         Raises `TooLarge` or `LocalProtocolError` for what cannot be sent at all.
         """
         self._windows.push(peer, frame)
+        self._idle.clear()
         self._flush_soon()
 
     def is_full(self, peer: str) -> bool:
@@ -149,6 +150,8 @@ class Link:
 
     def online(self) -> None:
         """The session is bound, and our presence was sent."""
+        if not self._session.is_online:
+            return  # gone again
         now = self._loop.time()
         for end in self.ends:
             end.online(now)
@@ -223,8 +226,14 @@ class Link:
                 self.complain(peer, f"a batch that cannot be read: {error}")
                 self._answer(stanzas.refusal(peer, batch.id, "modify", "bad-request", str(error)))
                 return
-            for end in self.ends:
-                end.received(peer, account, frames, now)
+            try:
+                for end in self.ends:
+                    end.received(peer, account, frames, now)
+            except Exception:  # else it would come again for ever
+                log.exception("a batch of %s could not be handled", peer)
+                trouble = "internal-server-error"
+                self._answer(stanzas.refusal(peer, batch.id, "cancel", trouble))
+                return
             self._answer(stanzas.responsible(peer, batch.id))
 
     def _read(self, batch: IncomingBatch, now: float) -> list[Incoming]:
@@ -254,6 +263,8 @@ class Link:
             self._pending[peer, number] = now + _LATER
             self._late.set(now + _LATER)
             return
+        if answer.condition in stanzas.PERHAPS:
+            return  # it may have arrived: sent again when its time is over
         del self._pending[peer, number]
         if not answer.condition:
             frames = self._windows.answered(peer, number)
@@ -286,6 +297,8 @@ class Link:
                 for end in self.ends:
                     end.unanswered(peer, frames)
         self._late.set(min(self._pending.values(), default=None))
+        for peer in list(self._waiters):
+            self._let_in(peer)
         self._look_idle()
         self._flush_soon()
 

@@ -25,6 +25,7 @@ from jabot.errors import (
 )
 from jabot.jid import JID
 from jabot.xmpp.backoff import Backoff
+from jabot.xmpp.frames import LATER, read_batch, refusal
 from jabot.xmpp.outbox import Outbox
 from jabot.xmpp.stanzas import (
     IncomingPresence,
@@ -241,7 +242,7 @@ class Session:
             self._context,
             on_message=self._message,
             on_presence=self._presence,
-            on_iq=self._iq,
+            on_iq=lambda iq: self._iq(stream, iq),
             on_room=self._room,
             features=self._own_features,
         )
@@ -254,7 +255,7 @@ class Session:
             opening.result()
             self._stream = stream
             log.info("online as %s", self.jid)
-            self._listener.online()
+            _guarded(self._listener.online)
             self._outbox.rewind()
             self._send_waiting(stream)
             watch = asyncio.ensure_future(self._watch(stream))
@@ -279,7 +280,7 @@ class Session:
             if self._confirming is not None:
                 self._confirming.cancel()
                 self._confirming = None
-            self._listener.offline()
+            _guarded(self._listener.offline)
 
     async def _wait_before_retry(self, problem: ConnectionFailed, failures: int) -> None:
         delay = self.timing.backoff.delay(failures)
@@ -347,9 +348,14 @@ class Session:
         elif (typing := read_chat_state(xml, self.jid)) is not None:
             _guarded(self._listener.typing_received, *typing)
 
-    def _iq(self, xml: ET.Element) -> bool:
-        if self._carrier is None or self._stream is None:
+    def _iq(self, stream: Stream, xml: ET.Element) -> bool:
+        if self._carrier is None:
             return False
+        if self._stream is not stream:  # bound, and not yet known to be: ask for it again
+            batch = read_batch(xml)
+            if batch is not None:
+                stream.send_text(refusal(batch.peer, batch.id, "wait", LATER))
+            return batch is not None
         try:
             return self._carrier.iq_received(xml)
         except Exception:
