@@ -89,7 +89,6 @@ class Client:
         self._options = options
         self._lock = threading.Lock()
         self._thread: _Thread | None = None
-        self._closed = False
         renew = partial(_renew_lock, weakref.ref(self))
         os.register_at_fork(after_in_child=renew)  # another thread may hold it at that moment
 
@@ -111,7 +110,6 @@ class Client:
         if self._thread is not None:
             self._thread.check()
         with self._lock:
-            self._closed = True
             thread, self._thread = self._thread, None
         if thread is not None and thread.pid == os.getpid():
             thread.close()
@@ -221,8 +219,6 @@ class Client:
     def _running(self) -> _Thread:
         """The thread that is signed in, a new one when there is none in this process."""
         with self._lock:
-            if self._closed:
-                raise JabotError("this client was closed; make another one with connect()")
             thread = self._thread
             if thread is None or thread.pid != os.getpid():
                 thread = self._thread = _Thread(jabot.client.Client(self._account, **self._options))

@@ -100,8 +100,9 @@ class Calls:
         self, task: str, arguments: tuple[Raw, Raw], result_type: Any, options: Options
     ) -> Job[Any]:
         """Give a job away. Waits only while too much waits for its node already."""
-        begun = self._loop.time()
+        begun, waited = self._loop.time(), False
         if self._closed is not None or not self._is_online.is_set():
+            waited = True
             await self._in_time(self._ready(), task, begun, options)
         job: Job[Any] = Job(
             new_job_id(), task, options.to, result_type=result_type, cancel=self._cancel
@@ -110,10 +111,12 @@ class Calls:
         try:
             peer = self._placing.choose(task, options)
             if peer is not None and self._link.is_full(peer):
+                waited = True
                 await self._in_time(self._link.wait_for_room(peer), task, begun, options)
                 await self._ready()  # it may have been the end of the connection that woke us
                 peer = self._placing.choose(task, options)
-            self._give(job, peer, arguments, options, submission, begun)
+            gone = self._loop.time() - begun if waited else 0.0  # of the job's time
+            self._give(job, peer, arguments, options, submission, gone)
         except BaseException as error:
             self._concluded(job, submission, error)
             raise
@@ -126,20 +129,19 @@ class Calls:
         arguments: tuple[Raw, Raw],
         options: Options,
         submission: Submission | None,
-        begun: float,
+        gone: float,
     ) -> None:
-        now = self._loop.time()
         request = Request(
             job.id,
             job.task,
             arguments[0],
             arguments[1],
-            None if options.timeout is None else options.timeout - (now - begun),
+            None if options.timeout is None else max(0.001, options.timeout - gone),
             never if options.retry is None else options.retry.delay,
             options.movable,
             submission.meta if submission is not None else None,
         )
-        self._caller.submit(request, now, peer)
+        self._caller.submit(request, self._loop.time(), peer)
         self._jobs[job.id] = (job, options, submission)
         if peer is None:
             self._placing.wait(job.id, job.task, options)
