@@ -63,6 +63,22 @@ class Job(concurrent.futures.Future[R]):
         """The steps as they come, the newest known one first; ends with the job."""
         return self._client._iterate(lambda: self._job.progress)
 
+    def result(self, timeout: float | None = None) -> R:
+        """See `concurrent.futures.Future.result`; not in a callback of another job that has not
+        ended, which would keep this one from ending: raises `JabotError` there."""
+        self._check()
+        return super().result(timeout)
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """See `concurrent.futures.Future.exception`, and `result`."""
+        self._check()
+        return super().exception(timeout)
+
+    def _check(self) -> None:
+        thread = self._client._thread
+        if thread is not None and not self.done():
+            thread.check()
+
     def cancel(self, reason: str = "") -> bool:
         """Ask for the job to be stopped; False when it is over already.
 

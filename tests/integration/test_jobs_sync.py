@@ -159,11 +159,14 @@ async def test_handles_are_touched_in_one_thread_only(
 
             def submit_more(_: object) -> None:
                 try:
+                    with pytest.raises(JabotError, match="would wait for itself"):
+                        other.result(LIMIT)
                     app.submit("square", 5)
                 except JabotError as error:
                     errors.set_result(error)
 
             app.submit("hold").add_done_callback(submit_more)
+            other = app.submit("hold")  # ends after the first one
             loop.call_soon_threadsafe(go.set)
             assert "would wait for itself" in str(errors.result(LIMIT))
 
