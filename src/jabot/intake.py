@@ -218,19 +218,14 @@ class Intake:
                 worker.failed(key, now, kind=type(error).__name__, message=str(error))
 
     def _no_such_task(self, caller: JID, name: str) -> str:
-        mine = [task.name for task in self._desk.tasks if self._desk.may_run(caller, task.name)]
-        match = close_match(name, mine)
+        match = close_match(name, [task.name for task in self._desk.allowed(caller)])
         return f"there is no task {name} here" + (f"; did you mean {match}?" if match else "")
 
     def _describe(self, event: DescribeAsked) -> None:
-        caller = JID(event.peer)
-        mine = [
-            name
-            for name in self._descriptions
-            if event.task in (None, name) and self._desk.may_run(caller, name)
-        ]
-        found = {name: self._descriptions[name] for name in mine}
-        tasks = Raw(msgspec.json.encode(found if mine or event.task is None else None))
+        mine = {task.name for task in self._desk.allowed(self._caller(event.peer))}
+        asked = mine if event.task is None else mine & {event.task}
+        found = {name: text for name, text in self._descriptions.items() if name in asked}
+        tasks = Raw(msgspec.json.encode(found if found or event.task is None else None))
         self._link.push(event.peer, Description(event.task, self.version, tasks))
 
     def _tick(self) -> None:

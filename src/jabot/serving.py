@@ -11,6 +11,7 @@ from typing import Any
 
 from jabot.access import Access
 from jabot.account import Account
+from jabot.alarm import Alarm
 from jabot.calls import Calls
 from jabot.calls.calls import closed
 from jabot.chat import Chat, Message
@@ -95,7 +96,7 @@ class Serving:
         self._stop = asyncio.Event()
         self.has_started = False  # the on_start hooks are through: it signs in
         self._announcing: asyncio.Task[None] | None = None
-        self._load_due: asyncio.Handle | None = None
+        self._load_due = Alarm(self._show_load)
         self._load_shown = float("-inf")
 
     async def run(self) -> None:
@@ -130,8 +131,7 @@ class Serving:
                 task.cancel()
             await asyncio.gather(*rest, return_exceptions=True)
             await self.runner.abandon(_LAST_WAIT)
-            if self._load_due is not None:
-                self._load_due.cancel()
+            self._load_due.cancel()
             self.calls.close(closed("the node"))
             self.intake.close()
             self.link.close()
@@ -189,12 +189,10 @@ class Serving:
 
     def _load_changed(self) -> None:
         """Look at it soon, but not for each of thousands of jobs."""
-        if self._load_due is None:
-            at = max(self._loop.time(), self._load_shown + _LOAD_PACE)
-            self._load_due = self._loop.call_at(at, self._show_load)
+        self._load_due.set(max(self._loop.time(), self._load_shown + _LOAD_PACE))
 
     def _show_load(self) -> None:
-        self._load_due, self._load_shown = None, self._loop.time()
+        self._load_shown = self._loop.time()
         runner = self.runner
         text: str | None = load(runner.running, runner.concurrency, runner.waiting)
         if runner.running >= runner.concurrency:
@@ -207,11 +205,9 @@ class Serving:
 
     def _offer(self, to: JID | None) -> Peer:
         """What the node tells of itself to somebody."""
-        tasks = self.definition.tasks
-        names = frozenset(task.name for task in tasks if to and self.desk.may_run(to, task.name))
         return Peer(
             str(self.session.jid),
-            names if to else None,
+            frozenset(task.name for task in self.desk.allowed(to)) if to else None,
             self.runner.running,
             self.runner.waiting,
             self.runner.concurrency,

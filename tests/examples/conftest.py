@@ -8,7 +8,9 @@ from pathlib import Path
 import pexpect
 import pytest
 
-from chatting import clean_environment
+from chatting import account_environment, clean_environment
+from people.bot import Bot
+from servers import Server
 
 LIMIT = 30.0  # seconds, for a machine that is busy with other things
 
@@ -32,6 +34,21 @@ class Screen(pexpect.spawn):
 
 
 Terminal = Callable[..., Screen]
+
+
+@pytest.fixture
+def bot(request: pytest.FixtureRequest, xmpp: Server, tmp_path: Path) -> Iterator[Bot]:
+    """The `PROGRAM` of the test's module, served."""
+    program = tmp_path / "gym.py"
+    program.write_text(request.module.PROGRAM)
+    with Bot(program, xmpp, xmpp.fresh_user("bot"), tmp_path) as bot:
+        yield bot
+
+
+@pytest.fixture
+def ann(xmpp: Server) -> dict[str, str]:
+    """The variables that make `jabot` sign in as ann."""
+    return account_environment(xmpp, xmpp.fresh_user("ann"))
 
 
 @pytest.fixture

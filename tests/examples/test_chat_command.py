@@ -1,11 +1,7 @@
 """`jabot chat`: in a pipe and at a terminal."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
-from chatting import account_environment
 from people.bot import Bot
 from servers import Server
 
@@ -26,20 +22,6 @@ async def lift(reps: int = 3, *, ctx: Context) -> int:
 def bell() -> str:
     return "ding \\x07\\x1b[31m dong\\nsecond line"
 """
-
-
-@pytest.fixture
-def bot(xmpp: Server, tmp_path: Path) -> Iterator[Bot]:
-    program = tmp_path / "gym.py"
-    program.write_text(PROGRAM)
-    with Bot(program, xmpp, xmpp.fresh_user("bot"), tmp_path) as bot:
-        yield bot
-
-
-@pytest.fixture
-def ann(xmpp: Server) -> dict[str, str]:
-    """The variables that make `jabot` sign in as ann."""
-    return account_environment(xmpp, xmpp.fresh_user("ann"))
 
 
 @pytest.mark.also_prosody

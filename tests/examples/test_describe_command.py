@@ -1,12 +1,7 @@
 """`jabot describe`: what a task takes and gives."""
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 
-import pytest
-
-from chatting import account_environment
 from people.bot import Bot
 from servers import Server
 
@@ -47,19 +42,6 @@ PLACE = """\
 place(where: Where, how: 'fast' | 'slow' = 'slow', *notes: str) -> list[Where]
     Where: {city: str, street: str | None = None}
 """
-
-
-@pytest.fixture
-def bot(xmpp: Server, tmp_path: Path) -> Iterator[Bot]:
-    program = tmp_path / "gym.py"
-    program.write_text(PROGRAM)
-    with Bot(program, xmpp, xmpp.fresh_user("bot"), tmp_path) as bot:
-        yield bot
-
-
-@pytest.fixture
-def ann(xmpp: Server) -> dict[str, str]:
-    return account_environment(xmpp, xmpp.fresh_user("ann"))
 
 
 def test_tasks_read_like_python_or_are_json_schemas(run, bot: Bot, ann: dict[str, str]) -> None:

@@ -8,12 +8,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from chatting import account_environment, clean_environment
+from chatting import clean_environment
 from people.bot import Bot
 from servers import Server
 
@@ -75,20 +75,6 @@ def vanish() -> None:
 @node.task
 def secret() -> None: ...
 """
-
-
-@pytest.fixture
-def bot(xmpp: Server, tmp_path: Path) -> Iterator[Bot]:
-    program = tmp_path / "gym.py"
-    program.write_text(PROGRAM)
-    with Bot(program, xmpp, xmpp.fresh_user("bot"), tmp_path) as bot:
-        yield bot
-
-
-@pytest.fixture
-def ann(xmpp: Server) -> dict[str, str]:
-    """The variables that make `jabot` sign in as ann."""
-    return account_environment(xmpp, xmpp.fresh_user("ann"))
 
 
 Submit = Callable[..., subprocess.CompletedProcess[str]]

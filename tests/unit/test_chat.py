@@ -9,8 +9,8 @@ import pytest
 
 from jabot import JID, Context, Message
 from jabot.chat import texts
-from jabot.chat.pace import Pace
 from jabot.errors import BadArguments
+from jabot.pace import Pace
 from jabot.runner import Runner
 from jabot.serving import _text_handler
 from jabot.xmpp.stanzas import CHAT_STATES, CORRECT

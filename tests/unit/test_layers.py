@@ -17,7 +17,7 @@ SOURCE = Path(jabot.__file__).parent
 # From the bottom to the top. A part may import those on the lines below its own, and what its own
 # line says after the colon.
 LAYERS = [
-    {"errors", "jid"},
+    {"errors", "jid", "moments", "pace"},
     {"deferrable", "access", "account", "schedule", "peers", "pool", "protocol"},
     {"alarm", "mainloop", "middleware"},
     {"tasks", "tracing", "metrics"},
@@ -42,11 +42,13 @@ ONLY = {
     "peers": {"errors"},
     "pool": {"jid"},
     "alarm": set(),
-    "protocol": {"errors"},
+    "moments": set(),
+    "pace": set(),
+    "protocol": {"errors", "moments"},
     "mainloop": set(),
     "tasks": {"errors", "jid", "schedule"},
-    "runner": {"errors", "jid", "deferrable", "access", "alarm", "middleware", "tasks"},
-    "xmpp": {"errors", "jid", "account", "alarm", "peers", "pool", "protocol"},
+    "runner": {"errors", "jid", "deferrable", "access", "alarm", "middleware", "moments", "tasks"},
+    "xmpp": {"errors", "jid", "account", "alarm", "pace", "peers", "pool", "protocol"},
     "person": {"errors", "jid", "account", "xmpp"},
     "server": {"errors", "jid"},
 }

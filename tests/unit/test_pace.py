@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jabot.chat.pace import Pace
+from jabot.pace import Pace
 
 
 def test_a_thousand_lines_in_a_second():

@@ -213,7 +213,7 @@ async def test_many_deadlines_of_which_few_are_met(clock):
     waiting = [submit(runner, seven, timeout=10 + n % 7, job_id=str(n)) for n in range(1000)]
     for job in waiting[50:]:
         runner.cancel(job)
-    assert len(runner._deadlines._heap) < 300
+    assert len(runner._deadlines._timers._heap) < 300
     await clock.advance(12)
     ended = [job for job in waiting[:50] if job.state is State.FAILED]
     assert ended == [job for job in waiting[:50] if int(job.id) % 7 <= 2]

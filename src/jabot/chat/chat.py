@@ -11,10 +11,10 @@ from typing import Any
 
 from jabot.chat import texts, words
 from jabot.chat.commands import NAMES, Asker, Commands, dunno
-from jabot.chat.pace import Pace
 from jabot.chat.talk import Mouth, Talks
 from jabot.errors import BadArguments, Draining, NotAllowed, TooManyJobs
 from jabot.jid import JID
+from jabot.pace import Pace
 from jabot.pool import Pool
 from jabot.runner import Desk
 from jabot.tasks import Task

@@ -6,13 +6,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Any
 
 from jabot.chat import texts
 from jabot.errors import BadArguments
 from jabot.jid import JID, InvalidJID
 from jabot.runner import Desk, Job
-from jabot.tasks import Task
 from jabot.tasks.registry import close_match
 
 _HELP = {
@@ -55,10 +53,7 @@ class Commands:
     def allowed_names(self, asker: Asker) -> list[str]:
         """Every word that the asker could use: commands, and tasks that they may run."""
         commands = [name for name in NAMES if name != "exit" or asker.manages]
-        return commands + [task.name for task in self._allowed(asker)]
-
-    def _allowed(self, asker: Asker) -> list[Task[..., Any]]:
-        return [task for task in self._desk.tasks if self._desk.may_run(asker.jid, task.name)]
+        return commands + [task.name for task in self._desk.allowed(asker.jid)]
 
     def _help(self, asker: Asker, words: list[str]) -> str:
         """`help` or `help TASK`."""
@@ -69,7 +64,7 @@ class Commands:
             if task is not None and self._desk.may_run(asker.jid, task.name):
                 return texts.task_help(task)
             return dunno(words[0], self.allowed_names(asker))
-        mine = [texts.task_line(task) for task in self._allowed(asker)]
+        mine = [texts.task_line(task) for task in self._desk.allowed(asker.jid)]
         intro = "You can ask me for:" if mine else "There is no task that you may run."
         leave = ", exit" if asker.manages else ""
         rest = f"and: help TASK, jobs, cancel ID, status, can JID TASK{leave}"

@@ -15,6 +15,7 @@ from jabot.errors import (
     UnknownJob,
     WorkerLost,
 )
+from jabot.moments import Timers
 from jabot.protocol.caller_jobs import CallerJob, CallerJobs
 from jabot.protocol.caller_states import TABLE, Do, Input, Phase
 from jabot.protocol.events import (
@@ -37,7 +38,6 @@ from jabot.protocol.frames import (
     detached,
 )
 from jabot.protocol.refusals import TRANSIENT, failure, refusal, shortened
-from jabot.protocol.timers import Timers
 
 Action = Callable[[CallerJob, str, Any], Phase | None]
 """Gets the job, the worker that it is about, and its frame if there is one; gives the phase when it

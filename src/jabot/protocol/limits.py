@@ -23,6 +23,8 @@ PILE_STEPS: Final = 32  # progress of one job waiting for one peer; the last one
 # One frame larger than a batch travels in parts.
 PAYLOAD: Final = 16 * MIB  # arguments of a job, or its result, as JSON
 FRAME: Final = PAYLOAD + 128 * KIB
+CHOKED_FRAMES: Final = 16 * PILE_FRAMES  # waiting for one peer; past it nothing is taken from it
+CHOKED_BYTES: Final = 4 * PAYLOAD
 PART: Final = 44 * KIB  # characters of one part that we make
 PARTS: Final = 1024  # of one frame
 JOINS: Final = 64  # frames of one peer that are incomplete at one time

@@ -79,8 +79,7 @@ class Window:
     def choked(self) -> bool:
         """Whether the peer takes nothing and still wants more: then its batches are answered with
         `resource-constraint`, or its questions would fill our memory with answers."""
-        much = 16 * limits.PILE_FRAMES, 4 * limits.PAYLOAD
-        return len(self._pile) >= much[0] or self._pile_bytes >= much[1]
+        return len(self._pile) >= limits.CHOKED_FRAMES or self._pile_bytes >= limits.CHOKED_BYTES
 
     @property
     def ready(self) -> bool:

@@ -47,6 +47,10 @@ class Desk:
         """Whether `caller` may run `task` here."""
         return self.access.may_run(self.own(), caller, task)
 
+    def allowed(self, caller: JID) -> list[Task[..., Any]]:
+        """The tasks that `caller` may run here."""
+        return [task for task in self.tasks if self.may_run(caller, task.name)]
+
     def may_manage(self, caller: JID) -> Decision:
         """Whether `caller` may stop this node and handle the jobs of others."""
         return self.access.may_manage(self.own(), caller)

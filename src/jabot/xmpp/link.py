@@ -17,6 +17,7 @@ from xml.etree import ElementTree as ET
 
 from jabot.alarm import Alarm
 from jabot.errors import JabotError, NotAllowed, RemoteProtocolError
+from jabot.pace import Pace
 from jabot.protocol import Batch, Joiner, Leftover, Windows, codec, limits
 from jabot.protocol.codec import Incoming
 from jabot.protocol.frames import Frame
@@ -29,8 +30,7 @@ log = logging.getLogger(__name__)
 
 ANSWER_WITHIN: Final = 30.0  # seconds after which a batch is sent again
 _LATER: Final = 3.0  # seconds before a batch goes again to a peer that has too much
-_COMPLAINTS: Final = 10  # lines about peers that do wrong, within
-_COMPLAINTS_PER: Final = 60.0  # seconds
+_COMPLAINTS: Final = 10  # lines a minute about peers that do wrong
 _JOINS_CHECKED: Final = 30.0  # seconds between two looks for frames that nobody completes
 
 
@@ -89,7 +89,7 @@ class Link:
         self._late = Alarm(self._look_for_late)
         self._joins = Alarm(self._check_joins)
         self._waiters: dict[str, deque[asyncio.Future[None]]] = {}
-        self._complaints_from, self._complaints = float("-inf"), 0
+        self._complaints = Pace(burst=_COMPLAINTS, rate=_COMPLAINTS / 60)  # of all peers together
         self._idle: asyncio.Event = asyncio.Event()
         self._idle.set()
         session.carry(self)
@@ -122,13 +122,9 @@ class Link:
 
     def complain(self, peer: str, text: str) -> None:
         """Log what a peer did wrong; a few times a minute, for a hostile one does it for ever."""
-        now = self._loop.time()
-        if now >= self._complaints_from + _COMPLAINTS_PER:
-            if self._complaints > _COMPLAINTS:
-                log.warning("%d more such lines were left out", self._complaints - _COMPLAINTS)
-            self._complaints_from, self._complaints = now, 0
-        self._complaints += 1
-        if self._complaints <= _COMPLAINTS:
+        if self._complaints.take("", self._loop.time()):
+            if left_out := self._complaints.forgive(""):
+                log.warning("%d more such lines were left out", left_out)
             log.warning("%s: %s", peer, text)
 
     async def drained(self, limit: float) -> bool:

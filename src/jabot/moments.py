@@ -22,13 +22,12 @@ class Timers(Generic[K]):
         self._count += 1
         self._at[key] = (at, self._count)
         heapq.heappush(self._heap, (at, self._count, key))
-        if len(self._heap) > 2 * len(self._at) + 64:
-            self._heap = [(*when, key) for key, when in self._at.items()]
-            heapq.heapify(self._heap)
+        self._tidy()
 
     def cancel(self, key: K) -> None:
         """Forget a key, whether it was set or not."""
-        self._at.pop(key, None)
+        if self._at.pop(key, None) is not None:
+            self._tidy()
 
     def next(self) -> float | None:
         """The earliest moment, if there is any."""
@@ -45,6 +44,12 @@ class Timers(Generic[K]):
             keys.append(key)
             self._skip()
         return keys
+
+    def _tidy(self) -> None:
+        """What was given up holds its key: not for ever, and not more than there is to wait for."""
+        if len(self._heap) > 2 * len(self._at) + 64:
+            self._heap = [(*when, key) for key, when in self._at.items()]
+            heapq.heapify(self._heap)
 
     def _skip(self) -> None:
         heap = self._heap

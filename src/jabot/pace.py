@@ -1,4 +1,4 @@
-"""How fast one person may talk."""
+"""How fast one may talk, and how much of what is beyond that was dropped."""
 
 from __future__ import annotations
 
