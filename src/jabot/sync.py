@@ -59,9 +59,12 @@ class Job(concurrent.futures.Future[R]):
         return self._job.step
 
     @property
-    def progress(self) -> Iterator[Step]:
-        """The steps as they come, the newest known one first; ends with the job."""
-        return self._client._iterate(lambda: self._job.progress)
+    def progress(self) -> Iterable[Step]:
+        """The steps as they come, the newest known one first; ends with the job.
+
+        Each `for` reads them anew; what is not iterated costs nothing.
+        """
+        return _Progress(lambda: self._client._iterate(lambda: aiter(self._job.progress)))
 
     def result(self, timeout: float | None = None) -> R:
         """See `concurrent.futures.Future.result`; not in a callback of another job that has not
@@ -94,6 +97,16 @@ class Job(concurrent.futures.Future[R]):
             self.set_exception(job.error)
         else:
             self.set_result(job.value)
+
+
+class _Progress(Iterable[Step]):
+    """What may be iterated: not a reader yet, so that to look at it changes nothing."""
+
+    def __init__(self, read: Callable[[], Iterator[Step]]) -> None:
+        self._read = read
+
+    def __iter__(self) -> Iterator[Step]:
+        return self._read()
 
 
 class Client:

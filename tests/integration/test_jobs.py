@@ -169,7 +169,7 @@ async def test_progress_comes_in_order_and_ends_with_the_job(xmpp: Server) -> No
     async with serving(node, xmpp, for_people=False) as bot, calling(xmpp, bot) as app:
         job = await app.submit("count", 5)
         assert job.step is None
-        first, second = job.progress, job.progress
+        first, second = aiter(job.progress), aiter(job.progress)
         go.set()
         heard = [step async for step in first]
         # Steps may be left out when the line is busy, never the order, nor the last one.
@@ -210,7 +210,7 @@ async def test_a_cancel_arrives(xmpp: Server, kind: str) -> None:
 
     async with serving(node, xmpp, for_people=False) as bot, calling(xmpp, bot) as app:
         job = await app.submit(kind)
-        assert (await anext(job.progress)).text == "begun"
+        assert (await anext(aiter(job.progress))).text == "begun"
         job.cancel("enough of it")
         job.cancel("and again")
         with pytest.raises(JobCancelled, match=f"^{kind} {job.id} was cancelled: enough of it$"):

@@ -143,7 +143,7 @@ async def test_a_job_is_asked_for_by_another_program(xmpp: Server) -> None:
             again, twice = await asyncio.gather(second.job(job.id), second.job(job.id))
             assert again is twice
             assert again is await second.job(job.id)
-            assert await anext(again.progress) == Step(1, 30)
+            assert await anext(aiter(again.progress)) == Step(1, 30)
             assert (again.id, again.peer, again.attempt) == (job.id, str(bot.full), 1)
             alone = await first.submit("lift", 31)
         # The one that gave it away is gone; the job is not.

@@ -55,7 +55,7 @@ async def test_blocking(xmpp: Server) -> None:
             with pytest.raises(concurrent.futures.TimeoutError):
                 job.result(timeout=0.01)
             assert not job.done()
-            steps = job.progress
+            steps = iter(job.progress)
             while next(steps) != Step(3, 3):
                 pass
             assert job.step == Step(3, 3)

@@ -20,6 +20,7 @@ from jabot.errors import (
     RemoteProtocolError,
     TaskFailed,
     TooLarge,
+    UnknownJob,
     UnknownTask,
     WorkerLost,
 )
@@ -28,13 +29,14 @@ from jabot.protocol.frames import (
     Describe,
     Description,
     Failed,
+    Progress,
     Query,
     Rejected,
     State,
     Submit,
     Succeeded,
 )
-from jabot.tasks import Retry
+from jabot.tasks import Retry, Step
 from unit.clock import turns
 from unit.linked import BOT, OTHER, Wire
 
@@ -444,3 +446,64 @@ async def test_a_result_type_that_raises_fails_its_own_job_only(caller):
     assert await other == 7
     with pytest.raises(RemoteProtocolError):
         await picky
+
+
+async def attaching(caller):
+    """Two who ask for the same job: the second one while the first one waits for an answer."""
+    first = asyncio.ensure_future(caller.calls.attach("x1", int, options(POOL)))
+    await turns()
+    caller.see(BOT, node=NODE)
+    await caller.clock.advance(0.4)
+    ((peer, frames, number),) = caller.batches()
+    assert (peer, frames) == (BOT, [Query("x1")])
+    caller.answer(BOT, number)
+    second = asyncio.ensure_future(caller.calls.attach("x1", int, options(POOL)))
+    await turns()
+    assert not first.done()
+    assert not second.done()
+    return first, second
+
+
+async def test_all_who_ask_for_a_job_wait_for_the_same_answer(caller):
+    first, second = await attaching(caller)
+    caller.say(BOT, State("x1", 1, "running"))
+    job = await first
+    assert await second is job
+    assert await caller.calls.attach("x1", int, options(POOL)) is job
+    caller.say(BOT, Succeeded("x1", 1, Raw(b"7")))
+    assert await job == 7
+
+
+async def test_all_who_ask_for_a_job_hear_that_nobody_knows_it(caller):
+    first, second = await attaching(caller)
+    caller.say(BOT, State("x1", 0, "unknown"))
+    for asking in (first, second):
+        with pytest.raises(UnknownJob, match="x1"):
+            await asking
+
+
+async def test_one_who_asks_for_a_job_and_gives_up_harms_nobody(caller):
+    first, second = await attaching(caller)
+    first.cancel()
+    await turns()
+    caller.say(BOT, State("x1", 1, "running"))
+    assert (await second).peer == BOT
+
+
+async def test_to_look_at_the_progress_changes_nothing(caller):
+    job, _ = await taken(caller)
+    for _ in range(3):
+        assert hasattr(job, "progress")
+    assert job._readers == ()
+    steps, others = aiter(job.progress), aiter(job.progress)
+    assert len(job._readers) == 2
+    caller.say(BOT, Progress(job.id, 1, 1, 1.0))
+    assert await anext(steps) == Step(1)
+    del others  # as when an `async for` is left
+    caller.say(BOT, Progress(job.id, 1, 2, 2.0))
+    assert len(job._readers) == 1
+    late = aiter(job.progress)
+    caller.say(BOT, Succeeded(job.id, 1, Raw(b"7")))
+    for reader in (steps, late, job.progress):
+        assert [step async for step in reader] == [Step(2)]
+    assert job._readers == ()

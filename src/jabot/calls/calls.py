@@ -149,18 +149,22 @@ class Calls:
             self._alarm.set(self._caller.next_timer())
 
     async def attach(self, job_id: str, result_type: Any, options: Options) -> Job[Any]:
-        """Ask for a job by its id. Raises `NobodyThere` or `UnknownJob`."""
+        """Ask for a job by its id. Raises `NobodyThere` or `UnknownJob`.
+
+        Whoever asks for one that this program has, or asks for already, gets the same handle, and
+        waits for the same answer.
+        """
         await self._ready()
         peers = [] if job_id in self._jobs else await self._somebody(options.to)
-        known = self._jobs.get(job_id)  # perhaps since it was looked for
-        if known is not None:
-            return known[0]
-        job: Job[Any] = Job(job_id, "job", options.to, result_type=result_type, cancel=self._cancel)
-        self._caller.attach(
-            job_id, [peer.jid for peer in peers], self._loop.time(), options.timeout
-        )
-        self._jobs[job_id] = (job, options, None)
-        self._alarm.set(self._caller.next_timer())
+        if job_id in self._jobs:  # perhaps since it was looked for
+            job = self._jobs[job_id][0]
+        else:
+            job = Job(job_id, "job", options.to, result_type=result_type, cancel=self._cancel)
+            self._caller.attach(
+                job_id, [peer.jid for peer in peers], self._loop.time(), options.timeout
+            )
+            self._jobs[job_id] = (job, options, None)
+            self._alarm.set(self._caller.next_timer())
         await job.taken()
         if isinstance(job.error, UnknownJob):
             raise job.error

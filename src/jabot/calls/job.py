@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Callable
-from typing import Any, Self, TypeVar
+from collections.abc import AsyncIterable, AsyncIterator, Callable
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -49,8 +49,8 @@ class Job(Deferrable[R]):
         """The newest progress."""
         self._result_type = result_type
         self._cancel = cancel
-        self._taken: asyncio.Future[None] | None = None
-        self._readers: tuple[_Steps, ...] = ()
+        self._taken: asyncio.Event | None = None  # made when somebody waits for it
+        self._readers: tuple[_Reader, ...] = ()
 
     @property
     def short_id(self) -> str:
@@ -58,14 +58,12 @@ class Job(Deferrable[R]):
         return self.id[-4:]
 
     @property
-    def progress(self) -> AsyncIterator[Step]:
-        """The steps of the job as they come, the newest known one first; ends with the job."""
-        reader = _Steps(self.step)
-        if self._status == "unknown":
-            self._readers = (*self._readers, reader)
-        else:
-            reader.end()
-        return reader
+    def progress(self) -> AsyncIterable[Step]:
+        """The steps of the job as they come, the newest known one first; ends with the job.
+
+        Each `async for` reads them anew; what is not iterated costs nothing.
+        """
+        return _Progress(self._read)
 
     def cancel(self, reason: str = "") -> None:
         """Ask for the job to be stopped. Its outcome tells whether it was: `JobCancelled`, or what
@@ -79,10 +77,11 @@ class Job(Deferrable[R]):
     # -- what the caller's end tells -------------------------------------------------------------
 
     async def taken(self) -> None:
-        """Wait until somebody is responsible for it, or it is over. For one waiter."""
+        """Wait until somebody is responsible for it, or it is over. Many may wait."""
         if self.peer is None and self._status == "unknown":
-            self._taken = asyncio.get_running_loop().create_future()
-            await self._taken
+            if self._taken is None:
+                self._taken = asyncio.Event()
+            await self._taken.wait()
 
     def was_taken(self, peer: str, attempt: int) -> None:
         """A node is responsible for it."""
@@ -92,8 +91,8 @@ class Job(Deferrable[R]):
     def stepped(self, step: Step) -> None:
         """It has got on."""
         self.step = step
-        for reader in self._readers:
-            reader.add(step)
+        if self._readers:
+            self._readers = tuple(reader for reader in self._readers if reader.add(step))
 
     def ended(self, result: msgspec.Raw | None, error: BaseException | None) -> None:
         """It has its outcome: a result as JSON, or an error."""
@@ -112,33 +111,66 @@ class Job(Deferrable[R]):
         self._readers = ()
 
     def _wake(self) -> None:
-        if self._taken is not None and not self._taken.done():
-            self._taken.set_result(None)
+        if self._taken is not None:
+            self._taken.set()
+
+    def _read(self) -> AsyncIterator[Step]:
+        reader = _Reader(self.step)
+        if self._status == "unknown":
+            self._readers = (*self._readers, reader)
+        else:
+            reader.end()
+        return _Steps(reader)
 
 
-class _Steps(AsyncIterator[Step]):
-    """One reader of a job's progress."""
+class _Progress(AsyncIterable[Step]):
+    """What may be iterated: not a reader yet, so that to look at it changes nothing."""
+
+    def __init__(self, read: Callable[[], AsyncIterator[Step]]) -> None:
+        self._read = read
+
+    def __aiter__(self) -> AsyncIterator[Step]:
+        return self._read()
+
+
+class _Reader:
+    """The steps that one reader has not had yet."""
 
     def __init__(self, newest: Step | None) -> None:
+        self.left = False
         self._waiting: deque[Step] = deque([] if newest is None else [newest], _STEPS)
         self._news = asyncio.Event()
         self._over = False
 
-    def add(self, step: Step) -> None:
+    def add(self, step: Step) -> bool:
+        """False when nobody reads any more."""
+        if self.left:
+            return False
         self._waiting.append(step)
         self._news.set()
+        return True
 
     def end(self) -> None:
         self._over = True
         self._news.set()
 
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> Step:
+    async def next(self) -> Step:
         while not self._waiting:
             if self._over:
                 raise StopAsyncIteration
             self._news.clear()
             await self._news.wait()
         return self._waiting.popleft()
+
+
+class _Steps(AsyncIterator[Step]):
+    """The iteration of one reader. When its loop is left, the reader has nobody to read for."""
+
+    def __init__(self, reader: _Reader) -> None:
+        self._reader = reader
+
+    async def __anext__(self) -> Step:
+        return await self._reader.next()
+
+    def __del__(self) -> None:
+        self._reader.left = True  # nothing more: this may be in any thread
