@@ -1,5 +1,7 @@
 """The caller's and the worker's end, one step at a time."""
 
+from dataclasses import replace
+
 import pytest
 from msgspec import Raw
 
@@ -55,12 +57,18 @@ from jabot.protocol.frames import (
     Succeeded,
 )
 from jabot.protocol.refusals import REFUSALS
+from jabot.protocol.worker_store import Bounds
 
 W, X, C, D = "w@x/1", "w@x/2", "c@x/1", "c@x/2"
 ME, OTHER = "c@x", "m@x"
 KEY = (ME, "j")
 RESULT = Succeeded("j", 1, Raw(b"7"))
 NOTHING = Leftover([], [])
+
+
+def kept(jobs, size=10**9):
+    """The bounds of one account, and none for all together."""
+    return Bounds(jobs, size, 10**9, 10**9)
 
 
 class Sent(list):
@@ -601,7 +609,7 @@ def test_one_account_has_only_so_many_jobs(sent):
 
 
 def test_refusals_do_not_fill_the_memory(sent):
-    worker = Worker(sent, WorkerSettings(jobs_per_account=1, kept=10))
+    worker = Worker(sent, WorkerSettings(jobs_per_account=1, kept=kept(10)))
     start(worker, *(Submit(f"{n}", "t") for n in range(1000)))
     start(worker, *(Cancel(f"c{n}", 1) for n in range(1000)))
     assert len(worker) == 11
@@ -610,7 +618,7 @@ def test_refusals_do_not_fill_the_memory(sent):
 
 
 def test_what_is_kept_is_bounded(sent):
-    worker = Worker(sent, WorkerSettings(kept=10, kept_bytes=3000, owed_bytes=10_000))
+    worker = Worker(sent, WorkerSettings(kept=kept(10, 3000), owed=kept(1000, 10_000)))
     for number in range(100):
         start(worker, Submit(f"{number}", "t"))
         worker.succeeded((ME, f"{number}"), Raw(b"7"), 0.0)
@@ -621,6 +629,40 @@ def test_what_is_kept_is_bounded(sent):
         start(worker, Submit(f"{number}", "t"))
         worker.succeeded((ME, f"{number}"), large, 0.0)
     assert len(worker) == 10 + 4
+
+
+def test_an_account_pushes_out_only_its_own_outcomes(sent):
+    """What is forgotten may run a second time."""
+    worker = Worker(sent, WorkerSettings(kept=kept(10, 50_000), owed=kept(1000, 5000)))
+    bob, eve = ("b@x/1", "b@x"), ("e@x/1", "e@x")
+    for number in "01":
+        worker.received(*bob, [Submit(number, "t")], 0.0)
+        worker.succeeded((bob[1], number), Raw(b"7"), 0.0)
+    worker.answered(bob[0], [Succeeded("0", 1, Raw(b"7"))], 0.0)  # that of "1" is owed
+    worker.received(*eve, [Cancel(f"{number}", 1) for number in range(1000)], 0.0)
+    for number in range(2000, 2100):
+        worker.received(*eve, [Submit(f"{number}", "t")], 0.0)
+        worker.succeeded((eve[1], f"{number}"), Raw(b'"' + b"x" * 500 + b'"'), 0.0)
+    assert len(worker) == 2 + 10 + 7
+    sent.clear()
+    assert worker.received(*bob, [Submit("0", "t"), Submit("1", "t")], 0.0) == []
+    assert [frame.result for _, frame in sent.take()] == [Raw(b"7")] * 2
+
+
+@pytest.mark.parametrize("bound", [{"all_jobs": 30}, {"all_bytes": 30 * 200}])
+def test_where_all_accounts_together_have_too_much_the_largest_one_loses(sent, bound):
+    worker = Worker(sent, WorkerSettings(kept=replace(kept(20), **bound)))
+    for number in range(20):
+        worker.received("a@x/1", "a@x", [Cancel(f"{number}", 1)], 0.0)
+    for account in range(20):
+        worker.received(f"b{account}@x/1", f"b{account}@x", [Cancel("j", 1)], 0.0)
+    assert len(worker) == 30
+    sent.clear()
+    for account in range(20):
+        assert worker.received(f"b{account}@x/1", f"b{account}@x", [Submit("j", "t")], 0.0) == []
+    assert {type(frame) for _, frame in sent.take()} == {Cancelled}
+    events = worker.received("a@x/1", "a@x", [Submit("9", "t"), Submit("10", "t")], 0.0)
+    assert [event.key[1] for event in events] == ["9"]
 
 
 def test_listeners_are_bounded(sent):

@@ -40,3 +40,12 @@ TRACEBACK: Final = 32 * KIB
 META: Final = 32  # entries
 META_KEY: Final = 64
 META_VALUE: Final = 1 * KIB
+
+# What a worker remembers of ended jobs, for one account and for all. An owed outcome is one that no
+# caller has had; a kept one is for those who ask again.
+KEPT: Final = 10_000  # jobs
+KEPT_ALL: Final = 40_000
+KEPT_BYTES: Final = 32 * MIB
+KEPT_BYTES_ALL: Final = 128 * MIB
+OWED_BYTES: Final = 128 * MIB
+OWED_BYTES_ALL: Final = 512 * MIB

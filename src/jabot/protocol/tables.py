@@ -54,6 +54,9 @@ _SIZES: Final = (
     "An id: {ID} characters. A task's name: {TASK}. A message, reason or text: {TEXT}. A trace: "
     "{TRACEBACK}.",
     "`meta`: {META} entries, keys of {META_KEY} and values of {META_VALUE} characters.",
+    "What a worker remembers of ended jobs: for one account {KEPT} that a caller has the outcome "
+    "of, {KEPT_BYTES} bytes of them, and {OWED_BYTES} bytes of outcomes that no caller has had; "
+    "for all accounts together {KEPT_ALL}, {KEPT_BYTES_ALL} and {OWED_BYTES_ALL}.",
 )
 
 TABLES: Final[Mapping[str, Callable[[], str]]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -24,12 +25,15 @@ from jabot.protocol.frames import (
 )
 from jabot.protocol.worker_jobs import Outcome, WorkerJob, WorkerJobs
 from jabot.protocol.worker_states import TABLE, Do, Input, Phase
+from jabot.protocol.worker_store import Bounds
 
 Action = Callable[[WorkerJob, str, Any], Phase | None]
 """Gets the job, who said it ("" for the runner), and the frame or what the runner said; gives the
 phase when it is another than the table says."""
 
 _LARGE = 16 * limits.KIB  # bytes of an outcome that is not said again while it is on its way
+_KEPT = Bounds(limits.KEPT, limits.KEPT_BYTES, limits.KEPT_ALL, limits.KEPT_BYTES_ALL)
+_OWED = Bounds(sys.maxsize, limits.OWED_BYTES, sys.maxsize, limits.OWED_BYTES_ALL)
 # What a caller is told of a phase; `state` speaks of job states only.
 _STATES = {Phase.CANCELLING: "running"}
 
@@ -42,10 +46,10 @@ class WorkerSettings:
     """Seconds that an outcome is kept, from its end and again from its caller's answer."""
     jobs_per_account: int = 50_000
     """Unfinished ones, and those whose outcome nobody has had."""
-    kept: int = 10_000
+    kept: Bounds = _KEPT
     """Outcomes that are kept although a caller has them."""
-    kept_bytes: int = 64 * limits.MIB
-    owed_bytes: int = 256 * limits.MIB
+    owed: Bounds = _OWED
+    """Outcomes that no caller has had; `jobs_per_account` bounds how many."""
     listeners: int = 8
     """Addresses of the same account that hear of one job."""
 
@@ -54,9 +58,7 @@ class Actions:
     """Runs the table. `send` queues a frame for a peer."""
 
     def __init__(self, send: Callable[[str, Frame], None], settings: WorkerSettings) -> None:
-        self.jobs = WorkerJobs(
-            settings.retention, settings.kept, settings.kept_bytes, settings.owed_bytes
-        )
+        self.jobs = WorkerJobs(settings.retention, settings.kept, settings.owed)
         self.away: set[str] = set()
         self.draining = False
         self.now = 0.0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterator
 
 from msgspec import Struct
@@ -10,6 +9,7 @@ from msgspec import Struct
 from jabot.protocol.events import Key
 from jabot.protocol.frames import Cancelled, Failed, Progress, Rejected, Succeeded
 from jabot.protocol.worker_states import ENDED, Phase
+from jabot.protocol.worker_store import Bounds, Store
 
 Outcome = Succeeded | Failed | Cancelled | Rejected
 
@@ -39,18 +39,14 @@ class WorkerJobs:
 
     An ended one is *owed* until one of its callers has answered, and *kept* after that. What is
     owed counts as one of its account's jobs, so that nobody fills the memory by never answering.
+    What one account has done is never the reason to forget a job of another.
     """
 
-    def __init__(self, retention: float, kept: int, kept_bytes: int, owed_bytes: int) -> None:
+    def __init__(self, retention: float, kept: Bounds, owed: Bounds) -> None:
         self._retention = retention
-        self._most_kept = kept
-        self._most_kept_bytes = kept_bytes
-        self._most_owed_bytes = owed_bytes
         self._jobs: dict[Key, WorkerJob] = {}
-        self._owed: OrderedDict[Key, WorkerJob] = OrderedDict()
-        self._kept: OrderedDict[Key, WorkerJob] = OrderedDict()
-        self._owed_bytes = 0
-        self._kept_bytes = 0
+        self._owed = Store(owed)
+        self._kept = Store(kept)
         self._busy: dict[str, int] = {}  # by account
         # By full address, the jobs of which it has not had the outcome. One address is of one
         # account, so the id alone is enough there.
@@ -94,10 +90,9 @@ class WorkerJobs:
         job.outcome, job.newest = outcome, None
         job.size = _size(outcome)
         job.until = now + self._retention
-        self._owed[job.key] = job
-        self._owed_bytes += job.size
-        while self._owed_bytes > self._most_owed_bytes and len(self._owed) > 1:
-            self.forget(next(iter(self._owed.values())))
+        self._owed.add(job)
+        for surplus in self._owed.surplus(job.key[0]):
+            self.forget(surplus)
 
     def delivered(self, job: WorkerJob, peer: str, now: float) -> None:
         """A caller has the outcome."""
@@ -158,23 +153,20 @@ class WorkerJobs:
 
     def next_expiry(self) -> float | None:
         """When an outcome may be forgotten, at the earliest."""
-        first = [next(iter(store.values())).until for store in (self._owed, self._kept) if store]
+        first = [job.until for store in (self._owed, self._kept) if (job := store.first())]
         return min(first, default=None)
 
     def expired(self, now: float) -> Iterator[WorkerJob]:
         """The ended jobs whose time is over. Forget each before asking for the next."""
         for store in (self._owed, self._kept):
-            while store and (job := next(iter(store.values()))).until <= now:
+            while (job := store.first()) and job.until <= now:
                 yield job
 
     def _keep(self, job: WorkerJob, now: float) -> None:
         job.until = now + self._retention
-        self._kept[job.key] = job
-        self._kept_bytes += job.size
-        while self._kept and (
-            len(self._kept) > self._most_kept or self._kept_bytes > self._most_kept_bytes
-        ):
-            self.forget(next(iter(self._kept.values())))
+        self._kept.add(job)
+        for surplus in self._kept.surplus(job.key[0]):
+            self.forget(surplus)
 
     def _owe(self, job: WorkerJob, peer: str) -> None:
         job.listeners[peer] = False
@@ -188,10 +180,8 @@ class WorkerJobs:
                 del self._peers[peer]
 
     def _leave_stores(self, job: WorkerJob) -> None:
-        if self._owed.pop(job.key, None) is not None:
-            self._owed_bytes -= job.size
-        if self._kept.pop(job.key, None) is not None:
-            self._kept_bytes -= job.size
+        self._owed.discard(job)
+        self._kept.discard(job)
 
     def _unbusy(self, job: WorkerJob) -> None:
         account = job.key[0]

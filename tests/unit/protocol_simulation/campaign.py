@@ -381,5 +381,5 @@ class Campaign:
             assert not left, left
             for job in list(jobs._jobs.values()):
                 jobs.forget(job)
-            assert not jobs._peers and not jobs._busy and not jobs._owed and not jobs._kept
-            assert jobs._owed_bytes == jobs._kept_bytes == 0
+            assert not jobs._peers and not jobs._busy and not len(jobs._owed) + len(jobs._kept)
+            assert jobs._owed.bytes == jobs._kept.bytes == 0
