@@ -148,6 +148,19 @@ async def test_a_refusal_ends_it_at_once_also_when_it_would_wait(caller):
             await submitting
 
 
+async def test_a_node_that_too_many_have_greeted(caller, clock):
+    """The caller learns why nobody is there; with `wait` it greets on until there is room."""
+    submitting, waiting = caller.submit(), caller.submit(wait=True)
+    await turns()
+    caller.see(BOT, "error", condition="resource-constraint")
+    await clock.advance(0.2)
+    with pytest.raises(NobodyThere, match="too many of them have greeted it"):
+        await submitting
+    caller.see(BOT, node=NODE)
+    assert len(await caller.offered()) == 1
+    await waiting
+
+
 async def test_the_refusal_of_one_node_is_not_that_of_the_pool(caller):
     submitting = caller.submit()
     await turns()

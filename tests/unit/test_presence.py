@@ -10,7 +10,7 @@ from jabot.jid import JID
 from jabot.peers import Peer
 from jabot.pool import Pool
 from jabot.xmpp.presence import Presence
-from jabot.xmpp.stanzas import IncomingPresence
+from jabot.xmpp.stanzas import IncomingPresence, read_error
 from unit.clock import turns
 from unit.fakes import ALICE, BOB, EVE, OWN
 
@@ -26,6 +26,7 @@ class Session:
     def send(self, element):
         text = {child.tag.rpartition("}")[2]: child.text or child.get("since") for child in element}
         node = next((child.attrib for child in element if child.tag.endswith("}node")), {})
+        condition = read_error(element)[0] if element.get("type") == "error" else None
         self.sent.append(
             {
                 "at": round(self.clock.now - 1000, 3),
@@ -34,6 +35,7 @@ class Session:
                 **text,
                 "running": node.get("running"),
                 "tasks": node.get("tasks"),
+                "condition": condition,
             }
         )
         return True
@@ -285,12 +287,29 @@ async def test_a_watcher_whose_presence_bounces_is_forgotten(scene):
     assert scene.session.take("to") == [(None,)]
 
 
-async def test_there_is_a_limit_to_watchers(scene, monkeypatch):
-    monkeypatch.setattr("jabot.xmpp.presence._MOST_WATCHERS", 2)
+async def test_an_account_has_only_so_many_watchers_and_the_next_one_is_told(scene, monkeypatch):
+    monkeypatch.setattr("jabot.xmpp.watchers.MOST_OF_ONE", 2)
+    monkeypatch.setattr("jabot.xmpp.watchers.MOST", 4)
     await scene.announced()
-    for n in range(5):
-        scene.hear(JID(f"alice@localhost/{n}"))
-    assert len(scene.session.sent) == 2
+    alices = [f"alice@localhost/{n}" for n in range(3)]
+    for alice in alices:
+        scene.hear(JID(alice), hello=True)
+    refused = "type", "condition"
+    told = [(alices[0], None, None), (alices[1], None, None)]
+    assert scene.session.take("to", *refused) == [
+        *told,
+        (alices[2], "error", "resource-constraint"),
+    ]
+    scene.hear(JID(alices[2]))  # a person's program says nothing that could be answered
+    scene.hear(JID(alices[1]), hello=True)
+    scene.hear(BOB, hello=True)  # who has done nothing
+    assert scene.session.take("to", *refused) == [told[1], (str(BOB), None, None)]
+    scene.hear(JID(alices[0]), "unavailable")
+    scene.hear(JID(alices[2]), hello=True)
+    assert scene.session.take("to", *refused) == [(alices[2], None, None)]
+    for name in ("carl@localhost/x", "dora@localhost/x"):
+        scene.hear(JID(name), hello=True)
+    assert scene.session.take(*refused) == [(None, None), ("error", "resource-constraint")]
 
 
 async def test_the_farewell_is_away_and_then_gone(scene):

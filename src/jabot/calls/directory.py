@@ -184,6 +184,11 @@ class Directory:
         own = self._session.jid.bare
         if stanza.condition == "forbidden":
             place.problem = NotAllowed(f"{jid} does not allow {own} anything")
+        elif stanza.condition == "resource-constraint":
+            place.problem = NobodyThere(
+                f"{stanza.sender} shows itself to no more programs: too many of them have greeted "
+                f"it, of {own} or of all accounts together; ask again when some have left"
+            )
         else:
             place.problem = NobodyThere(f"{jid} cannot be reached: {stanza.condition}")
         place.news_at = self._loop.time()

@@ -12,8 +12,10 @@ from jabot.errors import ConnectionFailed
 from jabot.jid import JID
 from jabot.peers import Peer
 from jabot.pool import Pool
+from jabot.xmpp.frames import LATER
 from jabot.xmpp.session import Session
 from jabot.xmpp.stanzas import IncomingPresence, presence, presence_refused
+from jabot.xmpp.watchers import Watchers
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +27,6 @@ _PACE = 1.0  # seconds between two changes of presence
 _FEW = 10
 _SLOWEST = 300.0
 _SETTLE = 0.25  # seconds that the others' presence has to arrive before we count as one of the pool
-_MOST_WATCHERS = 1000
 SINCE = "since"  # the attribute of <node/> that tells the seniority in the pool
 
 
@@ -49,7 +50,7 @@ class Presence:
     Nothing is sent before `announce()`. It goes out in two steps: first without a place in the pool
     until the others are known, then with one, and `on_joined` is called. Whoever may, and
     sends presence to this node directly (a program, or a person who does not keep it as a contact),
-    is answered likewise, until they leave; a program that may not is told so.
+    is answered likewise, until they leave; a program that may not, or is one too many, is told so.
 
     `offer(jid)` is what the node tells of itself to somebody; to None, who is everybody that sees
     its presence, it tells no names of tasks.
@@ -74,7 +75,7 @@ class Presence:
         self._announced = False
         self._joined = False  # from the moment when lines to the pool reach us
         self._echo = asyncio.Event()
-        self._watchers: dict[JID, None] = {}
+        self._watchers = Watchers()
         self._everybody, self._watching = _Onlookers(), _Onlookers()
 
     async def announce(self) -> None:
@@ -153,7 +154,7 @@ class Presence:
         elif stanza.type == "available" and sender.resource:
             self._greeted(stanza)
         if stanza.type in ("unavailable", "error"):
-            self._watchers.pop(sender, None)
+            self._watchers.discard(sender)
 
     def _own(self, stanza: IncomingPresence) -> None:
         if stanza.type == "available":
@@ -169,13 +170,14 @@ class Presence:
             return
         if not self._may_watch(sender):
             if stanza.hello:
-                self._session.send(presence_refused(sender))
+                self._session.send(presence_refused(sender, "auth", "forbidden"))
             return
-        known = sender in self._watchers
-        if (known and not stanza.hello) or len(self._watchers) >= _MOST_WATCHERS + known:
+        if sender in self._watchers and not stanza.hello:
             return
-        self._watchers[sender] = None
-        self._send_to(sender)
+        if self._watchers.add(sender):
+            self._send_to(sender)
+        elif stanza.hello:
+            self._session.send(presence_refused(sender, "wait", LATER))
 
     @property
     def _shown(self) -> tuple[object, ...]:

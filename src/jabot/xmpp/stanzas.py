@@ -129,11 +129,12 @@ def hello(to: JID) -> ET.Element:
     return stanza
 
 
-def presence_refused(to: JID) -> ET.Element:
-    """The answer to the greeting of somebody who may do nothing here."""
+def presence_refused(to: JID, kind: str, condition: str) -> ET.Element:
+    """The answer to the greeting of somebody who may do nothing here (`auth`, `forbidden`), or not
+    now (`wait`, `resource-constraint`)."""
     stanza = presence(to=to, type="error")
-    error = ET.SubElement(stanza, f"{{{CLIENT}}}error", {"type": "auth"})
-    ET.SubElement(error, f"{{{STANZAS}}}forbidden")
+    error = ET.SubElement(stanza, f"{{{CLIENT}}}error", {"type": kind})
+    ET.SubElement(error, f"{{{STANZAS}}}{condition}")
     return stanza
 
 
