@@ -112,6 +112,31 @@ async def test_a_worker_that_is_killed(xmpp: Server, tmp_path: Path) -> None:
     assert min(took) < 1, took
 
 
+async def test_a_job_with_retries_moves_at_once_when_its_worker_is_killed(
+    xmpp: Server, tmp_path: Path
+) -> None:
+    """The first loss is no reason to wait for the backoff: this one would outlast the test."""
+    account = xmpp.fresh_user("bot")
+    async with (
+        node_program(WORKER, tmp_path, xmpp, account, name="one") as one,
+        node_program(WORKER, tmp_path, xmpp, account, name="two") as two,
+        calling(xmpp, account.jid, account) as app,
+    ):
+        first, second = (await peer_of(app, one)).jid, (await peer_of(app, two)).jid
+        job = await app.submit(
+            "hold", retries=Retry(attempts=3, backoff=10 * LIMIT, most=10 * LIMIT)
+        )
+        await until(lambda: runs(tmp_path)[job.id] == 1)
+        victim, heir = (one, two) if job.peer == first else (two, one)
+        other = second if victim is one else first
+        victim.send(signal.SIGKILL)
+        await until(lambda: runs(tmp_path)[job.id] == 2)
+        await until(lambda: job.peer == other)
+        assert job.attempt == 2
+        (tmp_path / "let go").touch()
+        assert await outcome(job) == heir.pid
+
+
 async def test_a_worker_that_leaves_hands_its_jobs_back(xmpp: Server, tmp_path: Path) -> None:
     """What runs there ends there; what waits is done by another one, without any retries."""
     account = xmpp.fresh_user("bot")
