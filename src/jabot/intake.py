@@ -101,6 +101,9 @@ class Intake:
     def refused(self, peer: str, frames: Sequence[Frame], error: JabotError, now: float) -> None:
         self._handle(self._worker.refused(peer, frames, error, now), now)
 
+    def put_off(self, peer: str, frames: Sequence[Frame], now: float) -> None:
+        """The link sends them again."""
+
     def unanswered(self, peer: str, frames: Sequence[Frame]) -> None:
         """The link sends them again."""
 

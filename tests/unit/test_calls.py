@@ -520,3 +520,60 @@ async def test_to_look_at_the_progress_changes_nothing(caller):
     for reader in (steps, late, job.progress):
         assert [step async for step in reader] == [Step(2)]
     assert job._readers == ()
+
+
+# --- a worker that takes nothing for now --------------------------------------------------------
+
+
+async def put_off(caller, peer):
+    """The one batch that is under way comes back."""
+    await turns()
+    ((to, _, number),) = caller.batches()
+    assert to == peer
+    caller.answer(peer, number, "resource-constraint")
+
+
+async def test_a_job_that_a_node_gave_back_goes_to_another_one_at_once(caller, clock):
+    caller.see(BOT, node=NODE)
+    submitting = caller.submit()
+    await turns()
+    caller.see(BOT, node=NODE)
+    caller.see(OTHER, node=NODE | {"running": "1"})
+    began = clock.now
+    await put_off(caller, BOT)
+    ((peer, submit),) = await caller.offered()
+    assert (peer, submit.attempt, clock.now) == (OTHER, 2, began)
+    await submitting
+    await clock.advance(10)
+    assert await caller.offered() == []  # it went to nobody else
+
+
+async def test_a_job_that_its_only_node_gave_back_was_not_lost(caller, clock):
+    """It may be given away again without a retry, for nothing ran."""
+    submitting = caller.submit(to=BOT)
+    await put_off(caller, BOT)
+    caller.see(BOT, "unavailable")
+    await clock.advance(1)
+    with pytest.raises(NobodyThere, match="was not sent"):
+        await submitting
+
+
+async def test_a_job_that_a_node_gave_back_goes_there_again_when_no_other_will_do(caller, clock):
+    submitting = caller.submit(to=BOT)
+    await put_off(caller, BOT)
+    await clock.advance(3.1)
+    ((peer, submit),) = await caller.offered()
+    assert (peer, submit.attempt) == (BOT, 1)
+    await submitting
+
+
+async def test_a_job_stays_doubtful_when_only_its_second_copy_came_back(caller, clock):
+    submitting = caller.submit(to=BOT)
+    await turns()
+    caller.take()
+    await clock.advance(30.1)  # no answer to the first one
+    await put_off(caller, BOT)
+    caller.see(BOT, "unavailable")
+    await clock.advance(1)
+    with pytest.raises(WorkerLost):
+        await (await submitting)

@@ -34,6 +34,9 @@ class End:
     def refused(self, peer, frames, error, now):
         self.told.append(("refused", peer, len(frames), type(error), str(error)))
 
+    def put_off(self, peer, frames, now):
+        self.told.append(("put off", peer, len(frames)))
+
     def unanswered(self, peer, frames):
         self.told.append(("unanswered", peer, len(frames)))
 
@@ -156,13 +159,34 @@ async def test_too_much_for_the_peer_goes_again_later(wire, end, clock):
     await push(wire, 2)
     ((_, _, number),) = wire.batches()
     wire.answer(BOT, number, "resource-constraint")
+    assert end.take() == [("put off", BOT, 2)]
     await clock.advance(2.9)
     assert wire.take() == []
     await clock.advance(0.2)
     ((_, frames, again),) = wire.batches()
     assert frames == queries(2)
     assert again != number
-    assert end.take() == [("unanswered", BOT, 2)]
+    assert end.take() == []  # nobody has to doubt whether they arrived
+    wire.answer(BOT, again)
+    assert end.take() == [("answered", BOT, 2)]
+
+
+@pytest.mark.parametrize("how", ["gone", "offline"])
+async def test_what_a_peer_gave_back_before_it_went_was_not_received(wire, end, how):
+    leftovers = []
+    end.peer_gone = lambda peer, leftover, now: leftovers.append(leftover)
+    end.offline = lambda all_of_them: leftovers.extend(all_of_them.values())
+    await push(wire, 2)
+    await push(wire, 1, begin=2)
+    (_, _, first), _ = wire.batches()
+    wire.answer(BOT, first, "resource-constraint")
+    if how == "gone":
+        wire.see(BOT, "unavailable")
+    else:
+        wire.drop()
+    (leftover,) = leftovers
+    assert leftover.unanswered == queries(1, begin=2)
+    assert leftover.unsent == queries(2)
 
 
 async def test_no_answer_for_half_a_minute(wire, end, clock):

@@ -243,6 +243,9 @@ class Calls:
     def refused(self, peer: str, frames: Sequence[Frame], error: JabotError, now: float) -> None:
         self._handle(self._caller.refused(peer, frames, error, now))
 
+    def put_off(self, peer: str, frames: Sequence[Frame], now: float) -> None:
+        self._handle(self._caller.put_off(peer, frames, now))
+
     def unanswered(self, peer: str, frames: Sequence[Frame]) -> None:
         self._caller.unanswered(peer, frames)
 

@@ -183,6 +183,14 @@ class Caller:
         self._seen(peer, now)
         return self._actions.take_events()
 
+    def put_off(self, peer: str, frames: Iterable[Frame], now: float) -> Events:
+        """The peer took none of the frames, and wants them later. The window sends again what
+        `wants()` says."""
+        for job in self._offered(peer, frames):
+            self._feed(job, Input.PUT_OFF, now, peer)
+        self._seen(peer, now)
+        return self._actions.take_events()
+
     def unanswered(self, peer: str, frames: Iterable[Frame]) -> None:
         """No answer came in time; the window sends again what `wants()` says."""
         for job in self._offered(peer, frames):

@@ -172,6 +172,11 @@ class Actions:
             return None
         return self._elsewhere(job, peer, NobodyThere(f"{peer} is not online"))
 
+    def _spare(self, job: CallerJob, peer: str, frame: Frame | None) -> Phase | None:
+        if job.copies > 1 or job.doubtful or not job.request.movable:
+            return None  # the copy that came back goes there again
+        return self._elsewhere(job, peer, NobodyThere(f"{peer} takes nothing just now"))
+
     def _blame(self, job: CallerJob, peer: str, frame: Frame | None) -> Phase:
         return self.end(job, error=job.error)
 

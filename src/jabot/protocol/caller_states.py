@@ -38,6 +38,7 @@ class Input(_Word):
     UNKNOWN = "`state`: unknown"
     UNREADABLE = "an unreadable frame about it"
     BOUNCED = "the batch found nobody"
+    PUT_OFF = "the worker takes nothing for now"
     BACK = "the worker or the connection is back"
     LOST = "the worker stays away"
     DUE = "the backoff is over"
@@ -54,11 +55,14 @@ class Do(_Word):
     ADOPT_STEP = "as *adopt*, and tell the progress"
     SUCCEED = "end with the result"
     FAIL = "end with the error, or retry as the policy says"
-    REFUSE = "end with the error that the code stands for; look for another worker when it is "
-    "`draining` or `too_many_jobs` and the job may move"
+    REFUSE = (
+        "end with the error that the code stands for; look for another worker when it is "
+        "`draining` or `too_many_jobs` and the job may move"
+    )
     STOP = "end with JobCancelled"
     LOSE = "end with WorkerLost, or retry as the policy says (NobodyThere if it never arrived)"
     MOVE = "look for another worker if it surely never arrived and may move"
+    SPARE = "look for another worker if this one surely has it not and it may move"
     BLAME = "end with RemoteProtocolError"
     DISMISS = "ask this worker no more; end with UnknownJob when it was the last"
     SEEK = "look for a worker"
@@ -99,6 +103,7 @@ TABLE: Final[Mapping[Phase, Mapping[Input, Step]]] = {
         Input.PROGRESS: Step(Do.ADOPT_STEP, Phase.ACCEPTED),
         Input.LIVE: Step(Do.TAKE, Phase.ACCEPTED),
         Input.BOUNCED: Step(Do.MOVE, Phase.OFFERED),
+        Input.PUT_OFF: Step(Do.SPARE, Phase.OFFERED),
         Input.BACK: Step(Do.OFFER, Phase.OFFERED),
         Input.LOST: Step(Do.LOSE, Phase.ENDED),
         Input.CANCEL: Step(Do.CALL_OFF, Phase.CANCELLING),

@@ -41,7 +41,7 @@ class Leftover:
     """The frames that a window still had."""
 
     unanswered: list[Frame]  # sent, and perhaps received
-    unsent: list[Frame]
+    unsent: list[Frame]  # or sent, and given back
 
 
 class Window:
@@ -62,6 +62,7 @@ class Window:
         self._pile_bytes = 0
         self._steps: dict[str, deque[_Item]] = {}  # waiting progress, by job
         self._sent: dict[int, list[_Item]] = {}
+        self._put_off: set[int] = set()  # of them, those that the peer has given back
 
     @property
     def full(self) -> bool:
@@ -142,6 +143,7 @@ class Window:
     def answered(self, batch: int) -> list[Frame]:
         """The peer has answered; gives the frames that it has wholly received now."""
         done: list[Frame] = []
+        self._put_off.discard(batch)
         for item in self._sent.pop(batch, ()):
             if item.parts is None:
                 done.append(item.frame)
@@ -151,31 +153,45 @@ class Window:
                     done.append(item.frame)
         return done
 
+    def put_off(self, batch: int) -> list[Frame]:
+        """The peer has taken nothing of it, for now; it keeps its place in the window until
+        `failed()`. Gives its frames."""
+        if batch in self._sent:
+            self._put_off.add(batch)
+        return _frames(self._sent.get(batch, ()))
+
     def failed(self, batch: int, wanted: Wanted = lambda frame: True) -> list[Frame]:
-        """No answer came. What is still wanted goes to the front again, in the old order; gives
-        the frames of the batch."""
+        """It is to be sent again. What is still wanted goes to the front, in the old order; gives
+        the frames that may have been received: none when it was put off."""
         items = self._sent.pop(batch, [])
+        was_put_off = batch in self._put_off
+        self._put_off.discard(batch)
         again = [item for item in items if wanted(item.frame)]
         self._drop_parts_of(item for item in items if item not in again)
         if again:
             # By number: batches that were sent after this one may have failed before it.
             self._pile = deque(sorted([*again, *self._pile], key=_serial))
             self._pile_bytes += sum(len(item.encoded) for item in again)
-        return _frames(items)
+        return [] if was_put_off else _frames(items)
 
     def refused(self, batch: int) -> list[Frame]:
         """The batch is lost for good: nobody is there, or it was not understood. Gives its frames,
         without those of which parts are elsewhere: they go with it."""
         items = self._sent.pop(batch, [])
+        self._put_off.discard(batch)
         self._drop_parts_of(items)
         return _frames(items)
 
     def gone(self) -> Leftover:
         """The peer or the connection is gone. Everything comes back; the window is as new."""
-        sent = _frames(sorted(itertools.chain(*self._sent.values()), key=_serial))
+        back = [items for number, items in self._sent.items() if number in self._put_off]
+        away = [items for number, items in self._sent.items() if number not in self._put_off]
+        sent = _frames(sorted(itertools.chain(*away), key=_serial))
         seen = {id(frame) for frame in sent}
-        unsent = [frame for frame in _frames(self._pile) if id(frame) not in seen]
+        waiting = sorted(itertools.chain(*back, self._pile), key=_serial)
+        unsent = [frame for frame in _frames(waiting) if id(frame) not in seen]
         self._sent.clear()
+        self._put_off.clear()
         self._pile.clear()
         self._steps.clear()
         self._pile_bytes = 0
@@ -275,6 +291,10 @@ class Windows:
     def answered(self, peer: str, batch: int) -> list[Frame]:
         """See `Window.answered`."""
         return self._told(peer, lambda window: window.answered(batch))
+
+    def put_off(self, peer: str, batch: int) -> list[Frame]:
+        """See `Window.put_off`."""
+        return self._told(peer, lambda window: window.put_off(batch))
 
     def failed(self, peer: str, batch: int, wanted: Wanted = lambda frame: True) -> list[Frame]:
         """See `Window.failed`."""

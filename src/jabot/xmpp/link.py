@@ -55,6 +55,9 @@ class End(Protocol):
     def refused(self, peer: str, frames: Sequence[Frame], error: JabotError, now: float) -> None:
         """The peer will never take these."""
 
+    def put_off(self, peer: str, frames: Sequence[Frame], now: float) -> None:
+        """The peer has taken none of these, for now; those that are wanted go again."""
+
     def unanswered(self, peer: str, frames: Sequence[Frame]) -> None:
         """No answer came; those that are wanted go again."""
 
@@ -258,6 +261,9 @@ class Link:
         if answer.condition == stanzas.LATER:
             self._pending[peer, number] = now + _LATER
             self._late.set(now + _LATER)
+            frames = self._windows.put_off(peer, number)
+            for end in self.ends:
+                end.put_off(peer, frames, now)
             return
         if answer.condition in stanzas.PERHAPS:
             return  # it may have arrived: sent again when its time is over
@@ -288,9 +294,9 @@ class Link:
         for (peer, number), until in list(self._pending.items()):
             if until <= now:
                 del self._pending[peer, number]
-                log.info("%s has not answered a batch; it is sent again", peer)
+                log.info("%s has not taken a batch; it is sent again", peer)
                 frames = self._windows.failed(peer, number, partial(self._wanted, peer))
-                for end in self.ends:
+                for end in self.ends if frames else ():
                     end.unanswered(peer, frames)
         self._late.set(min(self._pending.values(), default=None))
         for peer in list(self._waiters):
