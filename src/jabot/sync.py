@@ -19,13 +19,16 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
 from functools import partial
 from types import TracebackType
-from typing import Any, ParamSpec, Self, TypeVar, overload
+from typing import Any, Literal, ParamSpec, Self, TypeVar, Unpack, overload
 
 import jabot.client
 from jabot.account import Account, resolve_account
-from jabot.calls import Description
+from jabot.calls import Description, begin
 from jabot.calls import Job as AsyncJob
-from jabot.errors import JabotError
+from jabot.calls.calling import kept_errors, not_over
+from jabot.calls.calls import closed
+from jabot.calls.options import MapOptions, Options, map_options
+from jabot.errors import ConnectionFailed, JabotError
 from jabot.jid import JID
 from jabot.middleware import Middleware
 from jabot.peers import Peer, Where
@@ -43,13 +46,13 @@ class Job(concurrent.futures.Future[R]):
     `result(timeout)` raises `TimeoutError` when the job is not over by then; it goes on.
     """
 
-    def __init__(self, job: AsyncJob[R], client: Client) -> None:
+    def __init__(self, job: AsyncJob[R], thread: _Thread) -> None:
         super().__init__()
         self.id = job.id
         self.task = job.task
         self.to = job.to
         self._job = job
-        self._client = client
+        self._thread = thread
         self.set_running_or_notify_cancel()
         job.completion(self._settle)
 
@@ -64,7 +67,7 @@ class Job(concurrent.futures.Future[R]):
 
         Each `for` reads them anew; what is not iterated costs nothing.
         """
-        return _Progress(lambda: self._client._iterate(lambda: aiter(self._job.progress)))
+        return _Progress(self._steps)
 
     def result(self, timeout: float | None = None) -> R:
         """See `concurrent.futures.Future.result`; not in a callback of another job that has not
@@ -77,20 +80,48 @@ class Job(concurrent.futures.Future[R]):
         self._check()
         return super().exception(timeout)
 
+    def _steps(self) -> Iterator[Step]:
+        """Gone through on the loop; of a job that is over, the newest one needs no loop."""
+        self._check()
+        if self.done():
+            yield from () if self.step is None else (self.step,)
+            return
+
+        async def first(_: jabot.client.Client) -> AsyncIterator[Step]:
+            return aiter(self._job.progress)
+
+        try:
+            steps = self._thread.call(first)
+            while True:
+                yield self._thread.call(lambda _: _next(steps))
+        except StopAsyncIteration:
+            return
+        except ConnectionFailed:
+            if not self.done():
+                raise
+
     def _check(self) -> None:
-        thread = self._client._thread
-        if thread is not None and not self.done():
-            thread.check()
+        """Raises `JabotError` where it would be waited for in vain."""
+        if self._job.status != "unknown":  # a lock may be held for ever in a forked process
+            return
+        self._check_process()
+        self._thread.check()
+
+    def _check_process(self) -> None:
+        if self._thread.pid != os.getpid():
+            raise JabotError(
+                f"job {self.id} was submitted before this process was forked, and is followed in "
+                "the other one; ask for it here by its id: app.job(id)"
+            )
 
     def cancel(self, reason: str = "") -> bool:
         """Ask for the job to be stopped; False when it is over already.
 
         Its outcome tells whether it was stopped: `result()` raises `JobCancelled` then.
         """
-        if self.done():
-            return False
-        self._client._on_loop(self._job.cancel, reason)
-        return True
+        if self._job.status == "unknown":
+            self._check_process()
+        return not self.done() and self._thread.on_loop(lambda: self._job.cancel(reason))
 
     def _settle(self, job: AsyncJob[Any]) -> None:
         if job.error is not None:
@@ -111,18 +142,23 @@ class _Progress(Iterable[Step]):
 
 class Client:
     """See `connect()`. It signs in at its first use, in the process that uses it: a web server may
-    load a program and fork afterwards."""
+    load a program and fork afterwards. Jobs belong to the process that submitted them."""
 
-    def __init__(self, account: Account, **options: Any) -> None:
+    def __init__(
+        self, account: Account, to: str | JID | None, middleware: tuple[Middleware, ...]
+    ) -> None:
         self._account = account
-        self._options = options
+        self._to = to
+        self._middleware = middleware
         self._lock = threading.Lock()
         self._thread: _Thread | None = None
+        self._closed = False
         renew = partial(_renew_lock, weakref.ref(self))
         os.register_at_fork(after_in_child=renew)  # another thread may hold it at that moment
 
     def __enter__(self) -> Self:
-        """Sign in. Raises `ConnectionFailed` when that does not succeed."""
+        """Sign in, also anew. Raises `ConnectionFailed` when that does not succeed."""
+        self._closed = False
         self._running()
         return self
 
@@ -135,10 +171,12 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Sign out. Jobs that are under way go on; waiting for them raises `ConnectionFailed`."""
+        """Sign out. Jobs that are under way go on; waiting for them raises `ConnectionFailed`, and
+        so does every other use, but a `with` of the client, which signs in again."""
         if self._thread is not None:
             self._thread.check()
         with self._lock:
+            self._closed = True
             thread, self._thread = self._thread, None
         if thread is not None and thread.pid == os.getpid():
             thread.close()
@@ -199,33 +237,93 @@ class Client:
 
     @overload
     def map(
-        self, task: Task[..., Coroutine[Any, Any, R]], /, *iterables: Iterable[Any], **options: Any
+        self,
+        task: Task[..., Coroutine[Any, Any, R]],
+        /,
+        *iterables: Iterable[Any],
+        return_exceptions: Literal[False] = False,
+        **options: Unpack[MapOptions],
     ) -> Iterator[R]: ...
 
     @overload
     def map(
-        self, task: Task[..., R], /, *iterables: Iterable[Any], **options: Any
+        self,
+        task: Task[..., R],
+        /,
+        *iterables: Iterable[Any],
+        return_exceptions: Literal[False] = False,
+        **options: Unpack[MapOptions],
     ) -> Iterator[R]: ...
 
     @overload
-    def map(self, task: str, /, *iterables: Iterable[Any], **options: Any) -> Iterator[Any]: ...
+    def map(
+        self,
+        task: Task[..., Coroutine[Any, Any, R]],
+        /,
+        *iterables: Iterable[Any],
+        return_exceptions: bool,
+        **options: Unpack[MapOptions],
+    ) -> Iterator[R | JabotError]: ...
 
-    def map(self, task: Any, /, *iterables: Iterable[Any], **options: Any) -> Iterator[Any]:
+    @overload
+    def map(
+        self,
+        task: Task[..., R],
+        /,
+        *iterables: Iterable[Any],
+        return_exceptions: bool,
+        **options: Unpack[MapOptions],
+    ) -> Iterator[R | JabotError]: ...
+
+    @overload
+    def map(
+        self,
+        task: str,
+        /,
+        *iterables: Iterable[Any],
+        return_exceptions: bool = False,
+        **options: Unpack[MapOptions],
+    ) -> Iterator[Any]: ...
+
+    def map(
+        self,
+        task: Any,
+        /,
+        *iterables: Iterable[Any],
+        return_exceptions: bool = False,
+        **options: Unpack[MapOptions],
+    ) -> Iterator[Any]:
         """The results in the order of the items. As `jabot.Client.map`."""
-        in_flight, chosen = self._running().client.map_options(**options)
-        under_way: deque[Job[Any]] = deque()
+        in_flight, chosen = map_options(self._to, options)
+        calls = zip(*iterables, strict=False)
+        return self._map(task, calls, in_flight, chosen, return_exceptions)
+
+    def _map(
+        self,
+        task: Any,
+        calls: Iterable[tuple[Any, ...]],
+        in_flight: int,
+        chosen: Options,
+        return_exceptions: bool,
+    ) -> Iterator[Any]:
+        kept = kept_errors(return_exceptions)
+        under_way: deque[Job[Any] | JabotError] = deque()
         try:
-            for args in zip(*iterables, strict=False):
+            for args in calls:
                 if len(under_way) >= in_flight:
-                    yield under_way[0].result()
+                    yield _outcome(under_way[0], kept)
                     under_way.popleft()
-                under_way.append(self._job(lambda app: app.begin(task, args, chosen)))  # noqa: B023
+                try:
+                    under_way.append(self._job(lambda app: begin(app, task, args, {}, chosen)))  # noqa: B023
+                except kept as error:
+                    under_way.append(not_over(error))
             while under_way:
-                yield under_way[0].result()
+                yield _outcome(under_way[0], kept)
                 under_way.popleft()
         finally:
             for job in under_way:
-                job.cancel("the others of its map are not wanted any more")
+                if isinstance(job, Job):
+                    job.cancel("the others of its map are not wanted any more")
 
     def job(
         self, job_id: str, *, to: str | JID | None = None, timeout: float | str | None = None
@@ -248,9 +346,14 @@ class Client:
     def _running(self) -> _Thread:
         """The thread that is signed in, a new one when there is none in this process."""
         with self._lock:
+            if self._closed:
+                raise closed("the client")
             thread = self._thread
             if thread is None or thread.pid != os.getpid():
-                thread = self._thread = _Thread(jabot.client.Client(self._account, **self._options))
+                client = jabot.client.Client(
+                    self._account, to=self._to, middleware=self._middleware
+                )
+                thread = self._thread = _Thread(client)
             return thread
 
     def _call(self, function: Callable[[jabot.client.Client], Coroutine[Any, Any, T]]) -> T:
@@ -259,27 +362,13 @@ class Client:
     def _job(
         self, submit: Callable[[jabot.client.Client], Coroutine[Any, Any, AsyncJob[Any]]]
     ) -> Job[Any]:
+        thread = self._running()
+
         async def wrapped(app: jabot.client.Client) -> Job[Any]:
             # There, because between two threads the job's end could be missed.
-            return Job(await submit(app), self)
+            return Job(await submit(app), thread)
 
-        return self._call(wrapped)
-
-    def _on_loop(self, function: Callable[..., object], *args: object) -> None:
-        self._running().loop.call_soon_threadsafe(function, *args)
-
-    def _iterate(self, begin: Callable[[], AsyncIterator[T]]) -> Iterator[T]:
-        """An asynchronous iteration, begun and gone through on the loop, as a blocking one."""
-
-        async def first(_: jabot.client.Client) -> AsyncIterator[T]:
-            return begin()
-
-        items = self._call(first)
-        while True:
-            try:
-                yield self._call(lambda _: _next(items))
-            except StopAsyncIteration:
-                return
+        return thread.call(wrapped)
 
 
 class _Thread:
@@ -289,6 +378,8 @@ class _Thread:
         self.pid = os.getpid()
         self.client = client
         self.loop = asyncio.new_event_loop()
+        self._lock = threading.Lock()
+        self._closed = False
         self._thread = threading.Thread(target=self._run, name="jabot client", daemon=True)
         self._thread.start()
         try:
@@ -301,9 +392,26 @@ class _Thread:
     def call(self, function: Callable[[jabot.client.Client], Coroutine[Any, Any, T]]) -> T:
         """What a coroutine of the client returns; when this is interrupted, so is that."""
         self.check()
-        future = asyncio.run_coroutine_threadsafe(function(self.client), self.loop)
+        with self._lock:
+            if self._closed:
+                raise closed("the client")
+            future = asyncio.run_coroutine_threadsafe(function(self.client), self.loop)
+        return self._wait(future)
+
+    def on_loop(self, function: Callable[[], object]) -> bool:
+        """Call a function there; False when it is closed."""
+        with self._lock:
+            if not self._closed:
+                self.loop.call_soon_threadsafe(function)
+            return not self._closed
+
+    def _wait(self, future: concurrent.futures.Future[T]) -> T:
         try:
             return future.result()
+        except concurrent.futures.CancelledError:
+            if self._closed:  # in that moment
+                raise closed("the client") from None
+            raise
         except BaseException:
             future.cancel()
             raise
@@ -322,8 +430,13 @@ class _Thread:
             return
         self.check()
         atexit.unregister(self.close)
+        with self._lock:  # what others have begun is on the loop by now, and ends with it
+            if self._closed:
+                return
+            self._closed = True
+        leave = self.client.__aexit__(None, None, None)
         try:
-            self.call(lambda app: app.__aexit__(None, None, None))
+            self._wait(asyncio.run_coroutine_threadsafe(leave, self.loop))
         finally:
             self._end()
 
@@ -347,6 +460,15 @@ def _renew_lock(client: weakref.ref[Client]) -> None:
         alive._lock = threading.Lock()
 
 
+def _outcome(job: Job[Any] | JabotError, kept: tuple[type[JabotError], ...]) -> Any:
+    if isinstance(job, JabotError):
+        return job
+    try:
+        return job.result()
+    except kept as error:
+        return not_over(error)
+
+
 async def _next(items: AsyncIterator[T]) -> T:
     return await anext(items)
 
@@ -364,4 +486,4 @@ def connect(
     program that ends without does so by itself.
     """
     found = account or resolve_account(jid)
-    return Client(found, to=to, middleware=tuple(middleware))
+    return Client(found, to, tuple(middleware))

@@ -16,6 +16,8 @@ from pathlib import Path
 import pytest
 
 from chatting import account_environment, calling, program
+from jabot.calls import begin
+from jabot.calls.options import options
 from servers import Server
 
 FULL = os.environ.get("JABOT_CAMPAIGN") == "full"
@@ -52,11 +54,11 @@ async def test_work_is_spread(
         ready = loop.time() - started
         began = loop.time()
         by_worker: collections.Counter[str | None] = collections.Counter()
-        chosen = [app.map_options(to=account.jid)[1] for account in accounts]
+        chosen = [options(account.jid) for account in accounts]
         room, jobs = asyncio.Semaphore(IN_FLIGHT), []
         for number in range(JOBS):
             await room.acquire()
-            job = await app.begin("square", (number,), chosen[number % POOLS])
+            job = await begin(app, "square", (number,), {}, chosen[number % POOLS])
             job.completion(lambda job: (room.release(), by_worker.update([job.peer])))
             jobs.append(job)
         results = [await job for job in jobs]

@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 
 from chatting import LIMIT, QUICK, Served, calling, serving
 from jabot import Client, Context, JabotError, Job, Node, Retry, Step
+from jabot.calls import begin
+from jabot.calls.options import options
 from jabot.xmpp import Timing
 from network import Proxy
 from servers import Server
@@ -62,7 +64,7 @@ async def _of(job: Job[int]) -> int:
 
 async def test_the_caller_is_cut_off_and_comes_again(xmpp: Server) -> None:
     work = Work()
-    async with behind_a_proxy(xmpp, work) as (_, app, proxy):
+    async with behind_a_proxy(xmpp, work) as (bot, app, proxy):
         # Still running when it is back.
         before = [await app.submit("hold", n) for n in range(20)]
         proxy.cut()
@@ -84,9 +86,9 @@ async def test_the_caller_is_cut_off_and_comes_again(xmpp: Server) -> None:
         proxy.allow()
         assert [await result(job) for job in away] == list(range(20))
         # In the midst of it.
-        jobs, (_, chosen) = [], app.map_options()
+        jobs, chosen = [], options(bot.jid)
         for number in range(300):
-            jobs.append(await app.begin("step", (number,), chosen))
+            jobs.append(await begin(app, "step", (number,), {}, chosen))
             if number % 100 == 50:
                 proxy.cut()
         assert [await result(job) for job in jobs] == list(range(300))

@@ -7,9 +7,13 @@ from typing import Any
 
 import pytest
 
-from chatting import LIMIT, calling, serving, signed_in
+import jabot.sync
+from chatting import LIMIT, calling, jabot_account, serving, signed_in
 from jabot import (
+    BadArguments,
+    ConnectionFailed,
     Context,
+    JabotError,
     JobCancelled,
     NobodyThere,
     Node,
@@ -99,6 +103,42 @@ async def test_an_error_in_a_map_cancels_the_rest(xmpp: Server) -> None:
             while len(app._calls):
                 await asyncio.sleep(0.005)
         assert sorted(cancelled) in ([5, 6], [])  # those that had begun
+
+
+async def test_a_map_that_goes_on_after_an_error(xmpp: Server) -> None:
+    node = Node(concurrency=50)
+
+    @node.task
+    async def halve(number: int) -> int:
+        if number % 2:
+            raise ValueError("odd")
+        return number // 2
+
+    # A wrong type is refused over there, and what is no JSON never leaves.
+    items: list[Any] = [0, 1, 2, "x", object(), 4]
+    wanted = [0, TaskFailed, 1, BadArguments, BadArguments, 2]
+
+    def kinds(outcomes: list[Any]) -> list[Any]:
+        return [type(o) if isinstance(o, JabotError) else o for o in outcomes]
+
+    async with serving(node, xmpp, for_people=False) as bot, calling(xmpp, bot) as app:
+        for in_flight in (1, 2, 100):
+            results = app.map("halve", items, in_flight=in_flight, return_exceptions=True)
+            assert kinds([outcome async for outcome in results]) == wanted
+        # Without a connection there is nothing to go on with.
+        endless = app.map("halve", itertools.count(), in_flight=3, return_exceptions=True)
+        assert await anext(endless) == 0
+        await app.__aexit__(None, None, None)
+        with pytest.raises(ConnectionFailed):
+            async for _ in endless:
+                pass
+
+        def blocking(client: jabot.sync.Client) -> list[Any]:
+            with client as app:
+                return list(app.map("halve", items, in_flight=2, return_exceptions=True))
+
+        client = jabot.sync.connect(account=jabot_account(xmpp, bot.account), to=bot.jid)
+        assert kinds(await asyncio.to_thread(blocking, client)) == wanted
 
 
 async def test_as_they_end(xmpp: Server) -> None:

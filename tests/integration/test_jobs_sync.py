@@ -2,13 +2,15 @@
 
 import asyncio
 import concurrent.futures
+import sys
 import threading
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
 import jabot.sync
-from chatting import LIMIT, jabot_account, serving
+from chatting import LIMIT, account_environment, jabot_account, program, serving
 from jabot import (
     ConnectionFailed,
     Context,
@@ -88,9 +90,16 @@ async def test_blocking(xmpp: Server) -> None:
             assert (done, running) == ({jobs[0], jobs[1]}, {jobs[2]})
         with pytest.raises(ConnectionFailed, match="was closed"):
             jobs[2].result(LIMIT)
-        # It signs in again when it is used again.
-        assert app.nodes()[0].running == 1
-        app.close()
+        # What is left of it opens no new session.
+        assert list(job.progress) == [Step(3, 3)]
+        assert list(jobs[2].progress) in ([], [Step(1, 1)])  # as far as it was told
+        assert not jobs[2].cancel()
+        for use in (app.nodes, lambda: app.submit("lift"), lambda: list(app.map("lift", [1]))):
+            with pytest.raises(ConnectionFailed, match="was closed"):
+                use()
+        assert "jabot client" not in {thread.name for thread in threading.enumerate()}
+        with app:  # This does, for it says so.
+            assert app.nodes()[0].running == 1
         app.close()
 
     async with serving(node, xmpp, for_people=False) as bot:
@@ -176,6 +185,54 @@ async def test_handles_are_touched_in_one_thread_only(
     assert threads == {"jabot client"}
 
 
+FORKING = """
+import os, sys
+import jabot, jabot.sync
+
+app = jabot.sync.connect(to=sys.argv[1])
+with app:
+    before, over = app.submit("hold"), app.submit("square", 2)
+    assert over.result(30) == 4
+    child = os.fork()
+    if not child:
+        for use in (before.result, before.exception, before.cancel, lambda: list(before.progress)):
+            try:
+                use()
+            except jabot.JabotError as error:
+                assert "before this process was forked" in str(error), error
+            else:
+                os._exit(1)
+        assert over.result() == 4
+        assert app.submit("square", 3).result(30) == 9  # in a session of its own
+        assert app.job(before.id).id == before.id
+    else:
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert app.submit("square", 4).result(30) == 16  # this one's goes on
+        before.cancel()
+        assert isinstance(before.exception(30), jabot.JobCancelled)
+        print("both did")
+"""
+
+
+async def test_a_process_that_forks(xmpp: Server, tmp_path: Path) -> None:
+    node = Node()
+
+    @node.task
+    async def hold() -> None:
+        await asyncio.Event().wait()
+
+    @node.task
+    async def square(number: int) -> int:
+        return number * number
+
+    async with serving(node, xmpp, for_people=False) as bot:
+        command = [sys.executable, "-c", FORKING, bot.account.jid]
+        environment = account_environment(xmpp, bot.account)
+        async with program(command, tmp_path, environment) as forking:
+            await forking.printed("both did")
+            assert await forking.ended() == 0
+
+
 async def test_no_server_and_nobody(own_xmpp: Server) -> None:
     account = jabot_account(own_xmpp, own_xmpp.fresh_user("app"))
     app = jabot.sync.connect(account=account, to=account.jid)
@@ -189,8 +246,8 @@ async def test_no_server_and_nobody(own_xmpp: Server) -> None:
 
     def no_server() -> None:
         for _ in range(2):
-            with pytest.raises(ConnectionFailed, match="cannot reach"):
-                app.submit("lift")
+            with pytest.raises(ConnectionFailed, match="cannot reach"), app:
+                pass
 
     await asyncio.to_thread(no_server)
     assert "jabot client" not in {thread.name for thread in threading.enumerate()}

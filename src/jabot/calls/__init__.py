@@ -4,9 +4,9 @@ In reading order: `calling` (what users call), `options`, `calls` (the protocol'
 link), `placing` (which node gets a job), `directory` (who is there), `job` (the handle).
 """
 
-from jabot.calls.calling import Calling
+from jabot.calls.calling import Calling, begin
 from jabot.calls.calls import Calls
 from jabot.calls.description import Description
 from jabot.calls.job import Job
 
-__all__ = ["Calling", "Calls", "Description", "Job"]
+__all__ = ["Calling", "Calls", "Description", "Job", "begin"]

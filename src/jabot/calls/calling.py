@@ -5,14 +5,22 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
-from typing import Any, ParamSpec, TypeVar, overload
+from typing import Any, Literal, ParamSpec, TypeVar, Unpack, overload
 
 from jabot.account import parse_jid
 from jabot.calls.calls import Calls
 from jabot.calls.description import Description
 from jabot.calls.job import Job
-from jabot.calls.options import Options, encode, name_of, options, result_type
-from jabot.errors import ConfigError
+from jabot.calls.options import (
+    MapOptions,
+    Options,
+    encode,
+    map_options,
+    name_of,
+    options,
+    result_type,
+)
+from jabot.errors import ConfigError, ConnectionFailed, JabotError
 from jabot.jid import JID
 from jabot.peers import Peer, Where
 from jabot.tasks import Retry, Task
@@ -20,8 +28,6 @@ from jabot.tasks import Retry, Task
 P = ParamSpec("P")
 R = TypeVar("R")
 J = TypeVar("J", bound=Job[Any])
-
-_IN_FLIGHT = 100
 
 
 class Calling:
@@ -121,12 +127,8 @@ class Calling:
         task: Task[..., Coroutine[Any, Any, R]],
         /,
         *iterables: Iterable[Any],
-        to: str | JID | None = None,
-        in_flight: int = _IN_FLIGHT,
-        timeout: float | str | None = None,
-        retries: int | Retry = 0,
-        where: Where | None = None,
-        wait: bool = False,
+        return_exceptions: Literal[False] = False,
+        **options: Unpack[MapOptions],
     ) -> AsyncIterator[R]: ...
 
     @overload
@@ -135,13 +137,29 @@ class Calling:
         task: Task[..., R],
         /,
         *iterables: Iterable[Any],
-        to: str | JID | None = None,
-        in_flight: int = _IN_FLIGHT,
-        timeout: float | str | None = None,
-        retries: int | Retry = 0,
-        where: Where | None = None,
-        wait: bool = False,
+        return_exceptions: Literal[False] = False,
+        **options: Unpack[MapOptions],
     ) -> AsyncIterator[R]: ...
+
+    @overload
+    def map(
+        self,
+        task: Task[..., Coroutine[Any, Any, R]],
+        /,
+        *iterables: Iterable[Any],
+        return_exceptions: bool,
+        **options: Unpack[MapOptions],
+    ) -> AsyncIterator[R | JabotError]: ...
+
+    @overload
+    def map(
+        self,
+        task: Task[..., R],
+        /,
+        *iterables: Iterable[Any],
+        return_exceptions: bool,
+        **options: Unpack[MapOptions],
+    ) -> AsyncIterator[R | JabotError]: ...
 
     @overload
     def map(
@@ -149,12 +167,8 @@ class Calling:
         task: str,
         /,
         *iterables: Iterable[Any],
-        to: str | JID | None = None,
-        in_flight: int = _IN_FLIGHT,
-        timeout: float | str | None = None,
-        retries: int | Retry = 0,
-        where: Where | None = None,
-        wait: bool = False,
+        return_exceptions: bool = False,
+        **options: Unpack[MapOptions],
     ) -> AsyncIterator[Any]: ...
 
     def map(
@@ -162,24 +176,21 @@ class Calling:
         task: str | Task[..., Any],
         /,
         *iterables: Iterable[Any],
-        to: str | JID | None = None,
-        in_flight: int = _IN_FLIGHT,
-        timeout: float | str | None = None,
-        retries: int | Retry = 0,
-        where: Where | None = None,
-        wait: bool = False,
+        return_exceptions: bool = False,
+        **options: Unpack[MapOptions],
     ) -> AsyncIterator[Any]:
         """The results of a task for each item, in the order of the items; as `map()`, several
         iterables are several arguments.
 
-        At most `in_flight` jobs are under way, and the iterables are read no further than that. The
-        first job that fails raises its error here, and those that are under way are cancelled; so
-        they are when the iteration is left. The other options are those of `submit`.
+        At most `in_flight` (100) jobs are under way, and the iterables are read no further than
+        that. The first job that fails raises its error here, and those that are under way are
+        cancelled; so they are when the iteration is left. With `return_exceptions` an error stands
+        in the place of its result, and the others go on; `ConnectionFailed` is raised all the same.
+        The other options are those of `submit`.
         """
-        most, chosen = self.map_options(
-            to=to, in_flight=in_flight, timeout=timeout, retries=retries, where=where, wait=wait
-        )
-        return self._map(task, zip(*iterables, strict=False), most, chosen)
+        in_flight, chosen = map_options(self._default_to, options)
+        calls = zip(*iterables, strict=False)
+        return self._map(task, calls, in_flight, chosen, return_exceptions)
 
     async def _map(
         self,
@@ -187,40 +198,27 @@ class Calling:
         calls: Iterable[tuple[Any, ...]],
         in_flight: int,
         chosen: Options,
+        return_exceptions: bool,
     ) -> AsyncIterator[Any]:
-        under_way: deque[Job[Any]] = deque()
+        live = self._calls  # this one: when it is closed, that is no error of a job
+        kept = kept_errors(return_exceptions)
+        under_way: deque[Job[Any] | JabotError] = deque()
         try:
             for args in calls:
                 if len(under_way) >= in_flight:
-                    yield await under_way[0]
+                    yield await _outcome(under_way[0], kept)
                     under_way.popleft()
-                under_way.append(await self.begin(task, args, chosen))
+                try:
+                    under_way.append(await _begin(live, task, args, {}, chosen))
+                except kept as error:
+                    under_way.append(not_over(error))
             while under_way:
-                yield await under_way[0]
+                yield await _outcome(under_way[0], kept)
                 under_way.popleft()
         finally:
             for job in under_way:
-                job.cancel("the others of its map are not wanted any more")
-
-    async def begin(
-        self,
-        task: str | Task[..., Any],
-        args: tuple[Any, ...],
-        chosen: Options,
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Job[Any]:
-        """Give a job away without waiting until it is taken; what would be raised then, its handle
-        fails with. With options that are checked already, and arguments of any name."""
-        name = name_of(task)
-        arguments = encode(name, args, kwargs or {})
-        return await self._calls.begin(name, arguments, result_type(task), chosen)
-
-    def map_options(self, *, in_flight: int = _IN_FLIGHT, **given: Any) -> tuple[int, Options]:
-        """The options of a `map`, checked. Raises `ConfigError`."""
-        if in_flight < 1:
-            raise ConfigError(f"in_flight is at least 1, not {in_flight}")
-        to = given.pop("to", None) or self._default_to
-        return in_flight, options(to, **given)
+                if isinstance(job, Job):
+                    job.cancel("the others of its map are not wanted any more")
 
     async def as_completed(self, jobs: Iterable[J]) -> AsyncIterator[J]:
         """The jobs in the order in which they end; `await` each for its result or error."""
@@ -268,3 +266,48 @@ class Calling:
         if address is None:
             raise ConfigError("whose? Give the address, or to= to connect()")
         return str(parse_jid(address))
+
+
+async def begin(
+    app: Calling,
+    task: str | Task[..., Any],
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    chosen: Options,
+) -> Job[Any]:
+    """Give a job away without waiting until it is taken; what would be raised then, its handle
+    fails with. For the other faces of a client: with options that are checked already, and
+    arguments of any name."""
+    return await _begin(app._calls, task, args, kwargs, chosen)
+
+
+async def _begin(
+    live: Calls,
+    task: str | Task[..., Any],
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    chosen: Options,
+) -> Job[Any]:
+    name = name_of(task)
+    return await live.begin(name, encode(name, args, kwargs), result_type(task), chosen)
+
+
+def kept_errors(return_exceptions: bool) -> tuple[type[JabotError], ...]:
+    """The errors that a `map` gives as values."""
+    return (JabotError,) if return_exceptions else ()
+
+
+def not_over(error: JabotError) -> JabotError:
+    """The error as the value in a `map`; raises it when no further job could be given away."""
+    if isinstance(error, ConnectionFailed):
+        raise error
+    return error
+
+
+async def _outcome(job: Job[Any] | JabotError, kept: tuple[type[JabotError], ...]) -> Any:
+    if isinstance(job, JabotError):
+        return job
+    try:
+        return await job
+    except kept as error:
+        return not_over(error)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypedDict
 
 import msgspec
 from msgspec import Raw
@@ -19,6 +19,7 @@ from jabot.tasks import Retry, Task
 
 _PLAIN = (float, int, str, type(None))
 
+_IN_FLIGHT = 100
 _encoder = msgspec.json.Encoder()
 
 
@@ -39,6 +40,26 @@ class Options:
     def movable(self) -> bool:
         """Whether any node of a pool will do."""
         return "/" not in self.to
+
+
+class MapOptions(TypedDict, total=False):
+    """The options of a `map`: how many jobs are under way, and those of `submit`."""
+
+    in_flight: int
+    to: str | JID | None
+    timeout: float | str | None
+    retries: int | Retry
+    where: Where | None
+    wait: bool
+
+
+def map_options(default_to: str | JID | None, given: MapOptions) -> tuple[int, Options]:
+    """How many jobs are to be under way, and their options. Raises `ConfigError`."""
+    in_flight = given.get("in_flight", _IN_FLIGHT)
+    if in_flight < 1:
+        raise ConfigError(f"in_flight is at least 1, not {in_flight}")
+    chosen: dict[str, Any] = {k: v for k, v in given.items() if k not in ("to", "in_flight")}
+    return in_flight, options(given.get("to") or default_to, **chosen)
 
 
 def options(

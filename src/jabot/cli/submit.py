@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from jabot.account import Account, parse_jid
-from jabot.calls import Job
+from jabot.calls import Job, begin
 from jabot.calls.options import Options, options
 from jabot.cli.account import account_option, chosen_account
 from jabot.cli.arguments import Arguments, read_words
@@ -195,7 +195,7 @@ async def _result(account: Account, order: Order, line: ProgressLine, interrupt:
             ) from None
         if deadline is not None:
             chosen = replace(chosen, timeout=max(deadline - loop.time(), 0.001))
-        job = interrupt.job = await app.begin(order.task, args, chosen, kwargs)
+        job = interrupt.job = await begin(app, order.task, args, kwargs, chosen)
         try:
             await _follow(job, line)
             return await job
