@@ -37,6 +37,7 @@ from jabot.runner import Desk, Job, Options
 from jabot.tasks import Signature, Step
 from jabot.tasks.description import describe, version_of
 from jabot.tasks.registry import close_match
+from jabot.tasks.result import encode_result
 from jabot.xmpp import Link
 
 log = logging.getLogger(__name__)
@@ -197,7 +198,7 @@ class Intake:
     def _succeeded(self, key: Key, value: Any) -> None:
         now = self._loop.time()
         try:
-            result = Raw(msgspec.json.encode(value))
+            result = Raw(encode_result(value))
         except (TypeError, ValueError, UnicodeError, RecursionError) as error:
             kind, message = type(error).__name__, f"the result is no JSON: {error}"
             self._worker.failed(key, now, kind=kind, message=message)

@@ -52,6 +52,11 @@ def breaks_its_promise() -> int:
 
 
 @process
+def gives_no_number() -> list[float]:
+    return [1.0, float("nan")]
+
+
+@process
 def tidies_up(path: str, *, ctx: Context) -> None:
     try:
         ctx.progress(text="ready")

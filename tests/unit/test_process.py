@@ -36,6 +36,7 @@ async def test_typed_arguments_progress_and_result_cross_the_border():
         (process_tasks.leaves, r"died \(exit code 3\)"),
         (process_tasks.dies, r"died \(signal SIGSEGV\)"),
         (process_tasks.breaks_its_promise, "Expected `int`, got `str`"),
+        (process_tasks.gives_no_number, r"JSON has no nan \(at `\$\[1\]` of the result\)"),
     ],
     ids=lambda v: getattr(v, "name", ""),
 )

@@ -101,6 +101,18 @@ async def test_a_generator_in_a_thread_yields_progress_and_may_return():
     assert job.step == Step(3, 3)
 
 
+async def test_a_generator_that_yields_no_number_fails():
+    def in_a_thread():
+        yield float("nan")
+
+    async def on_the_loop():
+        yield 1, float("inf")
+
+    for steps in (in_a_thread, on_the_loop):
+        with pytest.raises(TaskFailed, match="progress is from"):
+            await submit(Runner(), steps)
+
+
 async def test_code_starts_only_in_a_later_turn_of_the_loop():
     ran = []
 

@@ -1,7 +1,10 @@
 """Tasks, their registry, and what a running one can say."""
 
 import logging
+import math
+import re
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +14,7 @@ from jabot.jid import JID
 from jabot.tasks import Context, Kind, Registry, Step, Task
 from jabot.tasks.context import Cancellation
 from jabot.tasks.registry import close_match
+from jabot.tasks.result import encode_result
 
 
 def lift(reps: int = 30):
@@ -233,6 +237,34 @@ def test_a_context_reports_progress():
 def test_progress_in_words_is_a_mistake_that_the_task_learns_of(wrong):
     with pytest.raises(TypeError, match="text="):
         context().progress(*wrong)
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf, 10**400, 2**63 + 1, 1e19])
+def test_progress_that_nobody_could_read_is_a_mistake_that_the_task_learns_of(number):
+    steps = []
+    for wrong in ((number,), (1, number), (-number, 1)):
+        with pytest.raises(ValueError, match="progress is from"):
+            context(report=steps.append).progress(*wrong)
+    context(report=steps.append).progress(2**63, 1e18)
+    assert steps == [Step(2**63, 1e18)]
+
+
+@pytest.mark.parametrize(
+    ("value", "where"),
+    [
+        (math.nan, "nan (at `$`"),
+        ([None, 1.0, math.inf], "inf (at `$[2]`"),
+        ({"rows": [{"x": None}, {"x": -math.inf}]}, "-inf (at `$.rows[1].x`"),
+    ],
+)
+def test_a_result_that_json_cannot_tell_is_an_error_that_says_where(value, where):
+    with pytest.raises(ValueError, match=re.escape(where)):
+        encode_result(value)
+
+
+@pytest.mark.parametrize("value", [None, [None, 1.5], {"null": None}, "null", {"a": [None, {}]}])
+def test_a_result_with_nothing_in_it_is_none(value):
+    assert msgspec.json.decode(encode_result(value)) == value
 
 
 def test_a_context_tells_of_cancellation():

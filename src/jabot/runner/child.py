@@ -21,6 +21,7 @@ from jabot.errors import TaskFailed
 from jabot.jid import JID
 from jabot.runner.failure import failure_of
 from jabot.tasks import Context, Step, Task
+from jabot.tasks.result import encode_result
 
 
 class Order(msgspec.Struct):
@@ -76,7 +77,8 @@ def main() -> None:
     try:
         task = _load(order)
         result = _call(task, order, send)
-        answer = Report(result=task.signature.check_result(result))
+        encoded = encode_result(task.signature.check_result(result))
+        answer = Report(result=msgspec.Raw(encoded))
     except Exception as error:
         answer = Report(failure=Failure.of(failure_of(error)))
     send(answer)

@@ -12,6 +12,7 @@ from jabot.runner.process import run_in_process
 from jabot.runner.threads import LatestStep, run_in_thread
 from jabot.tasks import Context, Kind, Step
 from jabot.tasks.command import Command
+from jabot.tasks.context import checked
 
 THREADED = (Kind.THREAD, Kind.GENERATOR)
 KILLABLE = (Kind.PROCESS, Kind.COMMAND)
@@ -35,7 +36,7 @@ async def execute(job: Job, kill_after: float) -> Any:
         return await _in_a_thread(job)
     args, kwargs = _arguments(job, job.report)
     async for item in job.task.function(*args, **kwargs):
-        job.report(_step(item))
+        job.report(checked(_step(item)))
     return None
 
 
@@ -79,7 +80,7 @@ def _exhaust(generator: Any, report: Callable[[Step], None], cancelled: Callable
             item = next(generator)
         except StopIteration as end:
             return end.value
-        report(_step(item))
+        report(checked(_step(item)))
         if cancelled():
             generator.close()
             return None

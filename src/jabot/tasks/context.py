@@ -12,6 +12,8 @@ from jabot.jid import JID
 
 log = logging.getLogger("jabot.task")
 
+_MOST = 2**63
+
 
 @dataclass(frozen=True)
 class Step:
@@ -30,6 +32,15 @@ class Step:
         if self.text:
             parts.append(self.text)
         return ", ".join(parts)
+
+
+def checked(step: Step) -> Step:
+    """The step; raises `ValueError` when it holds a number that cannot be sent or shown."""
+    for value in (step.done, step.total):
+        if value is not None and not -_MOST <= value <= _MOST:  # a NaN is not either
+            shown = value if isinstance(value, float) else f"a number of {value.bit_length()} bits"
+            raise ValueError(f"progress is from -2**63 to 2**63, not {shown}")
+    return step
 
 
 class Context:
@@ -60,12 +71,13 @@ class Context:
     ) -> None:
         """Tell how far the job is. Cheap: what is shown to a person is thinned out on the way.
 
-        Raises `TypeError` when `done` or `total` is no number.
+        Raises `TypeError` when `done` or `total` is no number, `ValueError` for a NaN and for one
+        past 2 to the power of 63 either way, which is no progress that others could read.
         """
         for value in (done, total):
             if not isinstance(value, int | float | None):
                 raise TypeError(f"progress is a number, not {value!r}; for words give text=...")
-        self._report(Step(done, total, text))
+        self._report(checked(Step(done, total, text)))
 
     @functools.cached_property
     def log(self) -> logging.LoggerAdapter[logging.Logger]:
