@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import logging
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -17,6 +18,7 @@ from jabot.errors import (
 from jabot.jid import JID
 from jabot.xmpp import OutgoingText, Session, Timing, new_resource
 from jabot.xmpp.backoff import Backoff
+from jabot.xmpp.frames import read_answer
 from jabot.xmpp.stanzas import presence
 from unit.clock import turns
 
@@ -35,6 +37,7 @@ class Stream:
         loop = asyncio.get_running_loop()
         self.boundjid = JID(f"{account.jid.bare}/{resource}")
         self.on_message, self.on_presence = handlers["on_message"], handlers["on_presence"]
+        self.on_iq, self.texts = handlers["on_iq"], []
         self.closed = loop.create_future()
         self.sent, self.answers, self.left = [], True, False
         self.at, self.received_at, self.pings = loop.time(), loop.time(), 0
@@ -45,7 +48,9 @@ class Stream:
         if outcome == "hangs":
             await asyncio.sleep(limit)
             raise ConnectionFailed("did not answer")
-        if outcome is not None:
+        if callable(outcome):
+            await outcome(self)
+        elif outcome is not None:
             raise outcome
         self.received_at = asyncio.get_running_loop().time()
 
@@ -67,6 +72,9 @@ class Stream:
         if self.closed.done():
             raise ConnectionFailed("closed")
         self.sent.append(element)
+
+    def send_text(self, xml):
+        self.texts.append(f"<iq xmlns='jabber:client' from='app@example.org/web-1' {xml[3:]}")
 
     async def ping_server(self, limit):
         self.pings += 1
@@ -136,6 +144,46 @@ async def line(clock, monkeypatch):
         await made.session.stop()
         await made.running
     assert all(stream.closed.done() for stream in made.streams)
+
+
+class Carrier:
+    """Takes every batch."""
+
+    def __init__(self):
+        self.taken = []
+
+    def iq_received(self, iq):
+        self.taken.append(iq.get("id"))
+        return True
+
+
+async def test_a_batch_that_comes_between_bind_and_online_is_asked_for_again(line):
+    """A caller may know the address from before. Nothing is taken by a node that is not yet up."""
+    carrier, early = Carrier(), []
+    line.session.carry(carrier)
+
+    async def bound_and_not_yet_online(stream):
+        early.append(stream.on_iq(batch("jabot-1")))
+        early.append(stream.on_iq(ET.fromstring("<iq xmlns='jabber:client' type='get' id='p'/>")))
+
+    def batch(number):
+        return ET.fromstring(
+            f"<iq xmlns='jabber:client' type='set' id='{number}' from='app@example.org/web-1'>"
+            "<frames xmlns='urn:jabot:0'><json xmlns='urn:xmpp:json:0'>[]</json></frames></iq>"
+        )
+
+    line.script.append(bound_and_not_yet_online)
+    line.run()
+    await turns()
+    assert early == [True, False]  # the other IQ is not a carrier's business
+    assert carrier.taken == []
+    answer = read_answer(ET.fromstring(line.stream.texts.pop()))
+    assert (answer.batch, answer.condition) == (1, "resource-constraint")
+    assert line.stream.texts == []
+    assert line.events == ["online"]
+    assert line.stream.on_iq(batch("jabot-2"))  # as its sender does after that answer
+    assert carrier.taken == ["jabot-2"]
+    assert line.stream.texts == []
 
 
 # --- connecting ---------------------------------------------------------------------------------
