@@ -577,3 +577,56 @@ async def test_a_job_stays_doubtful_when_only_its_second_copy_came_back(caller, 
     await clock.advance(1)
     with pytest.raises(WorkerLost):
         await (await submitting)
+
+
+async def test_what_was_waited_is_off_the_time_that_a_node_is_told(caller, clock):
+    """The error speaks of the whole of it."""
+    caller.drop()
+    submitting = caller.submit(timeout=5)
+    await clock.advance(2)
+    caller.back()
+    await turns()
+    caller.see(BOT, node=NODE)
+    ((_, frame),) = await caller.offered()
+    assert frame.timeout == pytest.approx(3)
+    job = await submitting
+    await clock.advance(3.1)
+    with pytest.raises(JobTimeout, match="after 5 s"):
+        await job
+
+
+async def test_a_pool_of_two_versions_is_described_as_a_whole(caller):
+    """Each version is asked once. Where both have a task, any of them may tell of it."""
+    asking = asyncio.ensure_future(caller.calls.describe(POOL, None))
+    await turns()
+    third = "bot@localhost/host-3"
+    caller.see(BOT, node=NODE | {"version": "old", "tasks": "lift"})
+    caller.see(third, node=NODE | {"version": "old", "tasks": "lift"})
+    caller.see(OTHER, node=NODE | {"version": "new", "tasks": "lift weigh"})
+    described = {"old": ["lift"], "new": ["lift", "weigh"]}
+    asked = []
+    for _ in described:
+        await caller.clock.advance(0.4)
+        ((peer, frames, number),) = caller.batches()
+        assert frames == [Describe(None)]
+        version = "new" if peer == OTHER else "old"
+        asked.append(version)
+        tasks = ",".join(
+            f'"{name}":{{"doc":"{version}","args":{{}},"result":{{}}}}'
+            for name in described[version]
+        )
+        caller.answer(peer, number)
+        caller.say(peer, Description(None, version, Raw(f"{{{tasks}}}".encode())))
+    found = await asking
+    assert sorted(asked) == ["new", "old"]
+    assert sorted(found) == ["lift", "weigh"]
+    assert found["lift"].doc in described
+    # A task that one version alone has is asked for there.
+    asking = asyncio.ensure_future(caller.calls.describe(POOL, "weigh"))
+    await caller.clock.advance(0.4)
+    ((peer, frames, number),) = caller.batches()
+    assert (peer, frames) == (OTHER, [Describe("weigh")])
+    caller.answer(peer, number)
+    text = b'{"weigh":{"doc":"d","args":{},"result":{}}}'
+    caller.say(peer, Description("weigh", "new", Raw(text)))
+    assert (await asking)["weigh"].doc == "d"

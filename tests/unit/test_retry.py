@@ -4,7 +4,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jabot.errors import ConfigError, JobTimeout, NotAllowed, TaskFailed, WorkerLost
+from jabot.errors import (
+    BadArguments,
+    ConfigError,
+    JabotError,
+    JobCancelled,
+    JobTimeout,
+    NotAllowed,
+    TaskFailed,
+    TooLarge,
+    UnknownTask,
+    WorkerLost,
+)
 from jabot.tasks import Retry
 
 
@@ -128,3 +139,11 @@ def test_a_lost_worker_is_no_reason_to_wait_the_first_time():
     retry = Retry(attempts=4, backoff=2.0, jitter=0)
     lost = WorkerLost("gone")
     assert [retry.delay(runs, lost) for runs in (1, 2, 3)] == [0.0, 4.0, 8.0]
+
+
+@pytest.mark.parametrize("kind", [BadArguments, UnknownTask, NotAllowed, TooLarge, JobCancelled])
+@pytest.mark.parametrize("on", [Exception, JabotError, lambda error: True])
+def test_what_comes_out_the_same_is_never_run_again(kind, on):
+    policy = Retry(attempts=5, on=(on, kind, kind.__name__))
+    assert policy.delay(1, kind("x")) is None
+    assert policy.delay(1, local(kind("x"))) is not None  # the task met it elsewhere

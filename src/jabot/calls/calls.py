@@ -100,9 +100,8 @@ class Calls:
         self, task: str, arguments: tuple[Raw, Raw], result_type: Any, options: Options
     ) -> Job[Any]:
         """Give a job away. Waits only while too much waits for its node already."""
-        begun, waited = self._loop.time(), False
+        begun = self._loop.time()
         if self._closed is not None or not self._is_online.is_set():
-            waited = True
             await self._in_time(self._ready(), task, begun, options)
         job: Job[Any] = Job(
             new_job_id(), task, options.to, result_type=result_type, cancel=self._cancel
@@ -111,12 +110,9 @@ class Calls:
         try:
             peer = self._placing.choose(task, options)
             if peer is not None and self._link.is_full(peer):
-                waited = True
-                await self._in_time(self._link.wait_for_room(peer), task, begun, options)
-                await self._ready()  # it may have been the end of the connection that woke us
+                await self._in_time(self._room(peer), task, begun, options)
                 peer = self._placing.choose(task, options)
-            gone = self._loop.time() - begun if waited else 0.0  # of the job's time
-            self._give(job, peer, arguments, options, submission, gone)
+            self._give(job, peer, arguments, options, submission, begun)
         except BaseException as error:
             self._concluded(job, submission, error)
             raise
@@ -129,22 +125,24 @@ class Calls:
         arguments: tuple[Raw, Raw],
         options: Options,
         submission: Submission | None,
-        gone: float,
+        begun: float,
     ) -> None:
         request = Request(
             job.id,
             job.task,
             arguments[0],
             arguments[1],
-            None if options.timeout is None else max(0.001, options.timeout - gone),
+            options.timeout,
             never if options.retry is None else options.retry.delay,
             options.movable,
             submission.meta if submission is not None else None,
         )
-        self._caller.submit(request, self._loop.time(), peer)
+        self._caller.submit(request, begun)  # from then on its time runs
         self._jobs[job.id] = (job, options, submission)
         if peer is None:
             self._placing.wait(job.id, job.task, options)
+        else:
+            self._place(job.id, peer)
         if options.timeout is not None:
             self._alarm.set(self._caller.next_timer())
 
@@ -276,6 +274,10 @@ class Calls:
             await self._is_online.wait()
         if self._closed is not None:
             raise self._closed
+
+    async def _room(self, peer: str) -> None:
+        await self._link.wait_for_room(peer)
+        await self._ready()  # it may have been the end of the connection that woke us
 
     async def _in_time(
         self, waiting: Awaitable[None], task: str, begun: float, options: Options

@@ -8,7 +8,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from jabot.errors import ConfigError, TaskFailed, WorkerLost
+from jabot.errors import (
+    BadArguments,
+    ConfigError,
+    JobCancelled,
+    NotAllowed,
+    TaskFailed,
+    TooLarge,
+    UnknownTask,
+    WorkerLost,
+)
+
+# Of the job itself, and not raised by its task: another run comes to the same.
+_FINAL = (BadArguments, UnknownTask, NotAllowed, TooLarge, ConfigError, JobCancelled)
 
 On: TypeAlias = type[BaseException] | str | Callable[[BaseException], bool]
 
@@ -24,7 +36,8 @@ class Retry:
     `on` says which errors are worth another run, as one of these or several: an exception class;
     the name of one, for exceptions of other programs (`"Oops"` or `"mymodule.Oops"`, only the last
     part counts); or a function that is given the error. What a task raises is a `TaskFailed`, and
-    is also looked for by its own class. A `JobTimeout` is not retried unless `on` names it.
+    is also looked for by its own class. A `JobTimeout` is not retried unless `on` names it. What
+    comes out the same each time never is, whatever `on` says: `TooLarge`, refusals of the job.
 
     Raises `ConfigError` for values that cannot be used.
     """
@@ -72,6 +85,8 @@ class Retry:
         None when there is to be no other. `chance` gives numbers from 0 to 1. Raises what a
         function in `on` raises.
         """
+        if isinstance(error, _FINAL):
+            return None
         if runs >= self.attempts or not any(_fits(wanted, error) for wanted in self._wanted()):
             return None
         if runs == 1 and isinstance(error, WorkerLost):
