@@ -19,6 +19,12 @@
     ├── WorkerLost               the worker vanished, and what became of the job is not known
     ├── UnknownJob               nobody who was asked knows a job of that id (any more)
     ├── TooLarge                 arguments or a result past what is carried
+    ├── QueueNeeded              options that only a queue knows, for a job to a plain worker
+    ├── KeyReused                the key of a job stands for another task or other arguments
+    ├── Expired                  the job was not begun in the time that it had for that
+    ├── ParentFailed             a job that this one was to come after did not succeed
+    ├── StoreError               where a queue keeps its jobs cannot be used
+    │   └── StoreUnavailable     not now: the disk is full, the database is away
     └── ProtocolError            frames that the protocol does not allow
         ├── LocalProtocolError   by our side: a mistake in this program
         └── RemoteProtocolError  by the other side
@@ -116,6 +122,31 @@ class UnknownJob(JabotError):
 
 class TooLarge(JabotError):
     """Arguments or a result larger than what is carried. Send where it is instead."""
+
+
+class QueueNeeded(JabotError):
+    """The job has options that only a queue can keep, and it was given to a plain worker."""
+
+
+class KeyReused(JabotError):
+    """The key was used for another task, or for other arguments; that job is untouched."""
+
+
+class Expired(JabotError):
+    """The job was not begun in the time that it had for that. Nothing ran."""
+
+
+class ParentFailed(JabotError):
+    """A job that this one was to come after failed or was cancelled. Nothing ran."""
+
+
+class StoreError(JabotError):
+    """Where a queue keeps its jobs cannot be used: the message says why, and what to do."""
+
+
+class StoreUnavailable(StoreError):
+    """The store cannot be written now: its disk is full, or its server is away. Nothing is lost;
+    what was not acknowledged is said again."""
 
 
 class ProtocolError(JabotError):

@@ -1,0 +1,65 @@
+"""What a caller may ask of a queue for one job, as it travels in a `submit` frame."""
+
+from __future__ import annotations
+
+from typing import Annotated, TypeAlias
+
+import msgspec
+from msgspec import Meta
+
+Name: TypeAlias = Annotated[str, Meta(min_length=1, max_length=256)]
+Id: TypeAlias = Annotated[str, Meta(min_length=1, max_length=64)]
+Label: TypeAlias = Annotated[str, Meta(min_length=1, max_length=64)]
+Seconds: TypeAlias = Annotated[float, Meta(ge=0, le=315_360_000)]  # to ten years
+
+DAY = 86_400.0
+
+
+class RetryOptions(msgspec.Struct, frozen=True, omit_defaults=True):
+    """`jabot.Retry`, as it travels; `on` holds names of exceptions."""
+
+    attempts: Annotated[int, Meta(ge=1, le=1_000_000)] = 1
+    backoff: Seconds = 1.0
+    factor: Annotated[float, Meta(ge=1, le=1000)] = 2.0
+    most: Seconds = 300.0
+    jitter: Annotated[float, Meta(ge=0, le=1)] = 0.5
+    on: Annotated[list[Name], Meta(max_length=32)] = []  # empty: whatever failed it
+
+
+class Lane(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Jobs that share limits over the whole pool, whichever their task and worker."""
+
+    name: Name
+    slots: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None  # that run at once
+    rate: Annotated[float, Meta(gt=0, le=1_000_000)] | None = None  # starts in a second
+    burst: Annotated[int, Meta(ge=1, le=1_000_000)] = 1  # starts that may come together
+
+
+class JobOptions(msgspec.Struct, frozen=True, omit_defaults=True):
+    """All of them. What is left out is as the task's author said, or as it stands here."""
+
+    retry: RetryOptions | None = None
+    delay: Seconds = 0.0
+    """Not before so many seconds from the submit."""
+    at: float | None = None
+    """Not before that moment, in seconds since 1970."""
+    expires: Seconds | None = None
+    """A job that was not begun so many seconds after it was due fails with `Expired`."""
+    priority: Annotated[int, Meta(ge=-100, le=100)] | None = None
+    """The higher ones first; 0 is usual."""
+    key: Name | None = None
+    """A submit with a key that its caller used before is that job again."""
+    key_for: Seconds = DAY
+    """How long, from the first submit."""
+    unique: Name | None = None
+    """At most one job of that name waits and one runs; one more submit is the waiting one."""
+    lane: Lane | None = None
+    after: Annotated[list[Id], Meta(max_length=1000)] = []
+    """Runs when these jobs of its caller have succeeded, and can read their results."""
+    where: Annotated[dict[Label, list[Label]], Meta(max_length=32)] = {}
+    """Labels that its worker must have: one of these values each."""
+    labels: Annotated[dict[Label, Label], Meta(max_length=32)] = {}
+    """Of the job itself, to find it by."""
+
+
+NO_OPTIONS = JobOptions()

@@ -1,0 +1,450 @@
+"""What a store is asked to do, one struct for each verb, and what it answers.
+
+A store gets all verbs of one turn of the event loop together, does them in their order in one
+transaction, and answers when that is on disk. Each verb can be said again after a failure: the
+second time it finds what the first one did. Times are seconds since 1970.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Protocol, TypeAlias, TypeVar
+
+import msgspec
+from msgspec import Raw, Struct
+
+from jabot.protocol.options import JobOptions
+from jabot.protocol.states import JobState
+
+R = TypeVar("R")
+
+
+class Attempt(Struct, frozen=True):
+    """One line of a job's history: an attempt that did not succeed."""
+
+    number: int
+    worker: str
+    started: float
+    ended: float
+    outcome: str  # `failed`, `lost`, `released`, `timeout`, `cancelled`
+    error: str = ""
+
+
+class Failure(Struct, frozen=True, omit_defaults=True):
+    """Why a job has no result; as in a `failed` frame."""
+
+    type: str
+    message: str
+    traceback: str = ""
+    code: str = "task"  # `task timeout too_large lost expired parent undecodable refused`
+
+
+class Record(Struct, frozen=True):
+    """A job as the store knows it."""
+
+    id: str
+    owner: str  # bare address of who submitted it
+    task: str
+    state: JobState
+    args: Raw  # a JSON array
+    kwargs: Raw  # a JSON object
+    options: JobOptions
+    meta: dict[str, str]
+    created: float
+    due: float  # not before that
+    deadline: float | None  # its caller's time is over then
+    attempt: int  # the number of the newest one; 0 when none was begun
+    priority: int
+    worker: str | None = None  # full address, while it runs
+    node: str | None = None  # the queue's process that gave it away, while it runs
+    started: float | None = None
+    ended: float | None = None
+    cancelling: str | None = None  # a running one is to be stopped, and why
+    result: Raw | None = None
+    failure: Failure | None = None
+    history: list[Attempt] = []  # the newest 20
+    waits_for: int = 0  # parents that have not succeeded yet
+    delivered: bool = False  # its submitter has the outcome
+    parents: Raw = Raw(b"null")  # results of the jobs it came after, a JSON array, when claimed
+
+
+class _Verb(Struct, frozen=True, gc=False, tag=True):
+    """What all verbs have in common."""
+
+
+# -- jobs come in ---------------------------------------------------------------------------------
+
+
+class Add(_Verb, frozen=True):
+    """Keep a job. Answered with `Added`.
+
+    The same id of the same owner again is the same job, whatever it says besides. `key` and
+    `unique` may make it the same as one with another id: then the id is an alias from now on, by
+    which `Look`, `Cancel` and the others find the job. After failed parents it fails at once, with
+    the code `parent`.
+    """
+
+    id: str
+    owner: str
+    task: str
+    args: Raw
+    kwargs: Raw
+    options: JobOptions
+    meta: dict[str, str]
+    now: float
+    timeout: float | None = None
+
+
+class Added(Struct, frozen=True):
+    """The job is on disk: this one, or the one that it is the same as."""
+
+    id: str  # of the job that it is; another than the one submitted after `key` or `unique`
+    state: JobState | None = None
+    is_new: bool = False
+    refused: Literal["", "id_taken", "key_reused", "unknown_parent"] = ""
+    # `id_taken`: the id is another owner's. `key_reused`: the key stands for another task or other
+    # arguments. `unknown_parent`: `detail` is no job of this owner.
+    detail: str = ""
+
+
+# -- jobs go out ----------------------------------------------------------------------------------
+
+
+class Claim(_Verb, frozen=True):
+    """Take up to `most` available jobs for a worker: by priority, then the oldest first.
+
+    Answered with their `Record`s: running, with the next attempt number, `worker` and `node` set.
+    `kinds` are those the worker can do: a task's name, or that and needed labels (`kind_of`). Jobs
+    of paused tasks are left, as are those whose lane is full or too fast, or whose `unique` name
+    has a running job. With fewer than `most` there are no more of these kinds that may start now.
+    """
+
+    node: str
+    worker: str
+    kinds: list[str]
+    most: int
+    now: float
+
+
+class Adopt(_Verb, frozen=True):
+    """A worker says which attempts it holds: from now on they are this node's.
+
+    Answered with the `Record`s of those that stand: running, with that attempt and that worker.
+    """
+
+    node: str
+    worker: str
+    held: list[tuple[str, int]]
+    now: float
+
+
+class Finish(_Verb, frozen=True):
+    """An attempt has come to an end. Answered with `Finished`.
+
+    Nothing happens unless the job runs with just this attempt. `succeed` keeps `result`; `fail`
+    keeps `failure` and makes it a dead letter; `retry` makes it available at `at`; `release` at
+    once, as if the attempt had not been; `cancel` ends it. A job that is being cancelled is
+    cancelled by `retry` and `release`. Children are set free, or fail, in the same transaction.
+    """
+
+    id: str
+    attempt: int
+    event: Literal["succeed", "fail", "retry", "release", "cancel"]
+    now: float
+    result: Raw | None = None
+    failure: Failure | None = None
+    at: float = 0.0
+    outcome: str = ""  # for the history, unless it succeeds or is released
+
+
+class Finished(Struct, frozen=True):
+    """What an attempt's end has brought about."""
+
+    stands: bool  # False: the attempt was stale, and nothing was changed
+    state: JobState | None = None  # of the job now; None when it is unknown
+    ready: list[str] = []  # kinds of which jobs have become available
+    ended: list[str] = []  # ids of children that failed by this
+
+
+# -- what else happens to jobs ---------------------------------------------------------------------
+
+
+class Cancel(_Verb, frozen=True):
+    """Stop a job: at once when it does not run, else by its worker (`cancelling` is set).
+
+    Answered with its `Record`, or None when its owner (None: anybody) has no such job.
+    """
+
+    id: str
+    owner: str | None
+    reason: str
+    now: float
+
+
+class Look(_Verb, frozen=True):
+    """Answered with the `Record` of a job with its result, or None. `owner` None: anybody's."""
+
+    id: str
+    owner: str | None = None
+
+
+class Delivered(_Verb, frozen=True):
+    """Its submitter has the outcome of these jobs. Answered with None."""
+
+    ids: list[str]
+    now: float
+
+
+class Revive(_Verb, frozen=True):
+    """Make an ended job (failed or cancelled) available again, with a full number of attempts.
+
+    Answered with its `Record`, or None when there is no such job or it has not ended so. Attempt
+    numbers go on: they are never used twice.
+    """
+
+    id: str
+    owner: str | None
+    now: float
+
+
+class Pause(_Verb, frozen=True):
+    """Start no jobs of a task any more, or again. Answered with None."""
+
+    task: str
+    paused: bool
+
+
+# -- upkeep ---------------------------------------------------------------------------------------
+
+
+class Due(_Verb, frozen=True):
+    """Bring what waited for its time to where it belongs, up to `most` jobs.
+
+    Scheduled and retryable ones become available; those that were not begun in time (`expires`,
+    deadline) fail. Answered with `Moved`.
+    """
+
+    now: float
+    most: int = 1000
+
+
+class Moved(Struct, frozen=True):
+    """What upkeep has changed."""
+
+    ready: list[str]  # kinds of which jobs have become available
+    ended: list[str]  # ids of jobs that ended
+    next: float | None  # when there will be something to do again; now or earlier: at once
+
+
+class Orphans(_Verb, frozen=True):
+    """Take over the running jobs of queue processes that are no more.
+
+    This node says that it lives. Processes that were silent for `silence` seconds (by the store's
+    own clock) are no more; in a store for one process, all others are. Answered with the `Record`s
+    of the jobs taken over, without payloads.
+    """
+
+    node: str
+    silence: float
+    now: float
+
+
+class Prune(_Verb, frozen=True):
+    """Forget jobs that ended long ago, up to `most`; answered with how many they were.
+
+    `delivered` and `undelivered` are seconds since their end, `failed` is for dead letters. What a
+    child still waits for is kept. Keys that are over go, too.
+    """
+
+    now: float
+    delivered: float
+    undelivered: float
+    failed: float
+    most: int = 1000
+
+
+class Filter(Struct, frozen=True, omit_defaults=True):
+    """Which jobs; all that is given must fit."""
+
+    owner: str | None = None
+    states: list[JobState] = []
+    task: str | None = None
+    labels: dict[str, str] = {}
+    before: str | None = None  # id of the last one of the page before
+    ended_before: float | None = None
+
+
+class Purge(_Verb, frozen=True):
+    """Delete ended jobs that a filter fits, up to `most`; answered with how many they were."""
+
+    filter: Filter
+    most: int = 10_000
+
+
+# -- questions ------------------------------------------------------------------------------------
+
+
+class List(_Verb, frozen=True):
+    """Answered with up to `most` `Record`s without payloads, the newest first."""
+
+    filter: Filter
+    most: int = 100
+
+
+class Stats(_Verb, frozen=True):
+    """Answered with `Figures`."""
+
+    now: float
+
+
+class TaskFigures(Struct, frozen=True):
+    """The jobs of one task."""
+
+    states: dict[str, int]  # job state -> how many
+    oldest: float | None = None  # seconds that the oldest available one has been due
+    paused: bool = False
+    ended_last_minute: int = 0
+    waits: list[
+        float
+    ] = []  # seconds from due to start of the newest ended ones, up to 1000, sorted
+    runs: list[float] = []  # seconds from start to end of the same, sorted
+
+
+class Figures(Struct, frozen=True):
+    """How the queue stands."""
+
+    tasks: dict[str, TaskFigures]
+    kinds: list[str]  # of available jobs
+    paused: list[str]
+    lanes: dict[str, dict[str, Any]]  # the full ones: slots, running, waiting, rate, next
+
+
+# -- schedules ------------------------------------------------------------------------------------
+
+
+class Schedule(Struct, frozen=True, omit_defaults=True):
+    """A job that is submitted again and again."""
+
+    name: str
+    owner: str
+    task: str
+    args: Raw
+    kwargs: Raw
+    options: JobOptions
+    cron: str | None = None  # five or six fields; or
+    every: float | None = None  # seconds
+    zone: str = "UTC"  # an IANA name
+    missed: Literal["once", "skip", "all"] = "once"
+    """For the times that passed while no queue was up: run one job for all, none, or each."""
+    paused: bool = False
+    next: float | None = None  # when it is due; None: never again
+    last: float | None = None  # the time that it was last fired for
+    problem: str = ""  # why it cannot fire
+
+
+class PutSchedule(_Verb, frozen=True):
+    """Keep a schedule, a new one or another version of the owner's one of that name.
+
+    Answered with True; False when the name is another owner's (`owner` of the verb None: anybody
+    may change it).
+    """
+
+    schedule: Schedule
+    owner: str | None
+
+
+class DropSchedule(_Verb, frozen=True):
+    """Answered with whether there was one that this owner (None: anybody) may remove."""
+
+    name: str
+    owner: str | None
+
+
+class Schedules(_Verb, frozen=True):
+    """Answered with all `Schedule`s of an owner, or of everybody, by name."""
+
+    owner: str | None = None
+
+
+class Fire(_Verb, frozen=True):
+    """A schedule's time has come: add its job and set its next time, once for all processes.
+
+    Nothing happens unless the schedule's `next` still is `planned`. Answered with `Added`, or None
+    when another process was faster. `job` None: only move on (a missed time that is skipped).
+    """
+
+    name: str
+    planned: float
+    next: float | None
+    job: Add | None
+    problem: str = ""
+
+
+Verb: TypeAlias = (
+    Add
+    | Claim
+    | Adopt
+    | Finish
+    | Cancel
+    | Look
+    | Delivered
+    | Revive
+    | Pause
+    | Due
+    | Orphans
+    | Prune
+    | Purge
+    | List
+    | Stats
+    | PutSchedule
+    | DropSchedule
+    | Schedules
+    | Fire
+)
+
+
+class News(Struct, frozen=True):
+    """What another process on the same store did."""
+
+    kind: Literal["ready", "ended", "cancelling", "progress", "changed"]
+    # `ready`: jobs of a kind have become available; `ended`: a job has; `cancelling`: a running
+    # job is to be stopped; `progress`: of a running job; `changed`: schedules, pauses
+    what: str  # the kind, or the job's id
+    detail: str = ""  # of `progress`: a JSON array of done, total and text
+
+
+class Store(Protocol):
+    """Where the jobs are. One process may use it from one event loop."""
+
+    async def open(self) -> list[News]:
+        """Make or migrate the schema, and take hold of it.
+
+        Raises `StoreError` when it cannot be used for good: a schema from the future, a file that
+        is no database, another process that has the file. Answers `changed` when jobs are there.
+        """
+
+    async def apply(self, verbs: list[Verb]) -> list[Any]:
+        """Do all of them, or none. Answers one thing for each.
+
+        Raises `StoreUnavailable` when it cannot be done now: the disk is full, the server is away.
+        Nothing was done then, as far as is known: say them again.
+        """
+
+    async def read(self, verb: List | Stats | Look | Schedules) -> Any:
+        """A question that may take long, beside the work; what it sees may be a little old."""
+
+    def listen(self, heard: Any) -> None:
+        """`heard(News)` is called on the event loop for what other processes do."""
+
+    def tell(self, news: News) -> None:
+        """Let other processes hear, sooner or later or never."""
+
+    async def close(self) -> None:
+        """Let go of it."""
+
+
+def kind_of(task: str, where: dict[str, list[str]]) -> str:
+    """What a worker must be able to do for a job: a task, and perhaps labels, as one text."""
+    if not where:
+        return task
+    ordered = {name: sorted(values) for name, values in sorted(where.items())}
+    return f"{task} {msgspec.json.encode(ordered).decode()}"
