@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from jabot.runner.command import run_command
@@ -18,8 +18,8 @@ THREADED = (Kind.THREAD, Kind.GENERATOR)
 KILLABLE = (Kind.PROCESS, Kind.COMMAND)
 
 
-async def execute(job: Job, kill_after: float) -> Any:
-    """Run the task; gives what it returned, or raises what it raised.
+def execute(job: Job, kill_after: float) -> Awaitable[Any]:
+    """Run the task: to be awaited, for what it returned; raises what it raised.
 
     Cancel it to stop it: a coroutine is cancelled, and a process killed when it has not ended
     `kill_after` seconds later. A thread is left alone, and looks at `job.cancellation` itself.
@@ -27,17 +27,21 @@ async def execute(job: Job, kill_after: float) -> Any:
     kind = job.task.kind
     if kind is Kind.COROUTINE:
         args, kwargs = _arguments(job, job.report)
-        return await job.task.function(*args, **kwargs)
+        coroutine: Coroutine[Any, Any, Any] = job.task.function(*args, **kwargs)
+        return coroutine
     if kind is Kind.PROCESS:
-        return await run_in_process(job, job.report, kill_after)
+        return run_in_process(job, job.report, kill_after)
     if isinstance(job.task.function, Command):
-        return await run_command(job, job.task.function, job.report, kill_after)
+        return run_command(job, job.task.function, job.report, kill_after)
     if kind in THREADED:
-        return await _in_a_thread(job)
+        return _in_a_thread(job)
+    return _to_its_end(job)
+
+
+async def _to_its_end(job: Job) -> None:
     args, kwargs = _arguments(job, job.report)
     async for item in job.task.function(*args, **kwargs):
         job.report(checked(_step(item)))
-    return None
 
 
 async def _in_a_thread(job: Job) -> Any:

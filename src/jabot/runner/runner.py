@@ -22,6 +22,7 @@ from jabot.runner.deadlines import Deadlines
 from jabot.runner.execution import KILLABLE, THREADED, execute
 from jabot.runner.failure import failure_of, log_failure
 from jabot.runner.job import NO_OPTIONS, Job, Options, State
+from jabot.runner.turns import Turns
 from jabot.runner.waiting import Waiting
 from jabot.tasks import Task
 
@@ -61,7 +62,9 @@ class Runner:
         self._counts: dict[str, int] = {}  # of them, by account
         self._waiting = Waiting()
         self._deadlines = Deadlines(self._time_is_over)
-        self._slots: dict[Job, asyncio.Task[None]] = {}
+        self._slots: dict[Job, None] = {}
+        self._turns = Turns(self._run)
+        self._all_free: asyncio.Future[None] | None = None  # while somebody waits for that
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -143,11 +146,11 @@ class Runner:
         self.draining = True
         for job in self.jobs:
             self.cancel(job, "the node is stopping")
-        for job, slot in self._slots.items():
-            if job.started is not None:  # else it sees for itself that it is not to begin
-                slot.cancel()
+        for task in self._turns.tasks.values():
+            task.cancel()
         if self._slots:
-            await asyncio.wait(self._slots.values(), timeout=limit)
+            self._all_free = asyncio.get_running_loop().create_future()
+            await asyncio.wait({self._all_free}, timeout=limit)
         return not self._slots
 
     # -- slots -----------------------------------------------------------------------------------
@@ -158,10 +161,10 @@ class Runner:
         self._fill_slots()
 
     def _fill_slots(self) -> None:
-        loop = asyncio.get_running_loop()
         while len(self._slots) < self.concurrency and (job := self._waiting.take()) is not None:
             job.state = State.RUNNING
-            self._slots[job] = loop.create_task(self._run(job), name=f"job {job.id}")
+            self._slots[job] = None
+            self._turns.start(job)
         self.on_change()
 
     async def _run(self, job: Job) -> None:
@@ -187,6 +190,8 @@ class Runner:
             del self._slots[job]
             self._waiting.ended(job.task)
             self._fill_slots()
+            if self._all_free is not None and not self._slots and not self._all_free.done():
+                self._all_free.set_result(None)
 
     def _begin(self, job: Job) -> Run | None:
         if log.isEnabledFor(logging.INFO):
@@ -248,10 +253,10 @@ class Runner:
             return
         log.info("[%s] %s: to be stopped", job.id, job.task.name)
         if job.started is None:
-            return  # asyncio would throw the whole slot away; it looks before it runs anything
+            return  # it looks before it runs anything
         kind = job.task.kind
         if kind not in THREADED:
-            self._slots[job].cancel()
+            self._turns.tasks[job].cancel()
         if job.alarm is not None:
             job.alarm.cancel()
         if kind not in KILLABLE:
