@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from msgspec import Raw
@@ -31,7 +31,7 @@ from jabot.protocol.events import (
     StartJob,
     WorkerEvent,
 )
-from jabot.protocol.frames import Description, Frame, Query, Submit
+from jabot.protocol.frames import NO_KWARGS, Description, Frame, Query, Submit
 from jabot.protocol.worker import Events
 from jabot.runner import Desk, Job, Options
 from jabot.tasks import Signature, Step
@@ -41,6 +41,10 @@ from jabot.tasks.result import encode_result
 from jabot.xmpp import Link
 
 log = logging.getLogger(__name__)
+
+_decoder = msgspec.json.Decoder()
+_NO_KWARGS: Final = len(NO_KWARGS)
+_ABOUT_JOBS: Final = (Submit, Query)
 
 _REMEMBERED = 1000  # addresses of callers
 
@@ -83,7 +87,7 @@ class Intake:
 
     def received(self, peer: str, account: str, frames: Sequence[Incoming], now: float) -> None:
         for frame in frames:
-            if isinstance(frame, Query | Submit):
+            if isinstance(frame, _ABOUT_JOBS):
                 self._note_start((account, frame.id), now)
         self._handle(self._worker.received(peer, account, frames, now), now)
 
@@ -238,4 +242,6 @@ class Intake:
 
 
 def _bind(signature: Signature, submit: Submit) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    return signature.bind(msgspec.json.decode(submit.args), msgspec.json.decode(submit.kwargs))
+    some = len(submit.kwargs) > _NO_KWARGS
+    kwargs = _decoder.decode(submit.kwargs) if some else {}
+    return signature.bind(_decoder.decode(submit.args), kwargs)

@@ -189,7 +189,8 @@ class Serving:
 
     def _load_changed(self) -> None:
         """Look at it soon, but not for each of thousands of jobs."""
-        self._load_due.set(max(self._loop.time(), self._load_shown + _LOAD_PACE))
+        if not self._load_due.is_set:
+            self._load_due.set(max(self._loop.time(), self._load_shown + _LOAD_PACE))
 
     def _show_load(self) -> None:
         self._load_shown = self._loop.time()

@@ -14,6 +14,7 @@ from jabot.account import parse_jid
 from jabot.errors import BadArguments, ConfigError
 from jabot.jid import JID
 from jabot.peers import Where
+from jabot.protocol.frames import NO_KWARGS
 from jabot.schedule import parse_duration
 from jabot.tasks import Retry, Task
 
@@ -101,7 +102,8 @@ def _checked(
 def encode(task: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Raw, Raw]:
     """Arguments as JSON. Raises `BadArguments` for what JSON cannot carry."""
     try:
-        return Raw(_encoder.encode(args)), Raw(_encoder.encode(kwargs))
+        named = Raw(_encoder.encode(kwargs)) if kwargs else NO_KWARGS
+        return Raw(_encoder.encode(args)), named
     except (TypeError, ValueError, UnicodeError, RecursionError, OverflowError) as error:
         raise BadArguments(f"{task}: an argument cannot be sent as JSON: {error}") from None
 

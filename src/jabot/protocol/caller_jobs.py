@@ -35,7 +35,7 @@ def never(runs: int, error: JabotError) -> float | None:
     return None
 
 
-class Request(Struct, frozen=True):
+class Request(Struct, frozen=True, gc=False):
     """One job as it is asked for."""
 
     id: str  # a UUIDv7; asking again with the same id is the same job
@@ -71,7 +71,7 @@ def check_meta(meta: Mapping[str, str]) -> None:
         )
 
 
-class CallerJob(Struct, eq=False):
+class CallerJob(Struct, eq=False, gc=False):
     """What a caller knows of one job that has not ended."""
 
     request: Request
@@ -184,7 +184,10 @@ class CallerJobs:
         return list(self._peers)
 
     def _link(self, job: CallerJob, peer: str) -> None:
-        self._peers.setdefault(peer, {})[job.id] = job
+        jobs = self._peers.get(peer)
+        if jobs is None:
+            jobs = self._peers[peer] = {}
+        jobs[job.id] = job
 
     def _unlink(self, job: CallerJob, peer: str) -> None:
         jobs = self._peers.get(peer)

@@ -208,8 +208,12 @@ def _payload_checked(frame: Frame) -> Incoming:
         args, kwargs = bytes(frame.args), bytes(frame.kwargs)
         if args[:1] != b"[" or kwargs[:1] != b"{":
             return Damaged("submit", frame.id, "args is an array, and kwargs an object")
+        if len(args) + len(kwargs) <= 2 * limits.DEPTH:
+            return frame
         fine = depth_is_fine(args) and depth_is_fine(kwargs)
     elif isinstance(frame, Succeeded):
+        if len(frame.result) <= 2 * limits.DEPTH:
+            return frame
         fine = depth_is_fine(bytes(frame.result))
     elif isinstance(frame, Description):
         fine = depth_is_fine(bytes(frame.tasks))

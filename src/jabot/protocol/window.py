@@ -27,7 +27,7 @@ class Batch:
     frames: int
 
 
-class _Item(Struct, eq=False):
+class _Item(Struct, eq=False, gc=False):
     """A frame, or one part of it, on its way."""
 
     serial: int
@@ -67,7 +67,7 @@ class Window:
     @property
     def full(self) -> bool:
         """Whether who has more to send should wait for a while. Nothing is refused."""
-        return self.room == 0
+        return len(self._pile) >= limits.PILE_FRAMES or self._pile_bytes >= limits.PILE_BYTES
 
     @property
     def room(self) -> int:
@@ -112,7 +112,8 @@ class Window:
         if type(frame) is Progress:
             self._push_step(frame, encoded)
         elif len(encoded) <= limits.BATCH_MADE:
-            self._append(_Item(next(self._numbers), frame, encoded))
+            self._pile.append(_Item(next(self._numbers), frame, encoded))
+            self._pile_bytes += len(encoded)
         else:
             check_size(encoded)
             parts = split(frame, encoded, next(self._numbers))
@@ -133,7 +134,8 @@ class Window:
                 break
             items.append(item)
             self._pile.popleft()
-            self._forget_step(item)
+            if type(item.frame) is Progress:
+                self._forget_step(item.frame.id, item)
             self._pile_bytes -= len(item.encoded)
         number = next(self._numbers)
         self._sent[number] = items
@@ -222,14 +224,12 @@ class Window:
         steps.append(item)
         self._append(item)
 
-    def _forget_step(self, item: _Item) -> None:
-        if type(item.frame) is not Progress:
-            return
-        steps = self._steps.get(item.frame.id)
+    def _forget_step(self, job: str, item: _Item) -> None:
+        steps = self._steps.get(job)
         if steps and steps[0] is item:  # one that was sent in vain before is not counted
             steps.popleft()
             if not steps:
-                del self._steps[item.frame.id]
+                del self._steps[job]
 
 
 class Windows:

@@ -42,6 +42,7 @@ _INPUTS: Final[Mapping[type[Frame], tuple[Input, Input]]] = {
     Cancel: (Input.CANCEL, Input.NEXT_CANCEL),
     Query: (Input.QUERY, Input.NEXT_QUERY),
 }
+_ASKED = (Submit, Cancel, Query)
 _ABOUT_JOBS = frozenset({"submit", "part"})
 
 
@@ -81,7 +82,7 @@ class Worker:
         self._jobs.check_account(peer, account)
         self.peer_here(peer)
         for frame in frames:
-            if isinstance(frame, Submit | Cancel | Query):
+            if isinstance(frame, _ASKED):
                 self._about_job(peer, account, frame)
             elif isinstance(frame, Describe):
                 self._tell(DescribeAsked(peer, account, frame.task))

@@ -14,8 +14,8 @@ from jabot.protocol.worker_store import Bounds, Store
 Outcome = Succeeded | Failed | Cancelled | Rejected
 
 
-class WorkerJob(Struct, eq=False):
-    """What a worker knows of one job."""
+class WorkerJob(Struct, eq=False, gc=False):
+    """What a worker knows of one job. Thousands are kept, and none is part of a cycle."""
 
     key: Key
     phase: Phase = Phase.UNKNOWN
@@ -100,11 +100,9 @@ class WorkerJobs:
             return
         job.listeners[peer] = True
         self._settled(job, peer)
-        if job.key not in self._owed:
-            return
-        self._leave_stores(job)
-        self._unbusy(job)
-        self._keep(job, now)
+        if self._owed.discard(job):
+            self._unbusy(job)
+            self._keep(job, now)
 
     def remember(self, job: WorkerJob, outcome: Outcome, now: float) -> None:
         """A job, perhaps a new one, was answered at once: keep that, and owe it to nobody."""
@@ -122,9 +120,9 @@ class WorkerJobs:
         """Know it no more."""
         if self._jobs.pop(job.key, None) is None:
             return
-        if job.key not in self._kept:
+        if not self._kept.discard(job):
+            self._owed.discard(job)
             self._unbusy(job)
-        self._leave_stores(job)
         for peer in job.listeners:
             self._settled(job, peer)
         job.phase = Phase.UNKNOWN
@@ -140,7 +138,8 @@ class WorkerJobs:
 
     def awaited(self, peer: str, job_id: str) -> WorkerJob | None:
         """The job of this id of which a peer has not had the outcome."""
-        return self._peers.get(peer, {}).get(job_id)
+        jobs = self._peers.get(peer)
+        return None if jobs is None else jobs.get(job_id)
 
     def waiting_for(self, peer: str) -> list[WorkerJob]:
         """The jobs of which a peer has not had the outcome, ended or not."""
@@ -170,7 +169,10 @@ class WorkerJobs:
 
     def _owe(self, job: WorkerJob, peer: str) -> None:
         job.listeners[peer] = False
-        self._peers.setdefault(peer, {})[job.key[1]] = job
+        jobs = self._peers.get(peer)
+        if jobs is None:
+            jobs = self._peers[peer] = {}
+        jobs[job.key[1]] = job
 
     def _settled(self, job: WorkerJob, peer: str) -> None:
         jobs = self._peers.get(peer)

@@ -120,10 +120,13 @@ class Signature:
         """
         if not kwargs and self.check is None and len(args) in self._by_position:
             pairs = zip(self.parameters, args, strict=False)
+            if convert is Parameter.convert:  # what has its plain type is converted already
+                bound = [v if type(v) is p.type else p.convert(v) for p, v in pairs]
+                return tuple(bound), {}
             return tuple([convert(parameter, value) for parameter, value in pairs]), {}
         positional = list(args)
         named = dict(kwargs)
-        bound: list[Any] = []
+        bound = []
         keywords: dict[str, Any] = {}
         for parameter in self.parameters:
             if parameter.kind is inspect.Parameter.VAR_POSITIONAL:

@@ -103,8 +103,8 @@ class Link:
         Raises `TooLarge` or `LocalProtocolError` for what cannot be sent at all.
         """
         self._windows.push(peer, frame)
-        self._idle.clear()
-        self._flush_soon()
+        if not self._flushing:
+            self._flush_soon()
 
     def is_full(self, peer: str) -> bool:
         """Whether who has more for a peer should wait."""
@@ -132,6 +132,8 @@ class Link:
 
     async def drained(self, limit: float) -> bool:
         """Wait until everything was answered; False when it was not within `limit` seconds."""
+        if len(self._windows):
+            self._idle.clear()
         try:
             await asyncio.wait_for(self._idle.wait(), limit)
         except TimeoutError:
