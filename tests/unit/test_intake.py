@@ -34,7 +34,7 @@ BOSS, ANN, EVE = "boss@localhost/x", "ann@localhost/web-1", "eve@evil.example/x"
 
 
 class Scene(Wire):
-    """An intake with three tasks: Ann may run two of them, and Boss all."""
+    """An intake with four tasks: Ann may run three of them, and Boss all."""
 
     def __init__(self, clock):
         super().__init__()
@@ -51,11 +51,14 @@ class Scene(Wire):
             await self.gate.wait()
             return self.gate.result
 
+        async def rest() -> None:
+            await self.gate.wait()
+
         async def secret() -> None: ...
 
-        for function in (lift, hold, secret):
+        for function in (lift, hold, rest, secret):
             tasks.add(Task(function))
-        rules = {"ann@localhost": ["lift", "hold"], "boss@localhost": "*"}
+        rules = {"ann@localhost": ["lift", "hold", "rest"], "boss@localhost": "*"}
         self.desk = Desk(lambda: NODE, tasks, self.runner, Access(rules))
         self.intake = Intake(self.desk, self.link, 3)
 
@@ -109,6 +112,11 @@ async def test_progress_and_questions(scene):
     await scene.hear(ANN, submit("hold", job="k"))
     assert (await scene.hear(ANN, Query("k")))[0] == State("k", 1, "available")
     assert await scene.hear(BOSS, Query("j")) == [State("j", 0, "unknown"), ""]  # it is Ann's
+
+
+async def test_a_job_that_says_nothing_runs_all_the_same(scene):
+    await scene.hear(ANN, submit("rest"))
+    assert await scene.hear(ANN, Query("j")) == [State("j", 1, "running"), ""]
 
 
 @pytest.mark.parametrize(
@@ -216,8 +224,8 @@ async def test_descriptions_are_of_what_the_asker_may_run(scene):
         assert (description.task, description.version) == (task, scene.intake.version)
         return json.loads(bytes(description.tasks))
 
-    assert list(await asked(ANN)) == ["lift", "hold"]
-    assert list(await asked(BOSS)) == ["lift", "hold", "secret"]
+    assert list(await asked(ANN)) == ["lift", "hold", "rest"]
+    assert list(await asked(BOSS)) == ["lift", "hold", "rest", "secret"]
     assert (await asked(ANN, "lift"))["lift"]["doc"] == "Lift something heavy."
     assert await asked(ANN, "secret") is None
 
