@@ -53,6 +53,7 @@ class Record(Struct, frozen=True):
     due: float  # not before that
     deadline: float | None  # its caller's time is over then
     attempt: int  # the number of the newest one; 0 when none was begun
+    runs: int  # how many counted, since it was submitted or revived: those not released
     priority: int
     worker: str | None = None  # full address, while it runs
     node: str | None = None  # the queue's process that gave it away, while it runs
@@ -62,6 +63,7 @@ class Record(Struct, frozen=True):
     result: Raw | None = None
     failure: Failure | None = None
     history: list[Attempt] = []  # the newest 20
+    reply_to: str = ""  # full address that hears of its outcome, if it is online
     waits_for: int = 0  # parents that have not succeeded yet
     delivered: bool = False  # its submitter has the outcome
     parents: Raw = Raw(b"null")  # results of the jobs it came after, a JSON array, when claimed
@@ -92,6 +94,7 @@ class Add(_Verb, frozen=True):
     meta: dict[str, str]
     now: float
     timeout: float | None = None
+    reply_to: str = ""  # also of a job that was there already: who asked last hears of it
 
 
 class Added(Struct, frozen=True):
@@ -140,7 +143,8 @@ class Adopt(_Verb, frozen=True):
 class Finish(_Verb, frozen=True):
     """An attempt has come to an end. Answered with `Finished`.
 
-    Nothing happens unless the job runs with just this attempt. `succeed` keeps `result`; `fail`
+    Nothing happens unless the job runs with just this attempt, and with this worker if one is
+    given. `succeed` keeps `result`; `fail`
     keeps `failure` and makes it a dead letter; `retry` makes it available at `at`; `release` at
     once, as if the attempt had not been; `cancel` ends it. A job that is being cancelled is
     cancelled by `retry` and `release`. Children are set free, or fail, in the same transaction.
@@ -153,6 +157,7 @@ class Finish(_Verb, frozen=True):
     result: Raw | None = None
     failure: Failure | None = None
     at: float = 0.0
+    worker: str | None = None
     outcome: str = ""  # for the history, unless it succeeds or is released
 
 
@@ -161,7 +166,8 @@ class Finished(Struct, frozen=True):
 
     stands: bool  # False: the attempt was stale, and nothing was changed
     state: JobState | None = None  # of the job now; None when it is unknown
-    ready: list[str] = []  # kinds of which jobs have become available
+    ready: list[str] = []  # kinds of which jobs may be claimed now: freed children, the job itself,
+    # and those that waited for its lane or its unique name
     ended: list[str] = []  # ids of children that failed by this
 
 
@@ -171,7 +177,7 @@ class Finished(Struct, frozen=True):
 class Cancel(_Verb, frozen=True):
     """Stop a job: at once when it does not run, else by its worker (`cancelling` is set).
 
-    Answered with its `Record`, or None when its owner (None: anybody) has no such job.
+    Answered with `Stopped`, or None when its owner (None: anybody) has no such job.
     """
 
     id: str
@@ -180,11 +186,23 @@ class Cancel(_Verb, frozen=True):
     now: float
 
 
+class Stopped(Struct, frozen=True):
+    """What a cancel has brought about."""
+
+    record: Record  # as it is now
+    ended: list[str] = []  # ids of children that failed by this
+    ready: list[str] = []  # kinds of which jobs may be claimed now
+
+
 class Look(_Verb, frozen=True):
-    """Answered with the `Record` of a job with its result, or None. `owner` None: anybody's."""
+    """Answered with the `Record` of a job with its result, or None. `owner` None: anybody's.
+
+    With `reply_to`, that address hears of its outcome from now on.
+    """
 
     id: str
     owner: str | None = None
+    reply_to: str = ""
 
 
 class Delivered(_Verb, frozen=True):
@@ -230,7 +248,9 @@ class Due(_Verb, frozen=True):
 class Moved(Struct, frozen=True):
     """What upkeep has changed."""
 
-    ready: list[str]  # kinds of which jobs have become available
+    ready: list[
+        str
+    ]  # kinds of which jobs may be claimed now; a rate may allow it again
     ended: list[str]  # ids of jobs that ended
     next: float | None  # when there will be something to do again; now or earlier: at once
 
@@ -239,8 +259,9 @@ class Orphans(_Verb, frozen=True):
     """Take over the running jobs of queue processes that are no more.
 
     This node says that it lives. Processes that were silent for `silence` seconds (by the store's
-    own clock) are no more; in a store for one process, all others are. Answered with the `Record`s
-    of the jobs taken over, without payloads.
+    own clock) are no more; in a store for one process, all others are. Answered with the `Record`s,
+    without payloads, of all jobs that run under this node after that. It is also asked for when an
+    `apply` failed in a way that leaves open whether it was done.
     """
 
     node: str
