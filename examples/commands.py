@@ -8,6 +8,7 @@ There, as a user who may do no more than that:
 and here:
 
     $ jabot login app@localhost --server 127.0.0.1
+    $ export JABOT_JID=app@localhost
     $ python examples/commands.py                           # what there is
     $ python examples/commands.py search "connection refused"
     $ python examples/commands.py follow syslog             # until Ctrl-C, which ends it there too
@@ -48,7 +49,7 @@ node.command(
 
 async def show_commands(pool: str) -> int:
     """Print what this account may run there."""
-    async with jabot.connect("app@localhost", to=pool) as app:
+    async with jabot.connect(to=pool) as app:
         for name, command in sorted((await app.describe()).items()):
             print(" ".join([name, *command.args["properties"]]).ljust(30), command.doc)
     return 0
@@ -56,7 +57,7 @@ async def show_commands(pool: str) -> int:
 
 async def run_command(pool: str, name: str, arguments: list[str]) -> int:
     """Print what a command writes there; its exit code."""
-    async with jabot.connect("app@localhost", to=pool) as app:
+    async with jabot.connect(to=pool) as app:
         job = await app.submit(name, *arguments)
         try:
             async for step in job.progress:

@@ -8,6 +8,7 @@ It takes a server with two accounts (see the README), and Flask (`pip install fl
 and the application:
 
     $ jabot login app@localhost --server 127.0.0.1
+    $ export JABOT_JID=app@localhost
     $ flask --app examples/flask_app.py run
     $ curl -i -d seconds=5 http://127.0.0.1:5000/lifts      # 202, and the Location of the job
     $ curl http://127.0.0.1:5000/lifts/ID                   # how far it is, or its result
@@ -30,7 +31,7 @@ import jabot.sync
 
 app = Flask(__name__)
 # It signs in at its first job. All threads of the web server share the one connection.
-workers = jabot.sync.connect("app@localhost", to=os.environ.get("WORKERS", "bot@localhost"))
+workers = jabot.sync.connect(to=os.environ.get("WORKERS", "bot@localhost"))
 
 STATUS = {
     jabot.BadArguments: 400,

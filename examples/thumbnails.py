@@ -11,6 +11,7 @@ There may be as many as you like, on any machine that reaches the server, and mo
 Then, once:
 
     $ jabot login app@localhost --server 127.0.0.1
+    $ export JABOT_JID=app@localhost
     $ python examples/thumbnails.py photos/ thumbnails/
 """
 
@@ -63,7 +64,7 @@ async def make_thumbnails(files: list[Path], target: Path, size: int, pool: str)
     # A generator, read no further than 32 pictures ahead: memory holds no more of them.
     pictures = (file.read_bytes() for file in files)
     failed = 0
-    async with jabot.connect("app@localhost", to=pool) as app:
+    async with jabot.connect(to=pool) as app:
         # To make a thumbnail twice harms nobody: so the pictures of a worker that is lost go to
         # another one, and are not reported as lost.
         results = app.map(thumbnail, pictures, itertools.repeat(size), in_flight=32, retries=2)

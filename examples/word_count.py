@@ -9,6 +9,7 @@ here as they come. It takes a server with two accounts (see the README). For eac
 and then, once:
 
     $ jabot login app@localhost --server 127.0.0.1
+    $ export JABOT_JID=app@localhost
     $ python examples/word_count.py texts/ --top 3
     14201 the
     8317 of
@@ -41,7 +42,7 @@ async def count_words(files: list[Path], pool: str) -> tuple[Counter[str], int]:
     retries = jabot.Retry(attempts=3, on=jabot.WorkerLost)
     total: Counter[str] = Counter()
     failed = 0
-    async with jabot.connect("app@localhost") as app:
+    async with jabot.connect() as app:
         jobs = {}
         try:
             for file in files:

@@ -113,8 +113,8 @@ def config_path() -> Path:
 
 
 def resolve_jid(jid: str | None = None, env: Mapping[str, str] = os.environ) -> JID:
-    """The account's address: `JABOT_JID`, else `jid`, else the configured default."""
-    text = env.get("JABOT_JID") or jid or _read_config(config_path()).get("default")
+    """The account's address: `jid`, else `JABOT_JID`, else the configured default."""
+    text = jid or env.get("JABOT_JID") or _read_config(config_path()).get("default")
     if not text:
         raise ConfigError("no account: set JABOT_JID and JABOT_PASSWORD, or run `jabot login`")
     return parse_account_jid(str(text))
@@ -123,18 +123,24 @@ def resolve_jid(jid: str | None = None, env: Mapping[str, str] = os.environ) -> 
 def resolve_account(jid: str | None = None, env: Mapping[str, str] = os.environ) -> Account:
     """Put an account together from the environment first, then the configuration file.
 
+    `JABOT_JID` says whose the other variables are: for another account they count for nothing.
+
     Raises `ConfigError` when no account or no password is to be found, or when the file with the
     password can be read by others.
     """
     address = resolve_jid(jid, env)
+    whose = env.get("JABOT_JID")
+    foreign = bool(whose) and parse_account_jid(str(whose)) != address
+    if foreign:
+        env = {}
     entry = _read_config(config_path()).get(address.bare, {})
     if not isinstance(entry, dict):
         raise ConfigError(f"{config_path()}: [{address.bare!r}] must be a table")
     password = env.get("JABOT_PASSWORD") or entry.get("password")
     if not password:
+        variables = f"JABOT_JID={address.bare} and JABOT_PASSWORD" if foreign else "JABOT_PASSWORD"
         raise ConfigError(
-            f"no password for {address.bare}: set JABOT_PASSWORD, "
-            f"or run `jabot login {address.bare}`"
+            f"no password for {address.bare}: set {variables}, or run `jabot login {address.bare}`"
         )
     server = env.get("JABOT_SERVER") or entry.get("server")
     ca_file = env.get("JABOT_CA_FILE") or entry.get("ca_file")

@@ -157,8 +157,9 @@ def connect(
 ) -> Client:
     """A client, to be used as `async with jabot.connect("app@example.org") as app:`.
 
-    The account is found as a node finds its own: `JABOT_JID` and `JABOT_PASSWORD` go before `jid`
-    and the configuration; or it is handed in. `to` is where jobs go that name no other address.
+    The account is found as a node finds its own: it is `jid`, else that of `JABOT_JID`, else the
+    configured one, with `JABOT_PASSWORD` or the saved password; or it is handed in. `to` is where
+    jobs go that name no other address.
 
     A connection that is lost later is made anew, for ever; jobs survive that. Raises `ConfigError`
     without an account or its password.

@@ -37,12 +37,13 @@ _SWITCH_INTERVAL = 0.0002
 class Node(Calling):
     """A program that offers tasks on a Jabber server.
 
-    `jid` is the account to sign in with; `JABOT_JID` goes before it, the configured default after
-    it. `allow` says who may run what, and `manage` who may stop the node; without them it obeys its
-    own account only (`jabot.access`). `concurrency` is how many jobs run at once, `drain_limit` how
-    many seconds running jobs get when the node is to stop, `farewell` the last status people see.
-    `labels` are what callers may choose nodes by (`where=`). One account may have `jobs_per_caller`
-    unfinished jobs here; those whose outcome a program has not taken yet count, too.
+    `jid` is the account to sign in with; without it `JABOT_JID` names one, else the configuration.
+    `jabot run --account` goes before it. `allow` says who may run what, and `manage` who may stop
+    the node; without them it obeys its own account only (`jabot.access`). `concurrency` is how many
+    jobs run at once, `drain_limit` how many seconds running jobs get when the node is to stop,
+    `farewell` the last status people see. `labels` are what callers may choose nodes by (`where=`).
+    One account may have `jobs_per_caller` unfinished jobs here; those whose outcome a program has
+    not taken yet count, too.
 
     While it is served, it is a caller as well: `submit`, `map` and the others give jobs to other
     nodes (from coroutines on its loop).
@@ -179,13 +180,13 @@ class Node(Calling):
 
     # -- what runs -------------------------------------------------------------------------------
 
-    def run(self) -> None:
+    def run(self, account: Account | None = None) -> None:
         """Sign in and serve until SIGTERM or SIGINT; the first drains, the second leaves at once.
 
         Raises `JabotError` when the node cannot be served. `SystemExit` after the second signal.
         """
         sys.setswitchinterval(min(_SWITCH_INTERVAL, sys.getswitchinterval()))
-        run_program(self.serve, stop=self.stop, leave=self._leave_now)
+        run_program(lambda: self.serve(account), stop=self.stop, leave=self._leave_now)
 
     async def serve(self, account: Account | None = None, *, timing: Timing | None = None) -> None:
         """Serve until `stop()`, in a loop of one's own; signals are the caller's business.

@@ -143,7 +143,7 @@ async def node_program(
     """`jabot run` on this source text; inside, its node is ready."""
     file = folder / f"{name}.py"
     file.write_text(dedent(source))
-    command = [sys.executable, "-m", "jabot", *options, "run", str(file)]
+    command = [sys.executable, "-m", "jabot", *options, "run", str(file), "--account", account.jid]
     async with program(command, folder, account_environment(server, account), name) as running:
         await running.logged(r" is ready")
         yield running

@@ -29,7 +29,7 @@ def logs(tmp_path: Path) -> Path:
 async def there(xmpp: Server, tmp_path: Path, logs: Path) -> AsyncIterator[tuple[Program, str]]:
     """The machine with the commands, and its address."""
     account = xmpp.fresh_user("bot")
-    command = [sys.executable, "-m", "jabot", "run", str(COMMANDS)]
+    command = [sys.executable, "-m", "jabot", "run", str(COMMANDS), "--account", account.jid]
     environment = account_environment(xmpp, account) | {"LOGS": str(logs)}
     async with program(command, tmp_path, environment, "there") as running:
         await running.logged(" is ready")

@@ -75,6 +75,7 @@ async def web_server(
 async def worker(xmpp: Server, folder: Path) -> AsyncIterator[tuple[Program, str]]:
     account = xmpp.fresh_user("bot")
     command = [sys.executable, "-m", "jabot", "run", str(EXAMPLES / "heavy.py")]
+    command += ["--account", account.jid]
     async with program(command, folder, account_environment(xmpp, account), "worker") as running:
         await running.logged(" is ready")
         yield running, account.jid

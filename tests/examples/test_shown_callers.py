@@ -21,7 +21,8 @@ async def test_the_caller_of_the_readme(xmpp: Server, tmp_path: Path) -> None:
     worker, caller = blocks(readme, "python")
     (shown,) = blocks(readme, "text")
     bot, ann = xmpp.fresh_user("bot"), xmpp.fresh_user("ann")
-    (tmp_path / "caller.py").write_text(caller.replace("bot@localhost", bot.jid))
+    caller = caller.replace("bot@localhost", bot.jid).replace("ann@localhost", ann.jid)
+    (tmp_path / "caller.py").write_text(caller)
     command = [sys.executable, "caller.py"]
     async with (
         node_program(worker, tmp_path, xmpp, bot, name="lifter"),
@@ -44,6 +45,7 @@ async def test_the_callers_of_the_page(xmpp: Server, tmp_path: Path) -> None:
         for asynchronous, name, _ in functions
     ]
     text = "\n".join([caller, *others, _IN_A_CLIENT, *calls]).replace("bot@localhost", bot.jid)
+    text = text.replace("app@localhost", app.jid)
     (tmp_path / "caller.py").write_text(text)
     worker = worker.replace("app@localhost", app.jid)
     command = [sys.executable, "caller.py"]

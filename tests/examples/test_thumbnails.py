@@ -18,7 +18,7 @@ async def workers(
 ) -> tuple[str, list[Program]]:
     """So many workers of one account, ready; its address goes first."""
     account = xmpp.fresh_user("bot")
-    command = [sys.executable, "-m", "jabot", "run", str(THUMBNAILS)]
+    command = [sys.executable, "-m", "jabot", "run", str(THUMBNAILS), "--account", account.jid]
     environment = account_environment(xmpp, account)
     running = [
         await inside.enter_async_context(program(command, folder, environment, f"worker{n}"))

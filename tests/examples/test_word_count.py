@@ -9,7 +9,7 @@ from chatting import account_environment, program
 from servers import Server
 
 WORD_COUNT = Path(__file__).parents[2] / "examples" / "word_count.py"
-WORKER = [sys.executable, "-m", "jabot", "run", str(WORD_COUNT)]
+WORKER = [sys.executable, "-m", "jabot", "run", str(WORD_COUNT), "--account"]
 
 
 def submitter(xmpp: Server, folder: Path, to: str, *options: str):
@@ -29,7 +29,9 @@ async def test_the_words_of_a_folder_are_counted(xmpp: Server, tmp_path: Path) -
     environment = account_environment(xmpp, account)
     async with AsyncExitStack() as inside:
         workers = [
-            await inside.enter_async_context(program(WORKER, tmp_path, environment, f"worker{n}"))
+            await inside.enter_async_context(
+                program([*WORKER, account.jid], tmp_path, environment, f"worker{n}")
+            )
             for n in range(2)
         ]
         for worker in workers:
@@ -49,7 +51,9 @@ async def test_ctrl_c_leaves_nothing_under_way(xmpp: Server, tmp_path: Path) -> 
     for number in range(30):
         (texts / f"{number}.txt").write_text("lift lift\n" * 200_000)
     account = xmpp.fresh_user("bot")
-    async with program(WORKER, tmp_path, account_environment(xmpp, account), "worker") as worker:
+    async with program(
+        [*WORKER, account.jid], tmp_path, account_environment(xmpp, account), "worker"
+    ) as worker:
         await worker.logged(" is ready")
         async with submitter(xmpp, tmp_path, account.jid) as app:
             await worker.logged("count: running for")

@@ -23,7 +23,15 @@ class Bot:
     def __init__(self, program: Path, server: Server, account: Account, folder: Path) -> None:
         self.jid = account.jid
         self._log = folder / f"{account.jid}.log"
-        self._command = [sys.executable, "-m", "jabot", "run", str(program)]
+        self._command = [
+            sys.executable,
+            "-m",
+            "jabot",
+            "run",
+            str(program),
+            "--account",
+            account.jid,
+        ]
         self._environment = {
             "JABOT_JID": account.jid,
             "JABOT_PASSWORD": account.password,

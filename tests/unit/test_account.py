@@ -7,6 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import jabot
+import jabot.sync
 from jabot.account import (
     Account,
     ServerAddress,
@@ -109,12 +111,26 @@ def test_a_password_is_not_shown():
 # --- putting it together ------------------------------------------------------------------------
 
 
-def test_environment_before_code_before_file(home):
+def test_code_before_environment_before_file(home):
     save_account(Account(JID("file@example.org"), "x"))
     assert resolve_jid(None, {}) == "file@example.org"
     assert resolve_jid("code@example.org", {}) == "code@example.org"
     env = {"JABOT_JID": "env@example.org"}
-    assert resolve_jid("code@example.org", env) == "env@example.org"
+    assert resolve_jid(None, env) == "env@example.org"
+    assert resolve_jid("code@example.org", env) == "code@example.org"
+
+
+@pytest.mark.parametrize("connect", [jabot.connect, jabot.sync.connect])
+def test_the_variables_of_another_account_count_for_nothing(home, monkeypatch, connect):
+    save_account(Account(ALICE, "alice's", ServerAddress("file", 1)))
+    env = {"JABOT_JID": "bob@example.org", "JABOT_PASSWORD": "bob's", "JABOT_SERVER": "env:2"}
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    assert connect("alice@example.org")._account == resolve_account(None, {})
+    bob = Account(JID("bob@example.org"), "bob's", ServerAddress("env", 2))
+    assert connect()._account == connect("BOB@example.org")._account == bob
+    with pytest.raises(ConfigError, match=r"set JABOT_JID=eve@example\.org and"):
+        connect("eve@example.org")
 
 
 def test_the_environment_goes_before_the_file_in_everything(home, tmp_path):

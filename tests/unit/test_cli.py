@@ -11,6 +11,7 @@ from jabot.account import resolve_account
 from jabot.cli import cli
 from jabot.cli.load import load_node, source_dir
 from jabot.errors import ConfigError
+from jabot.node import Node
 
 PROGRAM = """
 from jabot import Node
@@ -130,9 +131,21 @@ def test_can(program, jid, task, code, answer):
     assert answer in result.output
 
 
-def test_can_follows_the_account_of_the_environment(program):
-    result = jabot("can", "alice@localhost", "exit", program(), JABOT_JID="alice@localhost")
-    assert result.output.startswith("yes")
+def test_can_follows_the_command_line_before_the_program_before_the_environment(program):
+    asked = ("can", "alice@localhost", "exit", program())
+    assert jabot(*asked, "--account", "alice@localhost").output.startswith("yes")
+    assert jabot(*asked, JABOT_JID="alice@localhost").output.startswith("no")
+
+
+def test_the_account_of_the_command_line_is_served(program, monkeypatch):
+    served = []
+    monkeypatch.setattr(Node, "run", lambda self, account: served.append(account))
+    env = {"JABOT_JID": "alice@localhost", "JABOT_PASSWORD": "x"}
+    result = jabot("run", program(), "--account", "alice@localhost", **env)
+    assert result.exit_code == 0, result.output
+    assert served == [resolve_account(None, env)]
+    result = jabot("run", program(), **env)  # whose password is not that of the program's account
+    assert "no password for bot@localhost: set JABOT_JID=bot@localhost and" in result.output
 
 
 # --- errors, passwords, login -------------------------------------------------------------------

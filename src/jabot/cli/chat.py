@@ -7,8 +7,8 @@ import sys
 
 import click
 
-from jabot.account import Account
-from jabot.cli.account import account_option, chosen_account
+from jabot.account import Account, resolve_account
+from jabot.cli.account import account_option
 from jabot.cli.exit_codes import NOBODY_THERE
 from jabot.cli.screen import hush
 from jabot.cli.terminal import ANSWER_LIMIT, Conversation, lines_of_stdin, prompt
@@ -32,7 +32,7 @@ def chat(jid: str, account: str | None) -> None:
     except InvalidJID as error:
         raise ConfigError(f"{jid!r} is not an address ({error})") from None
     hush()
-    sys.exit(asyncio.run(_chat(chosen_account(account), contact)))
+    sys.exit(asyncio.run(_chat(resolve_account(account), contact)))
 
 
 async def _chat(account: Account, contact: JID) -> int:

@@ -10,9 +10,9 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from jabot.account import Account, parse_jid
+from jabot.account import Account, parse_jid, resolve_account
 from jabot.calls import Description
-from jabot.cli.account import account_option, chosen_account
+from jabot.cli.account import account_option
 from jabot.cli.exit_codes import exit_codes
 from jabot.cli.schema import definitions_of, signature_text
 from jabot.cli.screen import as_json, clean, hush, output
@@ -40,7 +40,7 @@ def describe(jid: str, task: str | None, json: bool, account: str | None) -> Non
     """
     hush()
     with exit_codes():
-        found = asyncio.run(_describe(chosen_account(account), jid, task))
+        found = asyncio.run(_describe(resolve_account(account), jid, task))
     if json:
         click.echo(as_json(found, indent=sys.stdout.isatty()))
     elif not found:

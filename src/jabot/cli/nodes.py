@@ -11,8 +11,8 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from jabot.account import Account, parse_jid
-from jabot.cli.account import account_option, chosen_account
+from jabot.account import Account, parse_jid, resolve_account
+from jabot.cli.account import account_option
 from jabot.cli.exit_codes import code_of, exit_codes
 from jabot.cli.screen import as_json, clean, hush, one_line, output
 from jabot.client import Client
@@ -41,7 +41,7 @@ def nodes(jids: list[str], json: bool, account: str | None) -> None:
     """
     hush()
     with exit_codes():
-        chosen = chosen_account(account)
+        chosen = resolve_account(account)
         asked = list(dict.fromkeys(jids)) or [chosen.jid.bare]
         found = asyncio.run(_nodes(chosen, asked))
     peers = [peer for there in found if not isinstance(there, JabotError) for peer in there]

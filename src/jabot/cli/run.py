@@ -12,7 +12,8 @@ from pathlib import Path
 
 import click
 
-from jabot.account import ServerAddress, parse_jid, resolve_jid
+from jabot.account import ServerAddress, parse_jid, resolve_account, resolve_jid
+from jabot.cli.account import account_option
 from jabot.cli.exit_codes import NOT_ALLOWED
 from jabot.cli.load import load_node, source_dir
 from jabot.errors import ConfigError
@@ -41,27 +42,31 @@ def _host_and_port(
     callback=_host_and_port,
     help="Serve figures about jobs to Prometheus there; on 127.0.0.1 when no host is named.",
 )
-def run(target: str, reload: bool, metrics: tuple[str, int] | None) -> None:
+@account_option
+def run(target: str, reload: bool, metrics: tuple[str, int] | None, account: str | None) -> None:
     """Sign a node in and serve until it is stopped.
 
-    The account comes from JABOT_JID, JABOT_PASSWORD and JABOT_SERVER (HOST:PORT), else from the
-    program and the file that `jabot login` writes. SIGTERM or Ctrl-C lets running jobs finish; the
-    second one leaves at once.
+    The account is that of --account, else of the program, else of JABOT_JID. Its password and
+    server come from JABOT_PASSWORD and JABOT_SERVER (HOST:PORT), unless JABOT_JID says that these
+    are another one's, else from the file that `jabot login` writes. SIGTERM or Ctrl-C lets running
+    jobs finish; the second one leaves at once.
     """
     if reload:
         sys.exit(_run_again_and_again(target))
     node = load_node(target)
-    click.echo(f"{resolve_jid(node.account_jid)} offers: {_names(node.tasks)}", err=True)
+    named = account or node.account_jid
+    click.echo(f"{resolve_jid(named)} offers: {_names(node.tasks)}", err=True)
     if metrics is not None:
         _serve_metrics(node, *metrics)
-    node.run()
+    node.run(resolve_account(named))
 
 
 @click.command()
 @click.argument("jid")
 @click.argument("task")
 @click.argument("target", metavar="FILE_OR_MODULE[:NODE]")
-def can(jid: str, task: str, target: str) -> None:
+@click.option("--account", metavar="JID", help="As if the node were signed in as this account.")
+def can(jid: str, task: str, target: str, account: str | None) -> None:
     """Say whether JID may run TASK on the node in a program, and why.
 
     TASK may also be `exit`: the right to stop the node. Nothing is signed in. Exit code 4 means no.
@@ -70,7 +75,7 @@ def can(jid: str, task: str, target: str) -> None:
     node = load_node(target)
     if task != "exit" and task not in [offered.name for offered in node.tasks]:
         raise ConfigError(f"{target} has no task {task}; it has: {_names(node.tasks)}")
-    decision = node.can(resolve_jid(node.account_jid), caller, task)
+    decision = node.can(resolve_jid(account or node.account_jid), caller, task)
     click.echo(f"{'yes' if decision else 'no'}: {decision.reason}")
     if not decision:
         sys.exit(NOT_ALLOWED)

@@ -11,10 +11,10 @@ from typing import Any
 
 import click
 
-from jabot.account import Account, parse_jid
+from jabot.account import Account, parse_jid, resolve_account
 from jabot.calls import Job, begin
 from jabot.calls.options import Options, options
-from jabot.cli.account import account_option, chosen_account
+from jabot.cli.account import account_option
 from jabot.cli.arguments import Arguments, read_words
 from jabot.cli.exit_codes import exit_codes, failure
 from jabot.cli.interrupt import Interrupt
@@ -157,7 +157,7 @@ def submit(  # noqa: PLR0913 - the options of a job
     )
     hush()
     with exit_codes():
-        chosen = chosen_account(account)
+        chosen = resolve_account(account)
         code = asyncio.run(_submit(chosen, order, verbose=verbose or is_verbose()))
     if code:
         sys.exit(code)
