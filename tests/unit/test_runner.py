@@ -4,12 +4,14 @@ import asyncio
 import contextlib
 import logging
 import threading
+import uuid
 
 import pytest
 
 from jabot import JID, Context, Step
 from jabot.errors import ConfigError, Draining, JobCancelled, TaskFailed, TooManyJobs
 from jabot.runner import Runner, State
+from jabot.runner.job import JobIds
 from jabot.runner.threads import LatestStep, run_in_thread
 from jabot.tasks import Task
 from unit.clock import turns
@@ -266,8 +268,6 @@ def test_there_is_at_least_one_slot():
 
 
 async def test_job_ids_are_sortable_uuids_of_version_7():
-    import uuid
-
     runner, gate = Runner(), Gate()
     gate.open.set()
     job = submit(runner, gate.task())
@@ -275,6 +275,16 @@ async def test_job_ids_are_sortable_uuids_of_version_7():
     assert (parsed.version, parsed.variant) == (7, uuid.RFC_4122)
     assert job.id.endswith(job.short_id)
     await job
+
+
+def test_thousands_of_job_ids_are_in_order_and_no_two_are_the_same():
+    first, second = JobIds(), JobIds()
+    ids = [first.new() for _ in range(10_000)]
+    assert sorted(set(ids)) == ids
+    parsed = [uuid.UUID(text) for text in ids]
+    assert {(one.version, one.variant) for one in parsed} == {(7, uuid.RFC_4122)}
+    assert [str(one) for one in parsed] == ids
+    assert not set(ids) & {second.new() for _ in range(10_000)}
 
 
 # --- cancelling ---------------------------------------------------------------------------------

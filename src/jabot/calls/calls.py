@@ -42,7 +42,7 @@ from jabot.protocol.events import (
     Report,
 )
 from jabot.protocol.frames import Frame
-from jabot.runner.job import new_job_id
+from jabot.runner.job import JobIds
 from jabot.tasks import Step
 from jabot.xmpp import IncomingPresence, Link, Session
 
@@ -62,6 +62,7 @@ class Calls:
         self._middleware = tuple(middleware)
         self._loop = asyncio.get_running_loop()
         self._caller = Caller(link.push)
+        self._ids = JobIds()
         self._jobs: dict[str, tuple[Job[Any], Options, Submission | None]] = {}
         self._questions: dict[tuple[str, str | None], asyncio.Future[Described]] = {}
         self._descriptions: dict[tuple[str, str, str | None], dict[str, Description]] = {}
@@ -104,7 +105,7 @@ class Calls:
         if self._closed is not None or not self._is_online.is_set():
             await self._in_time(self._ready(), task, begun, options)
         job: Job[Any] = Job(
-            new_job_id(), task, options.to, result_type=result_type, cancel=self._cancel
+            self._ids.new(), task, options.to, result_type=result_type, cancel=self._cancel
         )
         submission = self._announced(job) if self._middleware else None
         try:

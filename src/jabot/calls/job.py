@@ -28,6 +28,16 @@ class Job(Deferrable[R]):
     `WorkerLost` or another `JabotError`. It survives reconnects.
     """
 
+    # Class-level defaults stand in for what comes later, or never.
+    peer: str | None = None
+    """The full address of the node that took it last."""
+    attempt: int = 0
+    """The number of its newest offer that was taken; 0 until one was."""
+    step: Step | None = None
+    """The newest progress."""
+    _waiters: tuple[asyncio.Future[None], ...] = ()  # for somebody to be responsible
+    _readers: tuple[_Reader, ...] = ()
+
     def __init__(
         self,
         job_id: str,
@@ -41,16 +51,8 @@ class Job(Deferrable[R]):
         self.task = task
         self.to = to
         """The address that it was given to: of a pool, a queue or a node."""
-        self.peer: str | None = None
-        """The full address of the node that took it last."""
-        self.attempt = 0
-        """The number of its newest offer that was taken; 0 until one was."""
-        self.step: Step | None = None
-        """The newest progress."""
         self._result_type = result_type
         self._cancel = cancel
-        self._taken: asyncio.Event | None = None  # made when somebody waits for it
-        self._readers: tuple[_Reader, ...] = ()
 
     @property
     def short_id(self) -> str:
@@ -76,12 +78,14 @@ class Job(Deferrable[R]):
 
     # -- what the caller's end tells -------------------------------------------------------------
 
-    async def taken(self) -> None:
-        """Wait until somebody is responsible for it, or it is over. Many may wait."""
+    def taken(self) -> asyncio.Future[None]:
+        """Done when somebody is responsible for it, or it is over. Each who waits has one."""
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         if self.peer is None and self._status == "unknown":
-            if self._taken is None:
-                self._taken = asyncio.Event()
-            await self._taken.wait()
+            self._waiters = (*self._waiters, future)
+        else:
+            future.set_result(None)
+        return future
 
     def was_taken(self, peer: str, attempt: int) -> None:
         """A node is responsible for it."""
@@ -111,8 +115,10 @@ class Job(Deferrable[R]):
         self._readers = ()
 
     def _wake(self) -> None:
-        if self._taken is not None:
-            self._taken.set()
+        waiters, self._waiters = self._waiters, ()
+        for future in waiters:
+            if not future.done():
+                future.set_result(None)
 
     def _read(self) -> AsyncIterator[Step]:
         reader = _Reader(self.step)

@@ -34,14 +34,18 @@ class Turns:
 
     def start(self, job: Job) -> None:
         """Begin with a job in the next turn."""
-        loop = asyncio.get_running_loop()
         if job.task.kind is not Kind.COROUTINE or job.task in self._waited:
             name, context = f"job {job.id}", self._context.copy()
+            loop = asyncio.get_running_loop()
             loop.create_task(self._alone(job), name=name, context=context)  # noqa: RUF006 - `tasks`
-        else:
-            self._ready.append(job)
-            if self._together is None:
-                self._together = loop.create_task(self._all_ready(), name="jobs")
+            return
+        self._ready.append(job)
+        if self._together is None:
+            self._next_together()
+
+    def _next_together(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._together = loop.create_task(self._all_ready(), name="jobs") if self._ready else None
 
     async def _alone(self, job: Job) -> None:
         task = asyncio.current_task()
@@ -68,21 +72,21 @@ class Turns:
                     break
             except BaseException:
                 del self.tasks[job]
-                self._leave_the_rest()
+                self._next_together()
                 raise
             else:
                 task.set_name(f"job {job.id}")
-                self._waited.add(job.task)
-                self._leave_the_rest()
+                self._has_waited(job.task)
                 try:
                     await _rest(coroutine, context, waits_for)
                 finally:
                     del self.tasks[job]
                 return
-        self._leave_the_rest()
+        self._next_together()
 
-    def _leave_the_rest(self) -> None:
-        """The one Task does no more; what is ready begins in the next turn."""
+    def _has_waited(self, function: Task[..., Any]) -> None:
+        """The one Task is not for its jobs any more, and what is left for it is for another one."""
+        self._waited.add(function)
         ready, self._ready, self._together = self._ready, deque(), None
         for job in ready:
             self.start(job)
