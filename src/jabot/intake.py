@@ -163,7 +163,7 @@ class Intake:
             return
         self._jobs[key] = job
         job.on_progress(lambda step: self._stepped(key, step))
-        job.completion(lambda job: self._ended(key, job))
+        job.completion(self._ended)
 
     def _ask_desk(self, peer: str, submit: Submit) -> Job:
         caller = self._caller(peer)
@@ -190,7 +190,8 @@ class Intake:
             key, self._loop.time(), done=step.done, total=step.total, text=step.text
         )
 
-    def _ended(self, key: Key, job: Job) -> None:
+    def _ended(self, job: Job) -> None:
+        key = (job.account, job.id)
         del self._jobs[key]
         if job.error is None:
             self._succeeded(key, job.value)

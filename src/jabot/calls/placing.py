@@ -145,9 +145,11 @@ class Placing:
     def _others_answer(self, peer: Peer, options: Options) -> bool:
         """Whether to wait a moment for other nodes: the first one that answers a greeting has no
         slot left, and is not to get all that waited for an answer."""
-        if not options.movable or self._peers.is_free(peer.jid):
-            return False
-        return self._loop.time() < self._directory.complete(options.to)
+        return (
+            options.movable
+            and self._loop.time() < self._directory.complete(options.to)
+            and not self._peers.is_free(peer.jid)
+        )
 
     def _until(self, waiting: _Waiting) -> float:
         if waiting.error is not None:

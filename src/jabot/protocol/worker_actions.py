@@ -168,7 +168,9 @@ class Actions:
                 self._send(listener, job.newest)
 
     def _succeed(self, job: WorkerJob, peer: str, frame: Succeeded) -> None:
-        self._end(job, Succeeded(frame.id, job.attempt, frame.result))
+        if frame.attempt != job.attempt:
+            frame = Succeeded(frame.id, job.attempt, frame.result)
+        self._end(job, frame)
 
     def _fail(self, job: WorkerJob, peer: str, frame: Failed) -> None:
         self._end(job, structs.replace(frame, attempt=job.attempt))

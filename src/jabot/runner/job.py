@@ -72,6 +72,7 @@ class Job(Deferrable[Any]):
     """When its caller waits no longer, on the loop's clock."""
     alarm: asyncio.TimerHandle | None = None
     """Fires when the present run took too long, is to be given up, or the backoff is over."""
+    _cancellation: Cancellation | None = None
     _start_listeners: list[Callable[[Job], object]] | None = None
     _progress_listeners: list[Callable[[Step], object]] | None = None
 
@@ -96,8 +97,13 @@ class Job(Deferrable[Any]):
         """The number of the present run: one more for each retry."""
         self.meta = meta
         self.state = State.AVAILABLE
-        self.cancellation = Cancellation()
+
+    @property
+    def cancellation(self) -> Cancellation:
         """Of the present run: a retry has a new one."""
+        if self._cancellation is None:
+            self._cancellation = Cancellation()
+        return self._cancellation
 
     @property
     def short_id(self) -> str:
@@ -139,8 +145,7 @@ class Job(Deferrable[Any]):
             self.alarm.cancel()
         self.state = State.RETRYABLE
         self.last_error = error
-        self.started = self.step = self.verdict = None
-        self.cancellation = Cancellation()
+        self.started = self.step = self.verdict = self._cancellation = None
         self.attempt += 1
 
     def report(self, step: Step) -> None:

@@ -161,9 +161,10 @@ class Runner:
         self._fill_slots()
 
     def _fill_slots(self) -> None:
-        while len(self._slots) < self.concurrency and (job := self._waiting.take()) is not None:
+        slots, waiting = self._slots, self._waiting
+        while waiting and len(slots) < self.concurrency and (job := waiting.take()) is not None:
             job.state = State.RUNNING
-            self._slots[job] = None
+            slots[job] = None
             self._turns.start(job)
         self.on_change()
 

@@ -7,6 +7,7 @@ offer: they are plain text here, and plain elements on the way in.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 from xml.etree import ElementTree as ET
 
@@ -59,14 +60,14 @@ def batch(peer: str, number: int, text: str, deflated: bool) -> str:
     else:
         body = f"<json xmlns='urn:xmpp:json:0'>{_escaped(text)}</json>"
     return (
-        f"<iq type='set' id='{_MARK}{number}' to='{_quoted(peer)}'>"
+        f"<iq type='set' id='{_MARK}{number}' to='{_quoted_address(peer)}'>"
         f"<frames xmlns='{JABOT}'>{body}</frames></iq>"
     )
 
 
 def responsible(peer: str, stanza_id: str) -> str:
     """The answer that takes a batch."""
-    return f"<iq type='result' id='{_quoted(stanza_id)}' to='{_quoted(peer)}'/>"
+    return f"<iq type='result' id='{_quoted(stanza_id)}' to='{_quoted_address(peer)}'/>"
 
 
 def refusal(peer: str, stanza_id: str, kind: str, condition: str, text: str = "") -> str:
@@ -103,6 +104,11 @@ def read_answer(iq: ET.Element) -> Answer | None:
 
 def _escaped(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+@lru_cache(maxsize=1024)
+def _quoted_address(text: str) -> str:
+    return _quoted(text)
 
 
 def _quoted(text: str) -> str:
