@@ -1,0 +1,219 @@
+"""What a named query is told of each verb: one flat JSON object, in which JSON is text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+from msgspec import Raw, Struct
+
+from jabot.protocol.options import NO_OPTIONS
+from jabot.queue.store import verbs
+from jabot.queue.store.rows import Undecodable
+from jabot.queue.store.verbs import kind_of
+
+_encode = msgspec.json.Encoder(order="deterministic").encode
+
+
+class AddArguments(Struct, frozen=True, gc=False):
+    """A job to keep, with what the options mean for it worked out."""
+
+    id: str
+    owner: str
+    task: str
+    kind: str
+    args: str
+    kwargs: str
+    options: str
+    meta: str
+    reply_to: str
+    now: float
+    due: float
+    priority: int
+    plain: bool = True  # no limits, no key, no parents: all that follows is unset
+    deadline: float | None = None
+    expires: float | None = None
+    key: str | None = None
+    key_until: float | None = None
+    unique_name: str | None = None
+    lane: str | None = None
+    slots: int | None = None
+    gap: float | None = None  # seconds between starts, by the lane's rate
+    burst: int = 1
+    after: list[str] | None = None
+
+
+def _add(verb: verbs.Add) -> AddArguments:
+    options = verb.options
+    if options is NO_OPTIONS and verb.timeout is None:
+        return AddArguments(
+            verb.id,
+            verb.owner,
+            verb.task,
+            verb.task,
+            _text(verb.args),
+            _text(verb.kwargs),
+            "{}",
+            _encode(verb.meta).decode() if verb.meta else "{}",
+            verb.reply_to,
+            verb.now,
+            verb.now,
+            0,
+        )
+    lane = options.lane
+    deadline = None if verb.timeout is None else verb.now + verb.timeout
+    return AddArguments(
+        id=verb.id,
+        owner=verb.owner,
+        task=verb.task,
+        kind=kind_of(verb.task, options.where),
+        args=_text(verb.args),
+        kwargs=_text(verb.kwargs),
+        options=_encode(options).decode(),
+        meta=_encode(verb.meta).decode(),
+        reply_to=verb.reply_to,
+        now=verb.now,
+        due=max(verb.now + options.delay, options.at or 0.0),
+        priority=options.priority or 0,
+        plain=not (options.key or options.unique or lane or options.after),
+        deadline=deadline,
+        expires=options.expires,
+        key=options.key,
+        key_until=None if options.key is None else verb.now + options.key_for,
+        unique_name=options.unique,
+        lane=lane.name if lane else None,
+        slots=lane.slots if lane else None,
+        gap=1 / lane.rate if lane and lane.rate else None,
+        burst=lane.burst if lane else 1,
+        after=options.after or None,
+    )
+
+
+def _claim(verb: verbs.Claim) -> dict[str, Any]:
+    return {
+        "node": verb.node,
+        "worker": verb.worker,
+        # each with the task that it is of, because tasks are paused
+        "kinds": [[kind, kind.partition(" ")[0]] for kind in dict.fromkeys(verb.kinds)],
+        "most": verb.most,
+        "now": verb.now,
+    }
+
+
+class FinishArguments(Struct, frozen=True, gc=False):
+    """The end of an attempt."""
+
+    id: str
+    attempt: int
+    event: str
+    now: float
+    result: str | None
+    failure: str | None  # JSON
+    at: float
+    worker: str | None
+    outcome: str
+    error: str  # for the history
+
+
+OUTCOMES: Final = {"fail": "failed", "retry": "failed", "cancel": "cancelled"}
+
+
+def _finish(verb: verbs.Finish) -> FinishArguments:
+    failure = verb.failure
+    outcome = verb.outcome
+    if verb.event == "release":
+        outcome = "released"
+    return FinishArguments(
+        verb.id,
+        verb.attempt,
+        verb.event,
+        verb.now,
+        None if verb.result is None else _text(verb.result),
+        None if failure is None else _encode(failure).decode(),
+        verb.at,
+        verb.worker,
+        outcome or OUTCOMES.get(verb.event, ""),
+        "" if failure is None else _error(failure),
+    )
+
+
+def _error(failure: verbs.Failure) -> str:
+    text = f"{failure.type}: {failure.message}" if failure.message else failure.type
+    return text[:1000]
+
+
+def undecodable(problem: Undecodable, claim: verbs.Claim) -> FinishArguments:
+    """What makes a row that is no job a dead letter."""
+    failure = verbs.Failure(
+        "Undecodable", f"the stored job cannot be read: {problem.reason}", code="undecodable"
+    )
+    return _finish(verbs.Finish(problem.job, problem.attempt, "fail", claim.now, failure=failure))
+
+
+def _filter(chosen: verbs.Filter) -> dict[str, Any]:
+    return {
+        "owner": chosen.owner,
+        "states": [state.value for state in chosen.states] or None,
+        "task": chosen.task,
+        "labels": list(chosen.labels.items()) or None,
+        "before": chosen.before,
+        "ended_before": chosen.ended_before,
+    }
+
+
+def _list(verb: verbs.List | verbs.Purge) -> dict[str, Any]:
+    return {**_filter(verb.filter), "most": verb.most}
+
+
+def _put_schedule(verb: verbs.PutSchedule) -> dict[str, Any]:
+    schedule = verb.schedule
+    fields = msgspec.structs.asdict(schedule)
+    return {
+        **fields,
+        "args": _text(schedule.args),
+        "kwargs": _text(schedule.kwargs),
+        "options": _encode(schedule.options).decode(),
+        "by": verb.owner,
+    }
+
+
+def _fire(verb: verbs.Fire) -> dict[str, Any]:
+    return {
+        "name": verb.name,
+        "planned": verb.planned,
+        "next": verb.next,
+        "problem": verb.problem,
+        "fires": verb.job is not None,
+    }
+
+
+def _text(json: Raw) -> str:
+    return str(json, "utf-8")
+
+
+def _itself(verb: Struct) -> dict[str, Any]:
+    return msgspec.structs.asdict(verb)
+
+
+ARGUMENTS: Final[dict[type, Callable[[Any], Any]]] = {
+    verbs.Add: _add,
+    verbs.Claim: _claim,
+    verbs.Adopt: _itself,
+    verbs.Finish: _finish,
+    verbs.Cancel: _itself,
+    verbs.Look: _itself,
+    verbs.Delivered: _itself,
+    verbs.Revive: _itself,
+    verbs.Pause: _itself,
+    verbs.Due: _itself,
+    verbs.Orphans: _itself,
+    verbs.Prune: _itself,
+    verbs.Purge: _list,
+    verbs.List: _list,
+    verbs.Stats: _itself,
+    verbs.PutSchedule: _put_schedule,
+    verbs.DropSchedule: _itself,
+    verbs.Schedules: _itself,
+    verbs.Fire: _fire,
+}

@@ -1,0 +1,252 @@
+"""What the stores in SQL have in common: verbs in, calls of named queries out, answers back.
+
+A named query takes one JSON array, of an object for each verb, and answers with one JSON array, of
+a value for each. It does the verbs in their order; several may concern the same job. Its SQL is in
+a file of the store's folder. `work` says which queries to call, and knows no database:
+
+    steps = work(verbs)
+    calls = next(steps)
+    while True:  # in one transaction; StopIteration brings the results
+        calls = steps.send([run(call.query, call.verbs) for call in calls])
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Callable, Generator, Iterator, Sequence
+from importlib import resources
+from typing import Any, Final, NamedTuple, TypeAlias
+
+import msgspec
+from msgspec import Raw
+
+from jabot.queue.store import rows
+from jabot.queue.store.arguments import ARGUMENTS, undecodable
+from jabot.queue.store.figures import figures
+from jabot.queue.store.verbs import (
+    Add,
+    Added,
+    Adopt,
+    Cancel,
+    Claim,
+    Due,
+    Finish,
+    Finished,
+    Fire,
+    List,
+    Look,
+    Moved,
+    Orphans,
+    Record,
+    Revive,
+    Schedules,
+    Stats,
+    Stopped,
+    Verb,
+)
+
+
+class Call(NamedTuple):
+    """One run of a named query."""
+
+    query: str
+    verbs: str  # a JSON array
+
+
+Steps: TypeAlias = Generator[list[Call], Sequence[str | bytes], list[Any]]
+_Answer: TypeAlias = Sequence[str | bytes]
+
+_encoder = msgspec.json.Encoder()
+PASSES: Final = 100  # that a claim may take to be full
+
+
+def work(verbs: Sequence[Verb]) -> Steps:
+    """Yields the calls that may be made together, in their order; is sent their answers."""
+    results: list[Any] = []
+    for together in _stages(verbs):
+        groups = [list(group) for _, group in itertools.groupby(together, key=type)]
+        answers = yield [_call(group) for group in groups]
+        for group, answer in zip(groups, answers, strict=True):
+            kind = type(group[0])
+            if kind is Claim:
+                results += yield from _claimed(group, answer)
+            elif kind is Fire:
+                results += yield from _fired(group, answer)
+            else:
+                results += _READ.get(kind, _plain)(answer)
+    return results
+
+
+def _stages(verbs: Sequence[Verb]) -> Iterator[list[Verb]]:
+    """A `Fire` ends a stage: what follows it may depend on the job that it adds."""
+    stage: list[Verb] = []
+    for verb in verbs:
+        stage.append(verb)
+        if type(verb) is Fire:
+            yield stage
+            stage = []
+    if stage:
+        yield stage
+
+
+def _call(group: Sequence[Verb]) -> Call:
+    kind = type(group[0])
+    arguments: Callable[[Any], Any] = ARGUMENTS[kind]
+    return Call(query_name(kind), _encoder.encode([arguments(verb) for verb in group]).decode())
+
+
+def query_name(kind: type) -> str:
+    """`put_schedule` for `PutSchedule`."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind.__name__).lower()
+
+
+# -- answers --------------------------------------------------------------------------------------
+
+
+def _plain(answer: str | bytes) -> list[Any]:
+    values: list[Any] = msgspec.json.decode(answer)
+    return values
+
+
+def _each(kind: Any) -> Callable[[str | bytes], list[Any]]:
+    decoder = msgspec.json.Decoder(list[kind])
+    return decoder.decode
+
+
+def _record(answer: Raw) -> Record | None:
+    """One job to look at, or null."""
+    if bytes(answer) == b"null":
+        return None
+    good, _ = rows.rows(Raw(b"[" + bytes(answer) + b"]"))
+    return rows.shown(good[0]) if good else None
+
+
+def _records(answer: Raw) -> list[Record]:
+    return [rows.shown(row) for row in rows.rows(answer)[0]]
+
+
+_raws: Final = _each(Raw)
+
+
+class _Stopped(msgspec.Struct, frozen=True):
+    record: Raw
+    ended: list[str]
+    ready: list[str]
+
+
+def _stopped(answer: str | bytes) -> list[Stopped | None]:
+    stopped: list[Stopped | None] = []
+    for each in msgspec.json.decode(answer, type=list[_Stopped | None]):
+        found = each and _record(each.record)
+        stopped.append(Stopped(found, each.ended, each.ready) if each and found else None)
+    return stopped
+
+
+_READ: Final[dict[type, Callable[[str | bytes], list[Any]]]] = {
+    Add: _each(Added),
+    Finish: _each(Finished),
+    Adopt: lambda answer: [_records(each) for each in _raws(answer)],
+    Orphans: lambda answer: [_records(each) for each in _raws(answer)],
+    List: lambda answer: [_records(each) for each in _raws(answer)],
+    Look: lambda answer: [_record(each) for each in _raws(answer)],
+    Revive: lambda answer: [_record(each) for each in _raws(answer)],
+    Cancel: _stopped,
+    Due: _each(Moved),
+    Stats: lambda answer: [figures(each) for each in _raws(answer)],
+    Schedules: lambda answer: [
+        [rows.schedule(row) for row in msgspec.json.decode(each, type=list[rows.ScheduleRow])]
+        for each in _raws(answer)
+    ],
+}
+
+
+# -- verbs that take more than one step -----------------------------------------------------------
+
+
+class _Claimed(msgspec.Struct, frozen=True):
+    rows: Raw
+    more: bool  # there may be more: the jobs that share lanes hid some
+
+
+def _claimed(
+    claims: Sequence[Any], answer: str | bytes
+) -> Generator[list[Call], _Answer, list[Any]]:
+    """The jobs of each claim. What cannot be read becomes a dead letter, and another is taken."""
+    results: list[Any] = []
+    for claim, first in zip(claims, msgspec.json.decode(answer, type=list[_Claimed]), strict=True):
+        taken: list[Record] = []
+        got = first
+        for _ in range(PASSES):
+            good, bad = _readable(got.rows)
+            taken += good
+            if bad:
+                yield [
+                    Call("finish", _encoder.encode([undecodable(b, claim) for b in bad]).decode())
+                ]
+            missing = claim.most - len(taken)
+            if missing <= 0 or not (bad or got.more):
+                break
+            (answer,) = yield [_call([msgspec.structs.replace(claim, most=missing)])]
+            (got,) = msgspec.json.decode(answer, type=list[_Claimed])
+        results.append(taken)
+    return results
+
+
+def _readable(answer: Raw) -> tuple[list[Record], list[rows.Undecodable]]:
+    good: list[Record] = []
+    found, bad = rows.rows(answer)
+    for row in found:
+        try:
+            good.append(rows.record(row))
+        except rows.Undecodable as problem:
+            bad.append(problem)
+    return good, bad
+
+
+def _fired(fires: Sequence[Any], answer: str | bytes) -> Generator[list[Call], _Answer, list[Any]]:
+    """A schedule's time was this process's to move on: then its job is, too."""
+    mine = msgspec.json.decode(answer, type=list[bool])
+    jobs = [fire.job for fire, was in zip(fires, mine, strict=True) if was and fire.job]
+    added: list[Added] = []
+    if jobs:
+        (answer,) = yield [_call(jobs)]
+        added = msgspec.json.decode(answer, type=list[Added])
+    each = iter(added)
+    return [next(each) if was and fire.job else None for fire, was in zip(fires, mine, strict=True)]
+
+
+# -- files of named queries -----------------------------------------------------------------------
+
+
+class Query(NamedTuple):
+    """One named query of a file: `-- name: claim(verbs)`, and its statements below that."""
+
+    name: str
+    parameters: list[str]
+    text: str
+
+
+_NAME = re.compile(r"^-- name: (\w+)\(([\w, ]*)\) *$", re.MULTILINE)
+
+
+def queries(package: str) -> dict[str, Query]:
+    """All named queries of the `*.sql` files in a package's folder."""
+    found: dict[str, Query] = {}
+    for file in sorted(resources.files(package).iterdir(), key=lambda file: file.name):
+        if file.name.endswith(".sql"):
+            _, *parts = _NAME.split(file.read_text(encoding="utf-8"))
+            for name, parameters, text in zip(parts[::3], parts[1::3], parts[2::3], strict=True):
+                names = [each.strip() for each in parameters.split(",") if each.strip()]
+                found[name] = Query(name, names, text.strip())
+    return found
+
+
+def migrations(package: str) -> dict[int, str]:
+    """The numbered files (`0001_what.sql`) in a package's folder `migrations`, in their order."""
+    files = resources.files(package).joinpath("migrations").iterdir()
+    return {
+        int(file.name[:4]): file.read_text(encoding="utf-8")
+        for file in sorted(files, key=lambda file: file.name)
+        if file.name.endswith(".sql")
+    }
