@@ -198,7 +198,7 @@ class Node(Calling):
         """
         if self._serving is not None:
             raise ConfigError("this node is being served already")
-        self._serving = Serving(self._definition, account or resolve_account(self._jid), timing)
+        self._serving = self._make_serving(account or resolve_account(self._jid), timing)
         try:
             await self._serving.run()
         finally:
@@ -270,6 +270,9 @@ class Node(Calling):
         if self._serving is None:
             raise JabotError("the node is not being served yet; do this in on_start or later")
         return self._serving
+
+    def _make_serving(self, account: Account, timing: Timing | None) -> Serving:
+        return Serving(self._definition, account, timing)
 
     def _timer(self, schedule: Every | Cron) -> Callable[[Callable[[], Any]], Timer]:
         def add(function: Callable[[], Any]) -> Timer:

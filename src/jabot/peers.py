@@ -34,6 +34,8 @@ class Peer:
     version: str = ""
     """Changes when the description of any task does."""
     labels: Mapping[str, str] = field(default_factory=dict)
+    queue: bool = False
+    """Whether it is a node of a queue, which keeps jobs and has others do them."""
 
     @property
     def load(self) -> float:
@@ -64,6 +66,8 @@ class Peer:
             names = " ".join(sorted(self.tasks))
             if len(names) <= _MOST_NAMES:
                 attributes["tasks"] = names
+        if self.queue:
+            attributes["queue"] = "1"
         if self.labels:
             pairs = self.labels.items()
             attributes["labels"] = " ".join(f"{quote(k)}={quote(v)}" for k, v in pairs)
@@ -82,6 +86,7 @@ class Peer:
             slots=_number(attributes.get("slots"), old.slots),
             version=attributes.get("version", old.version),
             labels=old.labels if labels is None else _labels(labels),
+            queue=attributes.get("queue") == "1" or old.queue,
         )
 
 

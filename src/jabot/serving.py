@@ -73,12 +73,12 @@ class Serving:
         self.pool = Pool()
         self.link = Link(self.session)
         self.desk = Desk(lambda: self.session.jid, definition.tasks, self.runner, definition.access)
-        self.intake = Intake(self.desk, self.link, definition.jobs_per_caller)
+        self.intake = self._make_intake()
         self.calls = Calls(self.session, self.link, definition.middleware)
         self.presence = Presence(
             self.session,
             self.pool,
-            self.desk.knows,
+            self._may_watch,
             self._offer,
             on_joined=lambda: self.chat.joined(),
         )
@@ -203,6 +203,13 @@ class Serving:
         if self._own_status is not None:
             show, text = self._own_status
         self.presence.set(show, text)
+
+    def _make_intake(self) -> Intake:
+        return Intake(self.desk, self.link, self.definition.jobs_per_caller)
+
+    def _may_watch(self, watcher: JID) -> bool:
+        """Whether somebody is told what this node is, and how busy."""
+        return self.desk.knows(watcher)
 
     def _offer(self, to: JID | None) -> Peer:
         """What the node tells of itself to somebody."""

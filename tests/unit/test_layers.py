@@ -23,9 +23,11 @@ LAYERS = [
     {"tasks", "tracing", "metrics"},
     {"runner"},
     {"xmpp"},
-    {"chat", "person", "queue", "calls", "intake"},
+    {"intake"},
+    {"chat", "person", "queue", "calls"},
     {"serving"},
     {"node", "client"},
+    {"queue_node"},
     {"", "cli", "demo", "sync", "testing", "__main__"},
 ]
 # Parts that may import less than their layer would let them.

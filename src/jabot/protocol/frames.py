@@ -35,6 +35,8 @@ RefusalCode: TypeAlias = Literal[
     "too_many_jobs",
     "draining",
     "too_large",
+    "queue_needed",
+    "key_reused",
     "protocol",
 ]
 REFUSAL_CODES: Final[tuple[str, ...]] = get_args(RefusalCode)
@@ -66,6 +68,9 @@ class Submit(_Frame, frozen=True):
         None  # seconds that the caller still waits, from now
     )
     meta: Pairs = {}  # for middleware, such as `traceparent`
+    options: Raw = NULL  # for a queue: a JSON object, see `JobOptions`
+    caller: Annotated[str, Meta(max_length=limits.ADDRESS)] = ""  # by a queue: who asked first
+    parents: Raw = NULL  # by a queue: a JSON array of the results of the jobs it came after
 
 
 class Accepted(_Frame, frozen=True):
@@ -141,6 +146,9 @@ class Hello(_Frame, frozen=True):
 
     held: Held
     slots: Number | None = None  # how many jobs it runs at once
+    tasks: Raw = NULL  # to a queue: {task name: its defaults, as `JobOptions`}
+    labels: Pairs = {}  # to a queue: what jobs may ask for
+    version: Word = ""  # to a queue: changes when the description of any task does
 
 
 class Describe(_Frame, frozen=True):

@@ -37,6 +37,7 @@ ID: Final = 64  # characters
 TASK: Final = 256
 TEXT: Final = 4 * KIB  # a message, a progress text
 TRACEBACK: Final = 32 * KIB
+ADDRESS: Final = 3071  # of an XMPP address (RFC 7622 section 3.1)
 META: Final = 32  # entries
 META_KEY: Final = 64
 META_VALUE: Final = 1 * KIB

@@ -8,9 +8,13 @@ from typing import Final
 from jabot.errors import (
     BadArguments,
     Draining,
+    Expired,
     JabotError,
     JobTimeout,
+    KeyReused,
     NotAllowed,
+    ParentFailed,
+    QueueNeeded,
     RemoteProtocolError,
     TaskFailed,
     TooLarge,
@@ -28,6 +32,8 @@ REFUSALS: Final[Mapping[RefusalCode, type[JabotError]]] = {
     "too_many_jobs": TooManyJobs,
     "draining": Draining,
     "too_large": TooLarge,
+    "queue_needed": QueueNeeded,
+    "key_reused": KeyReused,
     "protocol": RemoteProtocolError,
 }
 # Refusals for which another worker, or the same one later, may have another answer.
@@ -38,6 +44,8 @@ _FAILURES: Final[Mapping[str, type[JabotError]]] = {
     "timeout": JobTimeout,
     "too_large": TooLarge,
     "lost": WorkerLost,
+    "expired": Expired,
+    "parent": ParentFailed,
 }
 
 

@@ -43,8 +43,12 @@ class End(Protocol):
     def talks_with(self, peer: str, account: str) -> bool:
         """Whether frames of this peer are of interest at all."""
 
-    def received(self, peer: str, account: str, frames: Sequence[Incoming], now: float) -> None:
-        """A batch of the peer's, its parts joined. It is answered when all ends have seen it."""
+    def received(
+        self, peer: str, account: str, frames: Sequence[Incoming], now: float
+    ) -> asyncio.Future[None] | None:
+        """A batch of the peer's, its parts joined. It is answered when all ends have seen it, and
+        what they gave to be waited for is done. When that fails, the peer is told to say it again
+        later."""
 
     def answered(self, peer: str, frames: Sequence[Frame], now: float) -> None:
         """The peer is responsible for these."""
@@ -88,6 +92,7 @@ class Link:
         self._joiner = Joiner()
         self._pending: dict[tuple[str, int], float] = {}  # unanswered batches, and until when
         self._answers: list[str] = []
+        self._connection = 0  # counts them
         self._flushing = False
         self._late = Alarm(self._look_for_late)
         self._joins = Alarm(self._check_joins)
@@ -160,6 +165,7 @@ class Link:
 
     def offline(self) -> None:
         """The connection is gone."""
+        self._connection += 1
         self._pending.clear()
         self._answers.clear()
         leftovers = self._windows.all_gone()
@@ -228,14 +234,37 @@ class Link:
                 self._answer(stanzas.refusal(peer, batch.id, "modify", "bad-request", str(error)))
                 return
             try:
-                for end in self.ends:
-                    end.received(peer, account, frames, now)
+                promises = [end.received(peer, account, frames, now) for end in self.ends]
             except Exception:  # else it would come again for ever
                 log.exception("a batch of %s could not be handled", peer)
                 trouble = "internal-server-error"
                 self._answer(stanzas.refusal(peer, batch.id, "cancel", trouble))
                 return
-            self._answer(stanzas.responsible(peer, batch.id))
+            waiting = [promise for promise in promises if promise is not None]
+            if waiting:
+                self._answer_later(batch, waiting)
+            else:
+                self._answer(stanzas.responsible(peer, batch.id))
+
+    def _answer_later(self, batch: IncomingBatch, promises: list[asyncio.Future[None]]) -> None:
+        """Answer when all promises are kept. In a new connection the peer says it all again."""
+        connection = self._connection
+        left = len(promises)
+
+        def done(promise: asyncio.Future[None]) -> None:
+            nonlocal left
+            left -= 1
+            if not left and connection == self._connection:
+                kept = all(p.exception() is None for p in promises if not p.cancelled())
+                text = "I cannot keep this now"
+                self._answer(
+                    stanzas.responsible(batch.peer, batch.id)
+                    if kept
+                    else stanzas.refusal(batch.peer, batch.id, "wait", stanzas.LATER, text)
+                )
+
+        for promise in promises:
+            promise.add_done_callback(done)
 
     def _read(self, batch: IncomingBatch, now: float) -> list[Incoming]:
         if batch.text is None:

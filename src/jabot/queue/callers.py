@@ -1,0 +1,164 @@
+"""Who hears of which job, and how the outcomes get to them."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from jabot.protocol.frames import (
+    NULL,
+    Cancelled,
+    Failed,
+    Frame,
+    Progress,
+    Rejected,
+    State,
+    Succeeded,
+)
+from jabot.protocol.states import JobState
+from jabot.queue.fate import failure_frame
+from jabot.queue.store.verbs import Failure, Record
+from jabot.xmpp import Link
+
+log = logging.getLogger(__name__)
+
+_MOST: Final = 100_000  # jobs that are heard of by others than who submitted them last
+_OUTCOMES = (Succeeded, Failed, Cancelled)
+
+
+class Callers:
+    """Tells callers of their jobs.
+
+    A job's own line in the store says who hears of it; here stand only those besides. Who is not
+    online asks again when it is back: nothing is kept for it here. `look(job_id, told)` reads a job
+    that somebody is still to be told of; `delivered(job_ids)` is called for what has arrived.
+    """
+
+    def __init__(
+        self,
+        link: Link,
+        look: Callable[[str, Callable[[Record | None], None]], None],
+        delivered: Callable[[list[str]], None],
+    ) -> None:
+        self._link = link
+        self._look = look
+        self._delivered = delivered
+        self._here: set[str] = set()
+        self._besides: dict[str, dict[tuple[str, str], None]] = {}  # (peer, the id it knows)
+        self._of_peer: dict[str, set[str]] = {}
+        self._owed: dict[str, deque[str]] = {}  # for those who take too little at a time
+
+    def listen(self, job_id: str, peer: str, as_id: str) -> bool:
+        """Let a peer hear of a job, under the id that it knows; False when there are too many."""
+        if len(self._besides) >= _MOST and job_id not in self._besides:
+            return False
+        self._besides.setdefault(job_id, {})[peer, as_id] = None
+        self._of_peer.setdefault(peer, set()).add(job_id)
+        return True
+
+    def here(self, peer: str) -> None:
+        """A peer spoke, or its presence came."""
+        self._here.add(peer)
+
+    def gone(self, peer: str) -> None:
+        """A peer is offline. It will ask when it is back."""
+        self._here.discard(peer)
+        self._owed.pop(peer, None)
+        for job_id in self._of_peer.pop(peer, ()):
+            besides = self._besides.get(job_id, {})
+            for key in [key for key in besides if key[0] == peer]:
+                del besides[key]
+            if not besides:
+                self._besides.pop(job_id, None)
+
+    def all_gone(self) -> None:
+        """Our own connection went."""
+        for peer in [*self._here, *self._of_peer]:
+            self.gone(peer)
+
+    def stepped(self, record: Record, step: Progress) -> None:
+        """A job has got on."""
+        for peer, as_id in self._hearing(record):
+            if not self._link.is_full(peer):  # it is lossy, and the next one says more
+                self._link.push(peer, _as(step, as_id))
+
+    def ended(self, record: Record) -> None:
+        """A job has its outcome: tell all who want to hear."""
+        for peer, as_id in self._hearing(record):
+            if self._link.is_full(peer) or peer in self._owed:
+                self._owed.setdefault(peer, deque()).append(record.id)
+            else:
+                self._link.push(peer, outcome(record, as_id))
+
+    def answer(self, peer: str, record: Record, as_id: str) -> None:
+        """Tell one who asks where a job stands."""
+        if record.state.ended:
+            self._link.push(peer, outcome(record, as_id))
+        else:
+            self._link.push(peer, State(as_id, record.attempt, record.state.value))
+
+    def answered(self, peer: str, frames: Sequence[Frame]) -> None:
+        """A peer has taken these."""
+        ended = [frame.id for frame in frames if isinstance(frame, _OUTCOMES)]
+        if ended:
+            self._delivered(ended)
+            for job_id in ended:
+                self._no_longer(job_id, peer)
+        self._pay(peer)
+
+    def _hearing(self, record: Record) -> list[tuple[str, str]]:
+        hearing = [(record.reply_to, record.id)] if record.reply_to in self._here else []
+        besides = self._besides.get(record.id)
+        if besides:
+            hearing += [key for key in besides if key not in hearing]
+        return hearing
+
+    def _no_longer(self, job_id: str, peer: str) -> None:
+        besides = self._besides.get(job_id)
+        if besides is None:
+            return
+        for key in [key for key in besides if key[0] == peer]:
+            del besides[key]
+        if not besides:
+            del self._besides[job_id]
+        self._of_peer.get(peer, set()).discard(job_id)
+
+    def _pay(self, peer: str) -> None:
+        owed = self._owed.get(peer)
+        while owed and not self._link.is_full(peer):
+            self._look(owed.popleft(), lambda record: self._tell_late(peer, record))
+            if len(owed) % 64 == 0:
+                break  # the next answer of the peer's fetches more
+        if owed is not None and not owed:
+            del self._owed[peer]
+
+    def _tell_late(self, peer: str, record: Record | None) -> None:
+        if record is None or not record.state.ended:
+            return
+        for other, as_id in self._hearing(record):
+            if other == peer:
+                self._link.push(peer, outcome(record, as_id))
+
+
+def outcome(record: Record, as_id: str) -> Succeeded | Failed | Cancelled:
+    """An ended job's outcome as a frame, under the id by which it is asked for."""
+    attempt = max(1, record.attempt)
+    if record.state is JobState.SUCCEEDED:
+        return Succeeded(as_id, attempt, record.result or NULL)
+    failure = record.failure or Failure("JobCancelled", "it was cancelled")
+    if record.state is JobState.CANCELLED:
+        return Cancelled(as_id, attempt, failure.message)
+    return failure_frame(as_id, attempt, failure)
+
+
+def _as(step: Progress, as_id: str) -> Progress:
+    if step.id == as_id:
+        return step
+    return Progress(as_id, step.attempt, step.seq, step.done, step.total, step.text)
+
+
+def refusal(frame_id: str, attempt: int, code: str, message: str) -> Rejected:
+    """What a caller is told whose job was not taken."""
+    return Rejected(frame_id, attempt, code, message)

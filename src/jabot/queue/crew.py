@@ -1,0 +1,234 @@
+"""The workers of a queue: what each can do, what it holds, and how long it may. No I/O, no clock.
+
+Times are seconds of the loop's clock, so that a jump of the machine's own moves no lease.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from jabot.protocol.options import JobOptions
+from jabot.queue.store.verbs import Record
+
+LEASE: Final = 15.0  # seconds that a worker may hold a job without a heartbeat
+GRACE: Final = 1.0  # seconds that a worker may be away before its jobs are given to others
+
+
+class Held(Struct, eq=False):
+    """A job that a worker has."""
+
+    record: Record
+    worker: str
+    until: float  # the end of its lease
+    stay: int  # which of the worker's stays it was sent in
+    acked: bool = False  # the worker is responsible
+    ending: bool = False  # its end is on its way to the store
+    seq: int = 0  # of the newest progress
+
+    @property
+    def id(self) -> str:
+        """The job's."""
+        return self.record.id
+
+    @property
+    def attempt(self) -> int:
+        """Its number, the fence."""
+        return self.record.attempt
+
+
+class Worker(Struct, eq=False):
+    """One worker."""
+
+    jid: str
+    account: str
+    slots: int = 0
+    tasks: Mapping[str, JobOptions] = {}
+    labels: Mapping[str, str] = {}
+    held: dict[str, Held] = {}
+    claiming: int = 0  # slots that are asked of the store to be filled
+    stay: int = 0  # counts how often it went
+    here: bool = False  # it has said hello, and has not gone since
+    gone_at: float | None = None  # when it went; it has the grace to say hello again
+
+    @property
+    def free(self) -> int:
+        """How many more jobs it takes."""
+        return self.slots - len(self.held) - self.claiming if self.here else 0
+
+    def does(self, kind: str) -> bool:
+        """Whether it can do jobs of a kind (see `kind_of`)."""
+        task, where = _read_kind(kind)
+        if task not in self.tasks:
+            return False
+        return all(self.labels.get(name) in values for name, values in where)
+
+
+class Crew:
+    """All workers, and all that they hold."""
+
+    def __init__(self, lease: float = LEASE, grace: float = GRACE) -> None:
+        self.lease = lease
+        self.grace = grace
+        self.defaults: dict[str, JobOptions] = {}
+        """What the authors of tasks say of their jobs: the newest word of any worker."""
+        self._workers: dict[str, Worker] = {}
+        self._held: dict[str, Held] = {}
+
+    def __iter__(self) -> Iterator[Worker]:
+        return iter(self._workers.values())
+
+    def __len__(self) -> int:
+        return len(self._workers)
+
+    def get(self, jid: str) -> Worker | None:
+        """The worker of that full address."""
+        return self._workers.get(jid)
+
+    def held(self, job_id: str) -> Held | None:
+        """Who has a job."""
+        return self._held.get(job_id)
+
+    @property
+    def all_held(self) -> list[Held]:
+        """All jobs that somebody has."""
+        return list(self._held.values())
+
+    # -- they come and go ----------------------------------------------------------------------
+
+    def hello(
+        self,
+        jid: str,
+        account: str,
+        slots: int,
+        tasks: Mapping[str, JobOptions],
+        labels: Mapping[str, str],
+    ) -> Worker:
+        """A worker says what it can do, the first time or again."""
+        worker = self._known(jid, account)
+        worker.slots, worker.tasks, worker.labels = slots, tasks, labels
+        worker.here, worker.gone_at = True, None
+        self.defaults.update(tasks)
+        return worker
+
+    def gone(self, jid: str, now: float) -> bool:
+        """Its presence went, or nobody has its address; False for no worker of ours."""
+        worker = self._workers.get(jid)
+        if worker is None:
+            return False
+        if worker.here:
+            worker.stay += 1
+            worker.here, worker.gone_at = False, now
+        if not worker.held and not worker.claiming:
+            del self._workers[jid]
+        return True
+
+    # -- what they hold ------------------------------------------------------------------------
+
+    def hold(self, record: Record, now: float, *, acked: bool = False) -> Held:
+        """A worker has a job from now on. Where the worker was not seen yet, the lease decides."""
+        jid = record.worker or ""
+        worker = self._known(jid, jid.partition("/")[0])
+        before = self._held.get(record.id)
+        if before is not None:
+            self.let_go(before)
+        held = Held(record, jid, now + self.lease, worker.stay, acked)
+        worker.held[record.id] = self._held[record.id] = held
+        return held
+
+    def let_go(self, held: Held) -> None:
+        """It has it no more."""
+        if self._held.get(held.id) is held:
+            del self._held[held.id]
+        worker = self._workers.get(held.worker)
+        if worker is not None and worker.held.get(held.id) is held:
+            del worker.held[held.id]
+            if not worker.here and not worker.held and not worker.claiming:
+                del self._workers[worker.jid]
+
+    def renew(
+        self, jid: str, pairs: Iterable[tuple[str, int]], now: float
+    ) -> list[tuple[str, int]]:
+        """A heartbeat: the leases of these attempts begin anew. Answers those that are not its."""
+        strangers = []
+        for job_id, attempt in pairs:
+            held = self._held.get(job_id)
+            if held is None or held.worker != jid or held.attempt != attempt:
+                strangers.append((job_id, attempt))
+            else:
+                held.until, held.acked = now + self.lease, True
+        return strangers
+
+    def missing(self, jid: str, pairs: Iterable[tuple[str, int]]) -> list[Held]:
+        """What a worker should have, and does not speak of in its hello. What is still on its way
+        to it, in this stay of its, is not missing."""
+        worker = self._workers.get(jid)
+        if worker is None:
+            return []
+        spoken = set(pairs)
+        return [
+            held
+            for held in worker.held.values()
+            if not held.ending
+            and (held.id, held.attempt) not in spoken
+            and (held.acked or held.stay != worker.stay)
+        ]
+
+    # -- time ----------------------------------------------------------------------------------
+
+    def overdue(self, now: float) -> list[tuple[Held, str]]:
+        """What is to be taken from those who have it, and why. It stays theirs until `let_go`."""
+        found = []
+        for held in self._held.values():
+            if held.ending:
+                continue
+            worker = self._workers[held.worker]
+            if held.until <= now:
+                found.append((held, f"gave no sign for {self.lease:g} s"))
+            elif worker.gone_at is not None and worker.gone_at + self.grace <= now:
+                found.append((held, "vanished"))
+        return found
+
+    def next(self) -> float | None:
+        """When to look for overdue ones, at the latest."""
+        moments = [held.until for held in self._held.values() if not held.ending]
+        moments += [w.gone_at + self.grace for w in self._workers.values() if w.gone_at is not None]
+        return min(moments, default=None)
+
+    # -- who gets more -------------------------------------------------------------------------
+
+    def openings(self, kinds: Iterable[str]) -> list[tuple[Worker, list[str], int]]:
+        """Workers with free slots that do some of these kinds, and how many jobs each is to get.
+
+        No worker gets all at once where others are free as well: who has the fewest first, a
+        quarter of its free slots each time.
+        """
+        kinds = list(kinds)
+        if not kinds:
+            return []
+        free = [worker for worker in self._workers.values() if worker.free > 0]
+        free.sort(key=lambda worker: len(worker.held) / max(1, worker.slots))
+        found = [(worker, [kind for kind in kinds if worker.does(kind)]) for worker in free]
+        found = [(worker, does) for worker, does in found if does]
+        if len(found) == 1:
+            return [(worker, does, worker.free) for worker, does in found]
+        return [(worker, does, max(1, worker.free // 4)) for worker, does in found]
+
+    def _known(self, jid: str, account: str) -> Worker:
+        worker = self._workers.get(jid)
+        if worker is None:
+            worker = self._workers[jid] = Worker(jid, account)
+        return worker
+
+
+@lru_cache(maxsize=4096)
+def _read_kind(kind: str) -> tuple[str, tuple[tuple[str, frozenset[str]], ...]]:
+    task, _, where = kind.partition(" ")
+    if not where:
+        return task, ()
+    read = msgspec.json.decode(where, type=dict[str, list[str]])
+    return task, tuple((name, frozenset(values)) for name, values in read.items())

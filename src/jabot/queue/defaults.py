@@ -1,0 +1,34 @@
+"""A job's options, completed by what the author of its task said."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Final
+
+import msgspec
+
+from jabot.protocol.frames import Submit
+from jabot.protocol.options import NO_OPTIONS, JobOptions
+
+# A task's default for `unique` that stands for its name and its arguments.
+ARGUMENTS: Final = "*"
+_BY_AUTHOR: Final = ("retry", "expires", "priority", "unique", "lane")
+
+
+def with_defaults(
+    options: JobOptions, defaults: JobOptions | None, submit: Submit, now: float
+) -> JobOptions:
+    """What the submit left out is as the task's author says."""
+    if defaults is not None and defaults != NO_OPTIONS:
+        missing = {
+            name: getattr(defaults, name) for name in _BY_AUTHOR if getattr(options, name) is None
+        }
+        options = msgspec.structs.replace(options, **missing)
+    if options.unique == ARGUMENTS:
+        options = msgspec.structs.replace(options, unique=_name(submit))
+    return options
+
+
+def _name(submit: Submit) -> str:
+    digest = hashlib.blake2b(bytes(submit.args) + b" " + bytes(submit.kwargs), digest_size=16)
+    return f"{submit.task} {digest.hexdigest()}"

@@ -1,0 +1,83 @@
+"""What becomes of a job whose attempt did not succeed. No I/O, no clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from jabot.errors import JabotError, TaskFailed, WorkerLost
+from jabot.protocol.frames import Failed
+from jabot.protocol.options import JobOptions, RetryOptions
+from jabot.protocol.refusals import failure as error_of
+from jabot.queue.store.verbs import Failure, Finish, Record
+from jabot.tasks import Retry
+
+LOST = "lost"
+_FINAL = frozenset({"refused", "too_large", "expired", "parent", "undecodable"})
+
+
+def after_failure(
+    record: Record,
+    failure: Failure,
+    defaults: JobOptions | None,
+    most_losses: int,
+    now: float,
+    chance: Callable[[], float],
+) -> Finish:
+    """The end of an attempt that failed, or whose worker was lost.
+
+    A job without a policy of its own or its task's is not run again after an error, but it is when
+    its worker was lost, up to `most_losses` attempts: it may be the job that kills them.
+    """
+    policy = record.options.retry or (defaults.retry if defaults is not None else None)
+    wait = None if failure.code in _FINAL else _wait(record, failure, policy, most_losses, chance)
+    if wait is not None and record.deadline is not None and now + wait >= record.deadline:
+        wait = None
+    outcome = LOST if failure.code == LOST else "timeout" if failure.code == "timeout" else "failed"
+    return Finish(
+        record.id,
+        record.attempt,
+        "fail" if wait is None else "retry",
+        now,
+        failure=failure,
+        at=0.0 if wait is None else now + wait,
+        outcome=outcome,
+    )
+
+
+def lost(worker: str, why: str) -> Failure:
+    """The failure of an attempt whose worker is no more."""
+    return Failure("WorkerLost", f"{worker} {why}", code=LOST)
+
+
+def failure_frame(record_id: str, attempt: int, failure: Failure) -> Failed:
+    """As it is told to a caller."""
+    return Failed(
+        record_id, attempt, failure.type, failure.message, failure.traceback, failure.code
+    )
+
+
+def _wait(
+    record: Record,
+    failure: Failure,
+    policy: RetryOptions | None,
+    most_losses: int,
+    chance: Callable[[], float],
+) -> float | None:
+    if policy is None:
+        if failure.code != LOST:
+            return None
+        policy = RetryOptions(attempts=most_losses)
+    return _retry(policy, failure.code).delay(record.runs, _error(failure), chance)
+
+
+def _retry(options: RetryOptions, code: str) -> Retry:
+    on = (WorkerLost,) if code == LOST else tuple(options.on) or (TaskFailed, WorkerLost)
+    return Retry(
+        options.attempts, options.backoff, options.factor, options.most, options.jitter, on
+    )
+
+
+def _error(failure: Failure) -> JabotError:
+    if failure.code == LOST:
+        return WorkerLost(failure.message)
+    return error_of(Failed("-", 1, failure.type, failure.message, failure.traceback, failure.code))

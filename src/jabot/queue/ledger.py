@@ -1,0 +1,120 @@
+"""What a queue wants of its store: all of one turn of the loop together, answered together."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any, Final, TypeAlias
+
+from jabot.errors import StoreUnavailable
+from jabot.queue.store.verbs import Store, Verb
+
+log = logging.getLogger(__name__)
+
+Done: TypeAlias = Callable[[Any], None]
+Failed: TypeAlias = Callable[[Exception], None]
+Entry: TypeAlias = tuple[Verb, Done, Failed]
+
+_MOST: Final = 4096  # verbs in one transaction
+_PAUSE: Final = 0.25  # seconds before the store is tried again; then twice that
+_PAUSE_MOST: Final = 5.0
+
+
+class Ledger:
+    """Hands verbs to a store, and its answers back.
+
+    While one transaction is on its way to the disk, what comes meanwhile waits for the next: the
+    more there is to do, the more of it one commit carries. `more()` gives what is to go along with
+    each. `in_doubt()` is called when the store can be used again after it could not.
+    """
+
+    def __init__(
+        self, store: Store, more: Callable[[], list[Entry]], in_doubt: Callable[[], None]
+    ) -> None:
+        self._store = store
+        self._more = more
+        self._in_doubt = in_doubt
+        self._waiting: list[Entry] = []
+        self._wanted = asyncio.Event()
+        self._pause = 0.0
+        self.problem: StoreUnavailable | None = None
+        """Why the store cannot be written at present."""
+
+    def do(self, verb: Verb, done: Done, failed: Failed = lambda _: None) -> None:
+        """Have it done, and `done(answer)` called; or `failed(error)` when it surely or perhaps
+        was not."""
+        self._waiting.append((verb, done, failed))
+        self._wanted.set()
+
+    def look(self) -> None:
+        """Ask `more()` in any case."""
+        self._wanted.set()
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        while True:
+            await self._wanted.wait()
+            self._wanted.clear()
+            await self._turn()
+
+    async def drained(self) -> None:
+        """Do what is waiting now, once."""
+        while self._waiting and self.problem is None:
+            await self._turn()
+
+    async def _turn(self) -> None:
+        entries, self._waiting = self._waiting[:_MOST], self._waiting[_MOST:]
+        if self._waiting:
+            self._wanted.set()
+        entries += self._more()
+        if not entries:
+            return
+        try:
+            answers = await self._store.apply([verb for verb, _, _ in entries])
+        except StoreUnavailable as error:
+            self._fail(entries, error)
+            await self._wait(error)
+        except Exception:
+            log.exception("a transaction failed; its parts are tried one by one")
+            await self._one_by_one(entries)
+        else:
+            self._works()
+            for (verb, done, _), answer in zip(entries, answers, strict=True):
+                _call(done, answer, verb)
+
+    async def _one_by_one(self, entries: list[Entry]) -> None:
+        """One of them is impossible; the others are not to suffer."""
+        for verb, done, failed in entries:
+            try:
+                answer = (await self._store.apply([verb]))[0]
+            except Exception as error:
+                log.error("%s failed: %r", type(verb).__name__, error)
+                _call(failed, error, verb)
+            else:
+                _call(done, answer, verb)
+
+    def _fail(self, entries: list[Entry], error: Exception) -> None:
+        for verb, _, failed in entries:
+            _call(failed, error, verb)
+
+    async def _wait(self, error: StoreUnavailable) -> None:
+        if self.problem is None:
+            log.error("%s; I try again and again, and take nothing meanwhile", error)
+        self.problem = error
+        self._pause = min(_PAUSE_MOST, 2 * self._pause or _PAUSE)
+        self._wanted.set()
+        await asyncio.sleep(self._pause)
+
+    def _works(self) -> None:
+        if self.problem is not None:
+            log.warning("the store can be used again")
+            self.problem, self._pause = None, 0.0
+            self._in_doubt()
+
+
+def _call(function: Callable[[Any], None], what: Any, verb: Verb) -> None:
+    try:
+        function(what)
+    except Exception:  # the others of the transaction are not to suffer
+        log.exception("the answer to %s could not be handled", type(verb).__name__)

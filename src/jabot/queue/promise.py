@@ -1,0 +1,51 @@
+"""The answer to a batch, which waits for the store."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from jabot.queue.ledger import Ledger
+from jabot.queue.store.verbs import Verb
+
+
+class Promise:
+    """Kept when the store has done all that a batch asks for; broken when it cannot."""
+
+    def __init__(self) -> None:
+        self._left = 0
+        self._future: asyncio.Future[None] | None = None
+        self._broken: list[Callable[[], None]] = []
+
+    @property
+    def future(self) -> asyncio.Future[None] | None:
+        """None when nothing has to be waited for."""
+        return self._future
+
+    def wait(self, ledger: Ledger, verb: Verb, done: Callable[[Any], None]) -> None:
+        """Have one more thing done, and `done(answer)` called before the batch is answered."""
+        if self._future is None:
+            self._future = asyncio.get_running_loop().create_future()
+        self._left += 1
+        ledger.do(verb, partial(self._done, done), self._failed)
+
+    def on_failure(self, call: Callable[[], None]) -> None:
+        """Call this when the promise cannot be kept."""
+        self._broken.append(call)
+
+    def _done(self, done: Callable[[Any], None], answer: Any) -> None:
+        try:
+            done(answer)
+        finally:
+            self._left -= 1
+            if not self._left and self._future is not None and not self._future.done():
+                self._future.set_result(None)
+
+    def _failed(self, error: Exception) -> None:
+        broken, self._broken = self._broken, []
+        for call in broken:
+            call()
+        if self._future is not None and not self._future.done():
+            self._future.set_exception(error)

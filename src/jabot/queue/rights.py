@@ -1,0 +1,41 @@
+"""Who may do what at a queue."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from jabot.access import Access
+from jabot.errors import NotAllowed
+from jabot.jid import JID
+
+
+@dataclass(frozen=True)
+class Rights:
+    """The rules of a queue: of callers as those of any node, and of workers.
+
+    `own()` is the queue's full address. Its own account may do all; `work` names the others who may
+    take its jobs.
+    """
+
+    own: Callable[[], JID]
+    access: Access
+    work: Access
+
+    def check(self, peer: str, task: str) -> None:
+        """Raises `NotAllowed` when a caller may not have a task run."""
+        decision = self.access.may_run(self.own(), JID(peer), task)
+        if not decision:
+            raise NotAllowed(f"you may not run {task}: {decision.reason}")
+
+    def may_call(self, peer: str) -> bool:
+        """Whether somebody has any right as a caller."""
+        return self.access.knows(self.own(), JID(peer))
+
+    def may_work(self, account: str) -> bool:
+        """Whether somebody may take jobs of this queue."""
+        return self.work.knows(self.own(), JID(account))
+
+    def knows(self, peer: JID) -> bool:
+        """Whether somebody has any right here at all."""
+        return self.may_call(str(peer)) or self.may_work(peer.bare)
