@@ -102,7 +102,7 @@ class Server(ABC):
         self.prepare()
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(
-                [*_tied_to_this_process(), *self.command()],
+                [*tied_to_this_process(), *self.command()],
                 cwd=self.folder,
                 env=os.environ | self.environment(),
                 stdin=subprocess.DEVNULL,
@@ -202,7 +202,7 @@ def _runs(process: psutil.Process) -> bool:
     return False
 
 
-def _tied_to_this_process() -> list[str]:
+def tied_to_this_process() -> list[str]:
     """The start of a command line whose program dies with us, even when we are killed."""
     setpriv = shutil.which("setpriv")
     return [setpriv, "--pdeathsig", "KILL", "--"] if setpriv else []

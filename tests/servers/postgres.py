@@ -1,0 +1,189 @@
+"""A PostgreSQL server as Debian packages it, in a folder of its own, its data forced to the disk."""
+
+import contextlib
+import itertools
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import psycopg
+
+from .ports import LOOPBACK, free_port
+from .process import (
+    START_LIMIT,
+    STOP_LIMIT,
+    ServerMissingError,
+    tied_to_this_process,
+)
+
+_PROGRAMS = "/usr/lib/postgresql"
+_USER = "postgres"  # the server refuses to run as root
+_LOOK_EVERY = 0.02
+_SETTINGS = {
+    "fsync": "on",
+    "synchronous_commit": "on",
+    "max_connections": "60",
+    "shared_buffers": "128MB",
+    "max_wal_size": "2GB",
+    "log_min_messages": "warning",
+}
+
+
+class Postgres:
+    """One server on loopback. A restart keeps the port and the data."""
+
+    kind = "postgres"
+    host = LOOPBACK
+
+    def __init__(self) -> None:
+        self._programs = _programs()
+        self.folder = Path(tempfile.mkdtemp(prefix="jabot-postgres-"))
+        self.port = free_port()
+        self._data = self.folder / "data"
+        self._log_file = self.folder / "console.log"
+        self._process: subprocess.Popen[bytes] | None = None
+        self._numbers = itertools.count(1)
+        if os.getuid() == 0:
+            shutil.chown(self.folder, _USER, _USER)
+
+    # --- what a test uses -----------------------------------------------------------------
+
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def pid(self) -> int:
+        return self._running().pid
+
+    def url(self, database: str) -> str:
+        return f"postgresql://{_USER}@{self.host}:{self.port}/{database}"
+
+    def fresh_database(self) -> str:
+        """The URL of an empty database that no other test has."""
+        name = f"jabot{next(self._numbers)}"
+        with psycopg.connect(self.url("template1"), autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE template0")
+        return self.url(name)
+
+    def start(self) -> None:
+        """Start, or start again; returns when clients can sign in."""
+        if self.is_running:
+            raise RuntimeError(f"PostgreSQL runs already, as process {self.pid}")
+        if not self._data.exists():
+            self._make()
+        with self._log_file.open("ab") as log:
+            self._process = subprocess.Popen(
+                [*self._as_user(), str(self._programs / "postgres"), "-D", str(self._data)],
+                cwd=self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                # Ctrl-C in the terminal is for pytest, which then stops the servers in order.
+                start_new_session=True,
+            )
+        try:
+            self._await_ready(self._process)
+        except BaseException:
+            self.kill()
+            raise
+
+    def stop(self, *, immediate: bool = False) -> None:
+        """End it in order; `immediate`: as a crash would, without a last checkpoint."""
+        if self.is_running:
+            process = self._running()
+            process.send_signal(signal.SIGCONT)
+            process.send_signal(signal.SIGQUIT if immediate else signal.SIGINT)
+            process.wait(STOP_LIMIT)
+        self._process = None
+
+    def kill(self) -> None:
+        """End it at once, and forget its data."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.stop(immediate=True)
+        if self.is_running:
+            self._running().kill()
+        if self._process is not None:
+            self._process.wait()
+            self._process = None
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def pause(self) -> None:
+        """Stop it from taking new connections, while those that are there go on."""
+        self._running().send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._running().send_signal(signal.SIGCONT)
+
+    def log(self, lines: int = 60) -> str:
+        """The end of what it logged, for the report of a failed test."""
+        with contextlib.suppress(OSError):
+            return "\n".join(self._log_file.read_text(errors="replace").splitlines()[-lines:])
+        return ""
+
+    # --- inside ---------------------------------------------------------------------------
+
+    def _make(self) -> None:
+        command = [str(self._programs / "initdb"), "--no-sync", "--auth=trust", f"-U{_USER}"]
+        command += ["--encoding=UTF8", "--locale=C", "-D", str(self._data)]
+        made = subprocess.run(
+            [*self._as_user(), *command], cwd=self.folder, capture_output=True, text=True
+        )
+        if made.returncode != 0:
+            raise RuntimeError(f"initdb failed:\n{made.stdout}{made.stderr}")
+        settings = _SETTINGS | {
+            "listen_addresses": self.host,
+            "port": str(self.port),
+            "unix_socket_directories": str(self.folder),
+        }
+        with (self._data / "postgresql.conf").open("a") as config:
+            config.writelines(f"{name} = '{value}'\n" for name, value in settings.items())
+
+    def _as_user(self) -> list[str]:
+        """The start of a command line: of a program that dies with us, and that is not root's."""
+        tied = tied_to_this_process()
+        if os.getuid() != 0:
+            return tied
+        user = pwd.getpwnam(_USER)
+        who = [f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
+        return [*(tied[:-1] or ["setpriv"]), *who, "--"]
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._process is None or self._process.poll() is not None:
+            raise RuntimeError("PostgreSQL is not running")
+        return self._process
+
+    def _await_ready(self, process: subprocess.Popen[bytes]) -> None:
+        deadline = time.monotonic() + START_LIMIT
+        while True:
+            try:
+                psycopg.connect(self.url("template1"), connect_timeout=2).close()
+                return
+            except psycopg.OperationalError:
+                if process.poll() is not None:
+                    raise RuntimeError(
+                        f"PostgreSQL ended with {process.returncode} instead of starting:\n"
+                        + self.log()
+                    ) from None
+                if time.monotonic() > deadline:
+                    raise RuntimeError(
+                        f"PostgreSQL was not ready after {START_LIMIT:.0f} s:\n{self.log()}"
+                    ) from None
+            time.sleep(_LOOK_EVERY)
+
+
+def _programs() -> Path:
+    """The folder of the newest server that is installed; Debian keeps it out of the PATH."""
+    found = sorted(
+        Path(_PROGRAMS).glob("*/bin/initdb"), key=lambda file: float(file.parents[1].name)
+    )
+    if found:
+        return found[-1].parent
+    if (initdb := shutil.which("initdb")) is not None:
+        return Path(initdb).parent
+    raise ServerMissingError("PostgreSQL is not installed: apt-get install postgresql")
