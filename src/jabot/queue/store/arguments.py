@@ -13,6 +13,8 @@ from jabot.queue.store import verbs
 from jabot.queue.store.rows import Undecodable
 from jabot.queue.store.verbs import kind_of
 
+LARGE: Final = 2000  # characters of arguments that are kept apart from the job's own row
+
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
 
@@ -31,9 +33,10 @@ class AddArguments(Struct, frozen=True, gc=False):
     now: float
     due: float
     priority: int
-    plain: bool = True  # no limits, no key, no parents: all that follows is unset
+    plain: bool = True  # small, no limits, no key, no parents: only the next two may be set
     deadline: float | None = None
     expires: float | None = None
+    large: bool = False
     key: str | None = None
     key_until: float | None = None
     unique_name: str | None = None
@@ -46,14 +49,16 @@ class AddArguments(Struct, frozen=True, gc=False):
 
 def _add(verb: verbs.Add) -> AddArguments:
     options = verb.options
-    if options is NO_OPTIONS and verb.timeout is None:
+    args, kwargs = _text(verb.args), _text(verb.kwargs)
+    large = len(args) + len(kwargs) > LARGE
+    if options is NO_OPTIONS and verb.timeout is None and not large:
         return AddArguments(
             verb.id,
             verb.owner,
             verb.task,
             verb.task,
-            _text(verb.args),
-            _text(verb.kwargs),
+            args,
+            kwargs,
             "{}",
             _encode(verb.meta).decode() if verb.meta else "{}",
             verb.reply_to,
@@ -68,17 +73,18 @@ def _add(verb: verbs.Add) -> AddArguments:
         owner=verb.owner,
         task=verb.task,
         kind=kind_of(verb.task, options.where),
-        args=_text(verb.args),
-        kwargs=_text(verb.kwargs),
+        args=args,
+        kwargs=kwargs,
         options=_encode(options).decode(),
         meta=_encode(verb.meta).decode(),
         reply_to=verb.reply_to,
         now=verb.now,
         due=max(verb.now + options.delay, options.at or 0.0),
         priority=options.priority or 0,
-        plain=not (options.key or options.unique or lane or options.after),
+        plain=not (large or options.key or options.unique or lane or options.after),
         deadline=deadline,
         expires=options.expires,
+        large=large,
         key=options.key,
         key_until=None if options.key is None else verb.now + options.key_for,
         unique_name=options.unique,
@@ -163,7 +169,8 @@ def _filter(chosen: verbs.Filter) -> dict[str, Any]:
 
 
 def _list(verb: verbs.List | verbs.Purge) -> dict[str, Any]:
-    return {**_filter(verb.filter), "most": verb.most}
+    ended = True if isinstance(verb, verbs.Purge) else None
+    return {**_filter(verb.filter), "ended": ended, "most": verb.most}
 
 
 def _put_schedule(verb: verbs.PutSchedule) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 import msgspec
 from msgspec import Raw
 
+from jabot.protocol.states import JobState
 from jabot.queue.store import rows
 from jabot.queue.store.arguments import ARGUMENTS, undecodable
 from jabot.queue.store.figures import figures
@@ -69,13 +70,23 @@ def work(verbs: Sequence[Verb]) -> Steps:
         answers = yield [_call(group) for group in groups]
         for group, answer in zip(groups, answers, strict=True):
             kind = type(group[0])
-            if kind is Claim:
+            if kind is Add:
+                results += _added(group, answer)
+            elif kind is Claim:
                 results += yield from _claimed(group, answer)
             elif kind is Fire:
                 results += yield from _fired(group, answer)
             else:
                 results += _READ.get(kind, _plain)(answer)
     return results
+
+
+def ask(verb: List | Stats | Look | Schedules) -> Steps:
+    """As `work`, for one question that changes nothing: `Look` tells nobody's address."""
+    kind = type(verb)
+    call = _call([verb])
+    (answer,) = yield [Call("peek", call.verbs) if kind is Look else call]
+    return _READ[kind](answer)
 
 
 def _stages(verbs: Sequence[Verb]) -> Iterator[list[Verb]]:
@@ -90,10 +101,15 @@ def _stages(verbs: Sequence[Verb]) -> Iterator[list[Verb]]:
         yield stage
 
 
-def _call(group: Sequence[Verb]) -> Call:
+def _call(group: Sequence[Any]) -> Call:
+    """`add_plain` is asked for jobs that are plain without exception, and may be quicker."""
     kind = type(group[0])
     arguments: Callable[[Any], Any] = ARGUMENTS[kind]
-    return Call(query_name(kind), _encoder.encode([arguments(verb) for verb in group]).decode())
+    told = [arguments(verb) for verb in group]
+    name = query_name(kind)
+    if kind is Add and all(each.plain for each in told):
+        name = "add_plain"
+    return Call(name, _encoder.encode(told).decode())
 
 
 def query_name(kind: type) -> str:
@@ -127,6 +143,18 @@ def _records(answer: Raw) -> list[Record]:
 
 
 _raws: Final = _each(Raw)
+_added_one_by_one: Final = _each(Added)
+
+
+def _added(adds: Sequence[Any], answer: str | bytes) -> list[Added]:
+    """`"new"` instead of an array says that each of them is new, with no limits."""
+    if answer not in (b'"new"', '"new"'):
+        return _added_one_by_one(answer)
+    due = (max(add.now + add.options.delay, add.options.at or 0.0) > add.now for add in adds)
+    return [
+        Added(add.id, JobState.SCHEDULED if later else JobState.AVAILABLE, is_new=True)
+        for add, later in zip(adds, due, strict=True)
+    ]
 
 
 class _Stopped(msgspec.Struct, frozen=True):
@@ -144,7 +172,6 @@ def _stopped(answer: str | bytes) -> list[Stopped | None]:
 
 
 _READ: Final[dict[type, Callable[[str | bytes], list[Any]]]] = {
-    Add: _each(Added),
     Finish: _each(Finished),
     Adopt: lambda answer: [_records(each) for each in _raws(answer)],
     Orphans: lambda answer: [_records(each) for each in _raws(answer)],
@@ -211,7 +238,7 @@ def _fired(fires: Sequence[Any], answer: str | bytes) -> Generator[list[Call], _
     added: list[Added] = []
     if jobs:
         (answer,) = yield [_call(jobs)]
-        added = msgspec.json.decode(answer, type=list[Added])
+        added = _added(jobs, answer)
     each = iter(added)
     return [next(each) if was and fire.job else None for fire, was in zip(fires, mine, strict=True)]
 

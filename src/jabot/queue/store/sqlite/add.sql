@@ -1,0 +1,169 @@
+-- name: add_plain(verbs)
+-- Keep new jobs that have no limits, no key and no parents, and small arguments.
+-- (SQLite writes `sqlite_sequence` when all is over, and the newest job may be deleted.)
+UPDATE mark SET base = max(
+    coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'jobs'), 0),
+    coalesce((SELECT max(seq) FROM jobs), 0));
+INSERT INTO jobs (
+    seq, id, owner, task, kind, state, priority, created, due, expires, timeout, deadline, begin_by,
+    reply_to, size, options, meta, args, kwargs
+)
+    SELECT base + key + 1, id, json_extract(value, '$.owner'),
+        json_extract(value, '$.task'), json_extract(value, '$.kind'),
+        CASE WHEN due > now THEN 'scheduled' ELSE 'available' END,
+        json_extract(value, '$.priority'), now, due, expires, deadline - now, deadline,
+        CASE WHEN expires IS NULL THEN deadline
+            ELSE min(coalesce(deadline, 1e300), due + expires) END,
+        json_extract(value, '$.reply_to'), 0, json_extract(value, '$.options'),
+        json_extract(value, '$.meta'), json_extract(value, '$.args'),
+        json_extract(value, '$.kwargs')
+    FROM (
+        SELECT (SELECT base FROM mark) AS base, v.key AS key, v.value AS value,
+            json_extract(v.value, '$.id') AS id, json_extract(v.value, '$.now') AS now,
+            json_extract(v.value, '$.due') AS due, json_extract(v.value, '$.expires') AS expires,
+            json_extract(v.value, '$.deadline') AS deadline
+        FROM json_each(:verbs) AS v
+    )
+    WHERE NOT EXISTS (SELECT 1 FROM aliases AS a WHERE a.id = json_extract(value, '$.id'))
+    ON CONFLICT (id) DO NOTHING;
+-- "new" says that all of them are: mostly so. Else they are looked at one by one.
+DELETE FROM result;
+INSERT INTO same_job
+    SELECT v.key, v.value FROM json_each(:verbs) AS v
+    WHERE (SELECT count(*) FROM jobs AS j WHERE j.seq > (SELECT base FROM mark))
+        < json_array_length(:verbs);
+INSERT INTO answer (json) SELECT CASE WHEN count(*) = 0 THEN '"new"'
+    ELSE '[' || group_concat(json) || ']' END FROM (SELECT json FROM result ORDER BY i);
+
+-- name: same_job(i, verb)
+-- Which job it is that was there when one of the same id was to be added.
+UPDATE jobs SET reply_to = coalesce(nullif(json_extract(:verb, '$.reply_to'), ''), reply_to)
+    WHERE seq = coalesce((SELECT k.seq FROM jobs AS k WHERE k.id = json_extract(:verb, '$.id')),
+        (SELECT a.seq FROM aliases AS a WHERE a.id = json_extract(:verb, '$.id')))
+        AND owner = json_extract(:verb, '$.owner');
+INSERT INTO result SELECT :i, CASE
+    WHEN j.owner = json_extract(:verb, '$.owner') THEN json_object(
+        'id', j.id, 'state', j.state, 'is_new',
+        json(CASE WHEN j.seq = (SELECT base FROM mark) + :i + 1 THEN 'true' ELSE 'false' END))
+    ELSE json_object('id', json_extract(:verb, '$.id'), 'refused', 'id_taken') END
+    FROM jobs AS j
+    WHERE j.seq = coalesce(
+        (SELECT k.seq FROM jobs AS k WHERE k.id = json_extract(:verb, '$.id')),
+        (SELECT a.seq FROM aliases AS a WHERE a.id = json_extract(:verb, '$.id')));
+
+-- name: add(verbs)
+-- Keep jobs of any kind, one after the other.
+DELETE FROM result;
+DELETE FROM effect;
+INSERT INTO add_one SELECT key, value,
+        json_extract(value, '$.id'), json_extract(value, '$.owner'), json_extract(value, '$.now'),
+        json_extract(value, '$.key'), json_extract(value, '$.unique_name')
+    FROM json_each(:verbs);
+INSERT INTO answer (json)
+    SELECT '[' || group_concat(json) || ']' FROM (SELECT json FROM result ORDER BY i);
+
+-- name: add_one(i, verb, id, owner, now, key, unique_name)
+-- Keep one job, unless it is one that there is, or must be refused.
+-- (SQLite writes `sqlite_sequence` when all is over, and the newest job may be deleted.)
+UPDATE mark SET base = max(
+    coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'jobs'), 0),
+    coalesce((SELECT max(seq) FROM jobs), 0));
+-- By its id, then by its key, then by its unique name.
+INSERT INTO aliases SELECT :id, k.seq FROM keys AS k
+    CROSS JOIN jobs AS j ON j.seq = k.seq
+    CROSS JOIN full_payloads AS p ON p.seq = k.seq
+    WHERE :key IS NOT NULL AND k.owner = :owner AND k.key = :key AND k.until > :now
+        AND j.task = json_extract(:verb, '$.task') AND p.args = json_extract(:verb, '$.args')
+        AND p.kwargs = json_extract(:verb, '$.kwargs')
+        AND NOT EXISTS (SELECT 1 FROM jobs AS f WHERE f.id = :id)
+        AND NOT EXISTS (SELECT 1 FROM aliases AS f WHERE f.id = :id);
+INSERT INTO result SELECT :i, json_object('id', j.id, 'refused', 'key_reused')
+    FROM keys AS k CROSS JOIN jobs AS j ON j.seq = k.seq
+    WHERE :key IS NOT NULL AND k.owner = :owner AND k.key = :key AND k.until > :now
+        AND NOT EXISTS (SELECT 1 FROM jobs AS f WHERE f.id = :id)
+        AND NOT EXISTS (SELECT 1 FROM aliases AS f WHERE f.id = :id);
+INSERT INTO aliases SELECT :id, w.seq FROM jobs AS w
+    WHERE :unique_name IS NOT NULL AND w.owner = :owner AND w.unique_name = :unique_name
+        AND w.unique_name IS NOT NULL AND w.ended IS NULL AND w.state <> 'running'
+        AND NOT EXISTS (SELECT 1 FROM jobs AS f WHERE f.id = :id)
+        AND NOT EXISTS (SELECT 1 FROM aliases AS f WHERE f.id = :id)
+        AND NOT EXISTS (SELECT 1 FROM result AS r WHERE r.i = :i)
+    ORDER BY w.priority DESC, w.seq LIMIT 1;
+INSERT INTO same_job SELECT :i, :verb
+    WHERE EXISTS (SELECT 1 FROM jobs AS f WHERE f.id = :id)
+        OR EXISTS (SELECT 1 FROM aliases AS f WHERE f.id = :id);
+INSERT INTO result SELECT :i, json_object('id', :id, 'refused', 'unknown_parent', 'detail', a.value)
+    FROM json_each(:verb, '$.after') AS a
+    WHERE a.value IS NOT NULL AND NOT EXISTS (SELECT 1 FROM result AS r WHERE r.i = :i)
+        AND NOT EXISTS (
+            SELECT 1 FROM jobs AS j WHERE j.owner = :owner
+                AND j.seq = coalesce((SELECT k.seq FROM jobs AS k WHERE k.id = a.value),
+                    (SELECT b.seq FROM aliases AS b WHERE b.id = a.value)))
+    LIMIT 1;
+-- A new one, then.
+INSERT INTO add_new SELECT :i, :verb, (SELECT base + 1 FROM mark), :now
+    WHERE NOT EXISTS (SELECT 1 FROM result AS r WHERE r.i = :i);
+
+-- name: add_new(i, verb, seq, now)
+-- Keep one job that is new.
+INSERT INTO links (child, position, parent) SELECT :seq, a.key, coalesce(
+        (SELECT k.seq FROM jobs AS k WHERE k.id = a.value),
+        (SELECT b.seq FROM aliases AS b WHERE b.id = a.value))
+    FROM json_each(:verb, '$.after') AS a WHERE a.value IS NOT NULL;
+INSERT INTO jobs (
+    seq, id, owner, task, kind, state, gate, priority, created, due, expires, timeout, deadline, begin_by,
+    reply_to, waits_for, parents, lane, unique_name, size, options, meta, args, kwargs
+)
+    SELECT :seq, json_extract(:verb, '$.id'), json_extract(:verb, '$.owner'),
+        json_extract(:verb, '$.task'), json_extract(:verb, '$.kind'),
+        CASE WHEN due > :now OR missing > 0 THEN 'scheduled' ELSE 'available' END,
+        CASE WHEN due > :now OR missing > 0 THEN 0
+            WHEN json_extract(:verb, '$.unique_name') IS NOT NULL THEN 2
+            ELSE json_extract(:verb, '$.lane') IS NOT NULL END,
+        json_extract(:verb, '$.priority'), :now, due, expires, deadline - :now, deadline,
+        CASE WHEN expires IS NULL OR missing > 0 THEN deadline
+            ELSE min(coalesce(deadline, 1e300), due + expires) END,
+        json_extract(:verb, '$.reply_to'), missing,
+        coalesce(json_array_length(:verb, '$.after'), 0),
+        json_extract(:verb, '$.lane'), json_extract(:verb, '$.unique_name'),
+        CASE WHEN large THEN length(json_extract(:verb, '$.args'))
+            + length(json_extract(:verb, '$.kwargs')) ELSE 0 END,
+        json_extract(:verb, '$.options'), json_extract(:verb, '$.meta'),
+        CASE WHEN NOT large THEN json_extract(:verb, '$.args') END,
+        CASE WHEN NOT large THEN json_extract(:verb, '$.kwargs') END
+    FROM (
+        SELECT json_extract(:verb, '$.due') AS due, json_extract(:verb, '$.expires') AS expires,
+            json_extract(:verb, '$.deadline') AS deadline,
+            json_extract(:verb, '$.large') AS large,
+            (
+                SELECT count(*) FROM links AS l CROSS JOIN jobs AS p ON p.seq = l.parent
+                WHERE l.child = :seq AND p.state <> 'succeeded'
+            ) AS missing
+    );
+INSERT INTO payloads SELECT :seq, json_extract(:verb, '$.args'), json_extract(:verb, '$.kwargs')
+    WHERE json_extract(:verb, '$.large');
+INSERT INTO keys SELECT json_extract(:verb, '$.owner'), json_extract(:verb, '$.key'), :seq,
+        json_extract(:verb, '$.key_until')
+    WHERE json_extract(:verb, '$.key') IS NOT NULL
+    ON CONFLICT (owner, key) DO UPDATE SET seq = excluded.seq, until = excluded.until;
+INSERT INTO lanes (name, slots, gap, burst)
+    SELECT json_extract(:verb, '$.lane'), json_extract(:verb, '$.slots'),
+        json_extract(:verb, '$.gap'), json_extract(:verb, '$.burst')
+    WHERE json_extract(:verb, '$.lane') IS NOT NULL
+    ON CONFLICT (name) DO UPDATE
+        SET slots = excluded.slots, gap = excluded.gap, burst = excluded.burst;
+-- After a parent that has failed there is nothing to wait for.
+UPDATE jobs SET state = 'failed', gate = 0, ended = :now, failure = (
+        SELECT json_object('type', 'ParentFailed', 'code', 'parent', 'message', p.why)
+        FROM links AS l CROSS JOIN why_failed AS p ON p.seq = l.parent
+        WHERE l.child = :seq AND p.state IN ('failed', 'cancelled') ORDER BY l.position LIMIT 1
+    ) WHERE seq = :seq AND EXISTS (
+        SELECT 1 FROM links AS l CROSS JOIN jobs AS p ON p.seq = l.parent
+        WHERE l.child = :seq AND p.state IN ('failed', 'cancelled')
+    );
+DELETE FROM rising;
+INSERT INTO rising SELECT seq FROM jobs
+    WHERE seq = :seq AND state = 'available' AND (lane IS NOT NULL OR unique_name IS NOT NULL);
+INSERT INTO settle_rising SELECT :i, :now FROM rising;
+INSERT INTO result SELECT :i, json_object('id', id, 'state', state, 'is_new', json('true'))
+    FROM jobs WHERE seq = :seq;

@@ -1,0 +1,80 @@
+-- name: claim(verbs)
+-- Give available jobs to workers.
+DELETE FROM result;
+INSERT INTO claim_one SELECT key, json_extract(value, '$.node'), json_extract(value, '$.worker'),
+        json_extract(value, '$.kinds'), json_extract(value, '$.most'), json_extract(value, '$.now')
+    FROM json_each(:verbs);
+INSERT INTO answer (json)
+    SELECT '[' || group_concat(json) || ']' FROM (SELECT json FROM result ORDER BY i);
+
+-- name: claim_one(i, node, worker, kinds, most, now)
+-- Give up to `most` jobs to one worker.
+INSERT INTO settle_lane SELECT name, :now FROM lanes WHERE next <= :now;
+DELETE FROM taking;
+INSERT INTO taking (seq, lane, priority, size)
+    SELECT j.seq, j.lane, j.priority, j.size FROM json_each(:kinds) AS k
+    CROSS JOIN jobs AS j ON j.seq IN (
+        SELECT f.seq FROM jobs AS f
+        WHERE f.kind = json_extract(k.value, '$[0]') AND f.state = 'available' AND f.gate = 0
+        ORDER BY f.priority DESC, f.seq LIMIT :most
+    )
+    WHERE NOT EXISTS (SELECT 1 FROM paused AS p WHERE p.task = json_extract(k.value, '$[1]'))
+    ORDER BY j.priority DESC, j.seq LIMIT :most;
+INSERT INTO result SELECT :i,
+    CASE WHEN EXISTS (SELECT 1 FROM taking WHERE lane IS NOT NULL OR size > 0)
+        THEN 'true' ELSE 'false' END;
+-- A lane lets each kind through by itself; all together must not be too many.
+DELETE FROM taking WHERE n IN (
+    SELECT t.n FROM (
+        SELECT n, lane, row_number() OVER (PARTITION BY lane ORDER BY n) AS place
+        FROM taking WHERE lane IS NOT NULL
+    ) AS t CROSS JOIN lanes AS l ON l.name = t.lane WHERE t.place > l.room
+);
+-- Nor too large.
+DELETE FROM taking WHERE n > 1 AND n IN (
+    SELECT t.n FROM (SELECT n, sum(size) OVER (ORDER BY n) AS so_far FROM taking) AS t
+    WHERE t.so_far > 67108864
+) AND EXISTS (SELECT 1 FROM taking WHERE size > 0);
+UPDATE jobs SET state = 'running', attempt = attempt + 1, runs = runs + 1,
+        worker = :worker, node = :node, started = :now
+    WHERE seq IN (SELECT seq FROM taking);
+UPDATE lanes SET
+        running = running + (SELECT count(*) FROM taking AS t WHERE t.lane = lanes.name),
+        arrival = CASE WHEN gap IS NULL THEN arrival ELSE max(arrival, :now)
+            + gap * (SELECT count(*) FROM taking AS t WHERE t.lane = lanes.name) END
+    WHERE name IN (SELECT lane FROM taking WHERE lane IS NOT NULL);
+INSERT INTO settle_lane SELECT DISTINCT lane, :now FROM taking WHERE lane IS NOT NULL;
+UPDATE result SET json = '{"more":' || json || ',"rows":[' || coalesce((
+        SELECT group_concat(r.row) FROM taking AS t CROSS JOIN full_rows AS r ON r.seq = t.seq
+    ), '') || ']}' WHERE i = :i;
+
+-- name: adopt(verbs)
+-- Let attempts that a worker says it has be this node's.
+INSERT INTO answer (json) SELECT '[' || group_concat(json) || ']' FROM (
+    SELECT '[' || coalesce((
+        SELECT group_concat(r.row) FROM json_each(v.value, '$.held') AS h
+        CROSS JOIN jobs AS j ON j.id = json_extract(h.value, '$[0]')
+        CROSS JOIN brief_rows AS r ON r.seq = j.seq
+        WHERE j.state = 'running' AND j.attempt = json_extract(h.value, '$[1]')
+            AND j.worker = json_extract(v.value, '$.worker')
+    ), '') || ']' AS json FROM json_each(:verbs) AS v ORDER BY v.key
+);
+UPDATE jobs SET node = f.node FROM (
+    SELECT j.seq AS seq, json_extract(v.value, '$.node') AS node
+    FROM json_each(:verbs) AS v CROSS JOIN json_each(v.value, '$.held') AS h
+    CROSS JOIN jobs AS j ON j.id = json_extract(h.value, '$[0]')
+    WHERE j.state = 'running' AND j.attempt = json_extract(h.value, '$[1]')
+        AND j.worker = json_extract(v.value, '$.worker')
+) AS f WHERE jobs.seq = f.seq;
+
+-- name: orphans(verbs)
+-- Take over all running jobs: with one process on the file, there is nobody else that has them.
+UPDATE jobs SET node = (SELECT json_extract(value, '$.node') FROM json_each(:verbs)
+        ORDER BY key DESC LIMIT 1)
+    WHERE state = 'running';
+INSERT INTO answer (json) SELECT '[' || group_concat(json) || ']' FROM (
+    SELECT '[' || coalesce((
+        SELECT group_concat(r.row) FROM jobs AS j CROSS JOIN brief_rows AS r ON r.seq = j.seq
+        WHERE j.state = 'running'
+    ), '') || ']' AS json FROM json_each(:verbs)
+);

@@ -1,0 +1,121 @@
+-- name: look(verbs)
+-- Jobs with their results, and who is to hear of their outcome from now on.
+UPDATE jobs SET reply_to = f.reply_to FROM (
+    SELECT j.seq AS seq, json_extract(v.value, '$.reply_to') AS reply_to
+    FROM json_each(:verbs) AS v CROSS JOIN jobs AS j ON j.seq = coalesce(
+        (SELECT k.seq FROM jobs AS k WHERE k.id = json_extract(v.value, '$.id')),
+        (SELECT a.seq FROM aliases AS a WHERE a.id = json_extract(v.value, '$.id')))
+    WHERE json_extract(v.value, '$.reply_to') <> ''
+        AND j.owner = coalesce(json_extract(v.value, '$.owner'), j.owner)
+) AS f WHERE jobs.seq = f.seq;
+INSERT INTO do_peek VALUES (:verbs);
+
+-- name: peek(verbs)
+-- Jobs with their results.
+INSERT INTO answer (json) SELECT '[' || group_concat(json) || ']' FROM (
+    SELECT coalesce((
+        SELECT r.row FROM jobs AS j CROSS JOIN full_rows AS r ON r.seq = j.seq
+        WHERE j.seq = coalesce(
+                (SELECT k.seq FROM jobs AS k WHERE k.id = json_extract(v.value, '$.id')),
+                (SELECT a.seq FROM aliases AS a WHERE a.id = json_extract(v.value, '$.id')))
+            AND j.owner = coalesce(json_extract(v.value, '$.owner'), j.owner)
+    ), 'null') AS json FROM json_each(:verbs) AS v ORDER BY v.key
+);
+
+-- name: list(verbs)
+-- The jobs that a filter fits, the newest first.
+INSERT INTO list_one SELECT value FROM json_each(:verbs);
+UPDATE answer SET json = '[' || json || ']' WHERE n = 1;
+
+-- name: list_one(filter)
+-- The same for one filter.
+DELETE FROM dropping;
+INSERT INTO fitting VALUES (:filter);
+INSERT INTO answer (n, json) SELECT 1, '[' || coalesce((
+        SELECT group_concat(row) FROM (
+            SELECT r.row AS row FROM dropping AS d CROSS JOIN brief_rows AS r ON r.seq = d.seq
+            ORDER BY d.seq DESC
+        )
+    ), '') || ']'
+    WHERE true
+    ON CONFLICT (n) DO UPDATE SET json = json || ',' || excluded.json;
+
+-- name: stats(verbs)
+-- How the queue stands.
+INSERT INTO stats_one SELECT json_extract(value, '$.now') FROM json_each(:verbs);
+UPDATE answer SET json = '[' || json || ']' WHERE n = 1;
+
+-- name: stats_one(now)
+-- The same at one moment.
+INSERT INTO answer (n, json)
+    WITH RECURSIVE
+    kinds (kind) AS (
+        SELECT min(kind) FROM jobs WHERE state = 'available' AND gate = 0
+        UNION ALL
+        SELECT (SELECT min(j.kind) FROM jobs AS j
+            WHERE j.state = 'available' AND j.gate = 0 AND j.kind > kinds.kind)
+        FROM kinds WHERE kinds.kind IS NOT NULL
+    ),
+    tasks (task) AS (
+        SELECT min(task) FROM jobs WHERE ended IS NOT NULL
+        UNION ALL
+        SELECT (SELECT min(j.task) FROM jobs AS j
+            WHERE j.ended IS NOT NULL AND j.task > tasks.task)
+        FROM tasks WHERE tasks.task IS NOT NULL
+    ),
+    available (task, n, due) AS (
+        SELECT CASE instr(kind, ' ') WHEN 0 THEN kind ELSE substr(kind, 1, instr(kind, ' ') - 1) END,
+            count(*), min(due)
+        FROM jobs WHERE state = 'available' AND gate = 0 GROUP BY kind
+    ),
+    outcomes (state, delivered) AS (
+        VALUES ('succeeded', 0), ('succeeded', 1), ('failed', 0), ('failed', 1),
+            ('cancelled', 0), ('cancelled', 1)
+    ),
+    counts (task, state, n) AS (
+        SELECT task, 'available', n FROM available
+        UNION ALL
+        SELECT task, 'available', count(*) FROM jobs
+            WHERE state = 'available' AND gate > 0 GROUP BY task
+        UNION ALL
+        SELECT task, 'running', count(*) FROM jobs WHERE state = 'running' GROUP BY task
+        UNION ALL
+        SELECT task, state, count(*) FROM jobs
+            WHERE state IN ('scheduled', 'retryable') GROUP BY task, state
+        UNION ALL
+        SELECT task, state, count(*) FROM jobs WHERE ended IS NOT NULL GROUP BY task, state
+    )
+    SELECT 1, json_object(
+        'counts', json((SELECT json_group_array(json_array(task, state, n)) FROM counts)),
+        'oldest', json((SELECT json_group_array(json_array(task, age)) FROM (
+            SELECT task, max(:now - due) AS age FROM available GROUP BY task))),
+        'minute', json((SELECT json_group_array(json_array(task, n)) FROM (
+            SELECT t.task AS task, count(*) AS n FROM tasks AS t CROSS JOIN outcomes AS o
+            CROSS JOIN jobs AS j ON j.task = t.task AND j.state = o.state
+                AND j.delivered = o.delivered AND j.ended IS NOT NULL AND j.ended > :now - 60
+            WHERE t.task IS NOT NULL GROUP BY t.task))),
+        'samples', json((SELECT json_group_array(json_array(task, waited, ran)) FROM (
+            SELECT j.task AS task, max(0, j.started - j.due) AS waited,
+                max(0, j.ended - j.started) AS ran
+            FROM tasks AS t CROSS JOIN jobs AS j ON j.seq IN (
+                SELECT e.seq FROM outcomes AS o CROSS JOIN jobs AS e ON e.seq IN (
+                    SELECT n.seq FROM jobs AS n
+                    WHERE n.task = t.task AND n.state = o.state AND n.delivered = o.delivered
+                        AND n.ended IS NOT NULL
+                    ORDER BY n.ended DESC LIMIT 1000)
+                WHERE e.started IS NOT NULL
+                ORDER BY e.ended DESC LIMIT 1000)
+            WHERE t.task IS NOT NULL))),
+        'kinds', json((SELECT json_group_array(kind) FROM kinds WHERE kind IS NOT NULL)),
+        'paused', json((SELECT json_group_array(task) FROM paused)),
+        'lanes', json((SELECT json_group_array(
+                json_array(name, slots, running, waiting, gap, next)) FROM (
+            SELECT l.name AS name, l.slots AS slots, l.running AS running, l.gap AS gap,
+                l.next AS next, (
+                    SELECT count(*) FROM jobs AS j
+                    WHERE j.lane = l.name AND j.lane IS NOT NULL AND j.state = 'available'
+                        AND j.gate <= 1) AS waiting
+            FROM lanes AS l WHERE l.room = 0 ORDER BY l.name LIMIT 1000)))
+    )
+    WHERE true
+    ON CONFLICT (n) DO UPDATE SET json = json || ',' || excluded.json;
