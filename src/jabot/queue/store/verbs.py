@@ -248,9 +248,7 @@ class Due(_Verb, frozen=True):
 class Moved(Struct, frozen=True):
     """What upkeep has changed."""
 
-    ready: list[
-        str
-    ]  # kinds of which jobs may be claimed now; a rate may allow it again
+    ready: list[str]  # kinds of which jobs may be claimed now; a rate may allow it again
     ended: list[str]  # ids of jobs that ended
     next: float | None  # when there will be something to do again; now or earlier: at once
 

@@ -8,7 +8,15 @@ INSERT INTO jobs (
     seq, id, owner, task, kind, state, priority, created, due, expires, timeout, deadline, begin_by,
     reply_to, size, options, meta, args, kwargs
 )
-    SELECT base + key + 1, id, json_extract(value, '$.owner'),
+    -- Materialized: a value is written out anew for each look at it, and read anew.
+    WITH each (key, value) AS MATERIALIZED (SELECT v.key, v.value FROM json_each(:verbs) AS v),
+    job (key, value, id, now, due, expires, deadline) AS MATERIALIZED (
+        SELECT key, value, json_extract(value, '$.id'), json_extract(value, '$.now'),
+            json_extract(value, '$.due'), json_extract(value, '$.expires'),
+            json_extract(value, '$.deadline')
+        FROM each
+    )
+    SELECT (SELECT base FROM mark) + key + 1, id, json_extract(value, '$.owner'),
         json_extract(value, '$.task'), json_extract(value, '$.kind'),
         CASE WHEN due > now THEN 'scheduled' ELSE 'available' END,
         json_extract(value, '$.priority'), now, due, expires, deadline - now, deadline,
@@ -17,21 +25,15 @@ INSERT INTO jobs (
         json_extract(value, '$.reply_to'), 0, json_extract(value, '$.options'),
         json_extract(value, '$.meta'), json_extract(value, '$.args'),
         json_extract(value, '$.kwargs')
-    FROM (
-        SELECT (SELECT base FROM mark) AS base, v.key AS key, v.value AS value,
-            json_extract(v.value, '$.id') AS id, json_extract(v.value, '$.now') AS now,
-            json_extract(v.value, '$.due') AS due, json_extract(v.value, '$.expires') AS expires,
-            json_extract(v.value, '$.deadline') AS deadline
-        FROM json_each(:verbs) AS v
-    )
-    WHERE NOT EXISTS (SELECT 1 FROM aliases AS a WHERE a.id = json_extract(value, '$.id'))
+    FROM job
+    WHERE NOT EXISTS (SELECT 1 FROM aliases AS a WHERE a.id = job.id)
     ON CONFLICT (id) DO NOTHING;
 -- "new" says that all of them are: mostly so. Else they are looked at one by one.
 DELETE FROM result;
 INSERT INTO same_job
     SELECT v.key, v.value FROM json_each(:verbs) AS v
     WHERE (SELECT count(*) FROM jobs AS j WHERE j.seq > (SELECT base FROM mark))
-        < json_array_length(:verbs);
+        < (SELECT json_array_length(:verbs));
 INSERT INTO answer (json) SELECT CASE WHEN count(*) = 0 THEN '"new"'
     ELSE '[' || group_concat(json) || ']' END FROM (SELECT json FROM result ORDER BY i);
 

@@ -50,6 +50,8 @@ UPDATE result SET json = '{"more":' || json || ',"rows":[' || coalesce((
 
 -- name: adopt(verbs)
 -- Let attempts that a worker says it has be this node's.
+INSERT INTO adopt_one SELECT json_extract(value, '$.node'), json_extract(value, '$.worker'),
+        json_extract(value, '$.held') FROM json_each(:verbs);
 INSERT INTO answer (json) SELECT '[' || group_concat(json) || ']' FROM (
     SELECT '[' || coalesce((
         SELECT group_concat(r.row) FROM json_each(v.value, '$.held') AS h
@@ -59,13 +61,14 @@ INSERT INTO answer (json) SELECT '[' || group_concat(json) || ']' FROM (
             AND j.worker = json_extract(v.value, '$.worker')
     ), '') || ']' AS json FROM json_each(:verbs) AS v ORDER BY v.key
 );
-UPDATE jobs SET node = f.node FROM (
-    SELECT j.seq AS seq, json_extract(v.value, '$.node') AS node
-    FROM json_each(:verbs) AS v CROSS JOIN json_each(v.value, '$.held') AS h
+
+-- name: adopt_one(node, worker, held)
+-- The same for one worker.
+UPDATE jobs SET node = :node WHERE state = 'running' AND worker = :worker AND seq IN (
+    SELECT j.seq FROM json_each(:held) AS h
     CROSS JOIN jobs AS j ON j.id = json_extract(h.value, '$[0]')
-    WHERE j.state = 'running' AND j.attempt = json_extract(h.value, '$[1]')
-        AND j.worker = json_extract(v.value, '$.worker')
-) AS f WHERE jobs.seq = f.seq;
+    WHERE j.attempt = json_extract(h.value, '$[1]')
+);
 
 -- name: orphans(verbs)
 -- Take over all running jobs: with one process on the file, there is nobody else that has them.

@@ -4,6 +4,8 @@ DELETE FROM ending;
 DELETE FROM effect;
 -- The first end of an attempt stands; a second one in the same call finds the first.
 INSERT OR IGNORE INTO ending
+    -- Materialized: a value is written out anew for each look at it, and read anew.
+    WITH each (key, value) AS MATERIALIZED (SELECT v.key, v.value FROM json_each(:verbs) AS v)
     SELECT i, seq, event, CASE event
             WHEN 'succeed' THEN 'succeeded' WHEN 'fail' THEN 'failed' WHEN 'cancel' THEN 'cancelled'
             WHEN 'release' THEN 'available'
@@ -18,7 +20,7 @@ INSERT OR IGNORE INTO ending
                 ELSE json_extract(v.value, '$.event') END AS event,
             json_extract(v.value, '$.now') AS now, json_extract(v.value, '$.at') AS at,
             j.owner AS owner, j.kind AS kind, j.lane AS lane, j.unique_name AS unique_name
-        FROM json_each(:verbs) AS v CROSS JOIN jobs AS j ON j.id = json_extract(v.value, '$.id')
+        FROM each AS v CROSS JOIN jobs AS j ON j.id = json_extract(v.value, '$.id')
         WHERE j.state = 'running' AND j.attempt = json_extract(v.value, '$.attempt')
             AND j.worker = coalesce(json_extract(v.value, '$.worker'), j.worker)
         ORDER BY v.key
@@ -40,7 +42,7 @@ UPDATE jobs SET
                 ELSE history END,
             '$[#]', json_object('number', attempt, 'worker', worker, 'started', started,
                 'ended', e.now, 'outcome', e.outcome, 'error', e.error)) END
-    FROM ending AS e WHERE jobs.seq = e.seq;
+    FROM ending AS e WHERE jobs.seq = +e.seq;
 INSERT INTO free_children
     SELECT e.i, e.seq, e.now FROM ending AS e
     WHERE e.state = 'succeeded' AND EXISTS (SELECT 1 FROM links AS l WHERE l.parent = e.seq);

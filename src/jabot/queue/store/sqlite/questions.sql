@@ -1,14 +1,15 @@
 -- name: look(verbs)
 -- Jobs with their results, and who is to hear of their outcome from now on.
-UPDATE jobs SET reply_to = f.reply_to FROM (
-    SELECT j.seq AS seq, json_extract(v.value, '$.reply_to') AS reply_to
-    FROM json_each(:verbs) AS v CROSS JOIN jobs AS j ON j.seq = coalesce(
-        (SELECT k.seq FROM jobs AS k WHERE k.id = json_extract(v.value, '$.id')),
-        (SELECT a.seq FROM aliases AS a WHERE a.id = json_extract(v.value, '$.id')))
-    WHERE json_extract(v.value, '$.reply_to') <> ''
-        AND j.owner = coalesce(json_extract(v.value, '$.owner'), j.owner)
-) AS f WHERE jobs.seq = f.seq;
+INSERT INTO redirect SELECT coalesce(
+        (SELECT k.seq FROM jobs AS k WHERE k.id = json_extract(value, '$.id')),
+        (SELECT a.seq FROM aliases AS a WHERE a.id = json_extract(value, '$.id'))
+    ), json_extract(value, '$.owner'), json_extract(value, '$.reply_to')
+    FROM json_each(:verbs) WHERE json_extract(value, '$.reply_to') <> '';
 INSERT INTO do_peek VALUES (:verbs);
+
+-- name: redirect(seq, owner, reply_to)
+-- Let another address hear of a job's outcome.
+UPDATE jobs SET reply_to = :reply_to WHERE seq = :seq AND owner = coalesce(:owner, owner);
 
 -- name: peek(verbs)
 -- Jobs with their results.
