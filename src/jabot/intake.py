@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -17,6 +17,8 @@ from jabot.errors import (
     JabotError,
     JobCancelled,
     JobTimeout,
+    NotAllowed,
+    QueueNeeded,
     TaskFailed,
     UnknownTask,
 )
@@ -52,13 +54,17 @@ _REMEMBERED = 1000  # addresses of callers
 class Intake:
     """Takes jobs from other programs: an `End` of the link.
 
-    `jobs_per_caller` bounds how many jobs of one account are known here that have not ended, or
-    whose outcome it has not had.
+    `queues` are the addresses of the queues that the node works for: what they ask is done, and
+    they say who asked them. `jobs_per_caller` bounds how many jobs of one account are known here
+    that have not ended, or whose outcome it has not had.
     """
 
-    def __init__(self, desk: Desk, link: Link, jobs_per_caller: int) -> None:
+    def __init__(
+        self, desk: Desk, link: Link, jobs_per_caller: int, queues: Collection[str] = ()
+    ) -> None:
         self._desk = desk
         self._link = link
+        self._queues = frozenset(queues)
         self._loop = asyncio.get_running_loop()
         self._worker = Worker(link.push, WorkerSettings(jobs_per_account=jobs_per_caller))
         self._jobs: dict[Key, Job] = {}
@@ -80,10 +86,19 @@ class Intake:
         """Stop the timers."""
         self._alarm.cancel()
 
+    def held_of(self, account: str) -> list[tuple[str, int]]:
+        """The unfinished attempts of an account's jobs."""
+        return self._worker.held_of(account)
+
+    def follow(self, account: str, peer: str) -> None:
+        """Let this address have the outcomes of an account's jobs, also those that another of its
+        addresses has not taken."""
+        self._worker.follow(account, peer)
+
     # -- what the link tells: see `End` -------------------------------------------------------
 
     def talks_with(self, peer: str, account: str) -> bool:
-        return self._desk.knows(self._caller(peer))
+        return account in self._queues or self._desk.knows(self._caller(peer))
 
     def received(self, peer: str, account: str, frames: Sequence[Incoming], now: float) -> None:
         for frame in frames:
@@ -167,15 +182,18 @@ class Intake:
 
     def _ask_desk(self, peer: str, submit: Submit) -> Job:
         caller = self._caller(peer)
+        if bytes(submit.options) != b"null":
+            raise QueueNeeded(_needs_queue(submit))
         task = self._desk.tasks.get(submit.task)
         if task is None:
             raise UnknownTask(self._no_such_task(caller, submit.task))
-        return self._desk.start(
-            task,
-            caller,
-            lambda signature: _bind(signature, submit),
-            Options(submit.id, submit.attempt, submit.timeout, submit.meta),
-        )
+        options = Options(submit.id, submit.attempt, submit.timeout, submit.meta)
+        if caller.bare in self._queues:
+            options = msgspec.structs.replace(options, via=caller, parents=bytes(submit.parents))
+            caller = JID(submit.caller) if submit.caller else caller
+        elif submit.caller:
+            raise NotAllowed("only a queue that this node works for may speak for others")
+        return self._desk.start(task, caller, lambda signature: _bind(signature, submit), options)
 
     def _caller(self, peer: str) -> JID:
         caller = self._callers.get(peer)
@@ -240,6 +258,17 @@ class Intake:
     def _tick(self) -> None:
         self._worker.tick(self._loop.time())
         self._alarm.set(self._worker.next_timer())
+
+
+def _needs_queue(submit: Submit) -> str:
+    try:
+        names = ", ".join(msgspec.json.decode(submit.options, type=dict[str, Any]))
+    except msgspec.MsgspecError:
+        names = "its options"
+    return (
+        f"{submit.task} was asked for with {names}, which only a queue can do, and this is a plain "
+        "worker; a parameter of the task's that has the name of an option goes into arguments={...}"
+    )
 
 
 def _bind(signature: Signature, submit: Submit) -> tuple[tuple[Any, ...], dict[str, Any]]:

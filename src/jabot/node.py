@@ -41,7 +41,8 @@ class Node(Calling):
     `jabot run --account` goes before it. `allow` says who may run what, and `manage` who may stop
     the node; without them it obeys its own account only (`jabot.access`). `concurrency` is how many
     jobs run at once, `drain_limit` how many seconds running jobs get when the node is to stop,
-    `farewell` the last status people see. `labels` are what callers may choose nodes by (`where=`).
+    `farewell` the last status people see. `queue` is the address of a queue that it works for, or
+    several of them. `labels` are what callers may choose nodes by (`where=`).
     One account may have `jobs_per_caller` unfinished jobs here; those whose outcome a program has
     not taken yet count, too.
 
@@ -63,6 +64,7 @@ class Node(Calling):
         labels: Mapping[str, str] | None = None,
         jobs_per_caller: int = 50_000,
         middleware: Iterable[Middleware] = (),
+        queue: str | Iterable[str] = (),
     ) -> None:
         if concurrency < 1:
             raise ConfigError(f"concurrency is at least 1, not {concurrency}")
@@ -79,7 +81,20 @@ class Node(Calling):
             labels=check_labels(labels or {}),
             middleware=list(middleware),
         )
+        for address in (queue,) if isinstance(queue, str) else queue:
+            self.work_for(address)
         self._serving: Serving | None = None
+
+    def work_for(self, queue: str) -> None:
+        """Take jobs from this queue as well, from the next start on.
+
+        What it asks is done, whatever `allow` says. Raises `ConfigError` for what is no address.
+        """
+        address = parse_jid(queue)
+        if address.resource:
+            raise ConfigError(f"queue {queue!r}: leave out the resource, /{address.resource}")
+        if address.bare not in self._definition.queues:
+            self._definition.queues.append(address.bare)
 
     # -- what the author writes ------------------------------------------------------------------
 
@@ -98,6 +113,11 @@ class Node(Calling):
         concurrency: int | None = None,
         timeout: float | str | None = None,
         retries: int | Retry = 0,
+        priority: int | None = None,
+        expires: float | str | None = None,
+        unique: Literal[True] | str | None = None,
+        rate: float | str | None = None,
+        pool_concurrency: int | None = None,
     ) -> Callable[[Callable[P, R]], Task[P, R]]: ...
 
     def task(self, function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
@@ -110,7 +130,9 @@ class Node(Calling):
 
         `concurrency` is how many of its jobs run at once, `timeout` how long one run may take
         (seconds, or a text as `"5m"`), `retries` how often a job that failed is run again: a
-        number, or a `Retry`.
+        number, or a `Retry`. What only a queue can do for its jobs is said by `priority`,
+        `expires`, `unique` and `rate` (as with `submit`), and `pool_concurrency` is how many of
+        them run at once on all of its workers.
         """
 
         def offer(function: Callable[..., Any]) -> Task[..., Any]:

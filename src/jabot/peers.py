@@ -175,7 +175,8 @@ class Peers:
         key = (address, task if offering else None, _frozen(where) if where else None)
         choice = self._choices.get(key)
         if choice is None:
-            fitting = [peer for peer in self.at(address) if peer.fits(where)]
+            # A queue has no labels of its own: it looks for a worker that has them.
+            fitting = [peer for peer in self.at(address) if peer.queue or peer.fits(where)]
             choice = self._choices[key] = _Choice(
                 [peer.jid for peer in fitting if not offering or peer.offers(task)]
             )

@@ -9,6 +9,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+from msgspec import Raw
+
 from jabot.access import Access
 from jabot.account import Account
 from jabot.alarm import Alarm
@@ -16,12 +19,14 @@ from jabot.calls import Calls
 from jabot.calls.calls import closed
 from jabot.chat import Chat, Message
 from jabot.chat.texts import load
+from jabot.employment import Employment
 from jabot.errors import ConfigError
 from jabot.intake import Intake
 from jabot.jid import JID
 from jabot.middleware import Middleware
 from jabot.peers import Peer
 from jabot.pool import Pool
+from jabot.protocol.frames import Hello
 from jabot.runner import Desk, Runner
 from jabot.runner.timers import Timer, call
 from jabot.tasks import Registry
@@ -50,6 +55,7 @@ class Definition:
     jobs_per_caller: int
     labels: dict[str, str] = field(default_factory=dict)
     middleware: list[Middleware] = field(default_factory=list)
+    queues: list[str] = field(default_factory=list)  # bare addresses
     timers: list[Timer] = field(default_factory=list)
     on_start: list[Hook] = field(default_factory=list)
     on_stop: list[Hook] = field(default_factory=list)
@@ -75,6 +81,9 @@ class Serving:
         self.desk = Desk(lambda: self.session.jid, definition.tasks, self.runner, definition.access)
         self.intake = self._make_intake()
         self.calls = Calls(self.session, self.link, definition.middleware)
+        self.employment = Employment(
+            self.session, self.link, self.intake, definition.queues, self._abilities
+        )
         self.presence = Presence(
             self.session,
             self.pool,
@@ -134,6 +143,7 @@ class Serving:
             self._load_due.cancel()
             self.calls.close(closed("the node"))
             self.intake.close()
+            self.employment.close()
             self.link.close()
 
     def stop(self) -> None:
@@ -165,6 +175,7 @@ class Serving:
         self.runner.draining = True
         self.presence.step_back()
         self.intake.drain()
+        self.employment.drain()
         await self.runner.drain(limit if not connection.done() else 0)
         for hook in self.definition.on_stop:
             try:
@@ -205,11 +216,23 @@ class Serving:
         self.presence.set(show, text)
 
     def _make_intake(self) -> Intake:
-        return Intake(self.desk, self.link, self.definition.jobs_per_caller)
+        definition = self.definition
+        return Intake(self.desk, self.link, definition.jobs_per_caller, definition.queues)
+
+    def _abilities(self) -> Hello:
+        """What the node tells a queue of itself, without what it holds."""
+        defaults = {task.name: task.defaults for task in self.definition.tasks}
+        return Hello(
+            [],
+            self.runner.concurrency,
+            Raw(msgspec.json.encode(defaults)),
+            dict(self.definition.labels),
+            self.intake.version,
+        )
 
     def _may_watch(self, watcher: JID) -> bool:
         """Whether somebody is told what this node is, and how busy."""
-        return self.desk.knows(watcher)
+        return watcher.bare in self.definition.queues or self.desk.knows(watcher)
 
     def _offer(self, to: JID | None) -> Peer:
         """What the node tells of itself to somebody."""
@@ -250,6 +273,7 @@ class Serving:
             return
         self.presence.received(stanza)
         self.calls.presence_received(stanza)
+        self.employment.presence_received(stanza)
         self.link.presence_received(stanza)
 
     def _cancel_announcing(self) -> None:

@@ -20,6 +20,7 @@ from jabot.calls.options import (
     options,
     result_type,
 )
+from jabot.calls.queue_options import split
 from jabot.errors import ConfigError, ConnectionFailed, JabotError
 from jabot.jid import JID
 from jabot.peers import Peer, Where
@@ -109,6 +110,11 @@ class Calling:
         it runs at most once; with them it may run again, elsewhere, when it failed or its node was
         lost. With `wait` it waits for a node, up to `timeout`, when none is online.
 
+        For a job that goes to a queue there are the options of `jabot.QueueOptions` as well:
+        `delay`, `at`, `expires`, `priority`, `key`, `key_for`, `unique`, `concurrency`, `rate`,
+        `limit_key`, `after`, `labels`. A task's parameter that has the name of an option is given
+        by position, or in `arguments`, a mapping.
+
         A task is given by its name, or as itself: then its result has the annotated type. Waits
         while too much is under way to its node already.
 
@@ -116,7 +122,8 @@ class Calling:
         `NotAllowed`, `TooManyJobs`, `Draining`, `TooLarge`, `JobTimeout`; `ConfigError` for an
         option that cannot be used; `ConnectionFailed` when this program was refused for good.
         """
-        chosen = options(to or self._default_to, timeout, retries, where, wait)
+        queue, kwargs = split(kwargs)
+        chosen = options(to or self._default_to, timeout, retries, where, wait, **queue)
         name = name_of(task)
         arguments = encode(name, args, kwargs)
         return await self._calls.submit(name, arguments, result_type(task), chosen)

@@ -16,6 +16,7 @@ from jabot.calls.job import Job
 from jabot.calls.options import Options
 from jabot.calls.placing import Placing
 from jabot.errors import (
+    ConfigError,
     ConnectionFailed,
     JabotError,
     JobCancelled,
@@ -137,6 +138,8 @@ class Calls:
             never if options.retry is None else options.retry.delay,
             options.movable,
             submission.meta if submission is not None else None,
+            Raw(options.for_any),
+            Raw(options.for_queue),
         )
         self._caller.submit(request, begun)  # from then on its time runs
         self._jobs[job.id] = (job, options, submission)
@@ -324,7 +327,13 @@ class Calls:
         self._handle(self._caller.cancel(job_id, self._loop.time(), reason))
 
     def _place(self, job_id: str, peer: str) -> None:
-        self._caller.place(job_id, peer, self._loop.time())
+        there = self.peers.get(peer)
+        durable = there is not None and there.queue
+        problem = self._jobs[job_id][1].not_for_queue if durable else ""
+        if problem:
+            self._give_up(job_id, ConfigError(problem))
+        else:
+            self._caller.place(job_id, peer, self._loop.time(), durable=durable)
 
     def _give_up(self, job_id: str, error: JabotError) -> None:
         self._handle(self._caller.give_up(job_id, error))

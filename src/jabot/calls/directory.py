@@ -57,11 +57,13 @@ class Directory:
         peers: Peers,
         on_news: Callable[[str], None],
         is_busy: Callable[[str], bool],
+        greet_most: float = _GREET_MOST,
     ) -> None:
         self._session = session
         self._peers = peers
         self._on_news = on_news
         self._is_busy = is_busy
+        self._greet_most = greet_most  # seconds between two greetings where nobody answers
         self._loop = asyncio.get_running_loop()
         self._places: dict[str, _Place] = {}
         self._alarm = Alarm(self._tick)
@@ -211,7 +213,7 @@ class Directory:
     def _greet(self, address: str, place: _Place, now: float) -> None:
         self._session.send(hello(JID(address)))
         alone = not self._peers.at(address)
-        place.pause = min(2 * place.pause, _GREET_MOST) if alone else _GREET_MOST
+        place.pause = min(2 * place.pause, self._greet_most) if alone else _GREET_MOST
         place.greeted, place.next = now, now + place.pause
         self._alarm.set(place.next)
         if place.settles > now:

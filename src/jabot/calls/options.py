@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, TypedDict
+from typing import Any, Unpack
 
 import msgspec
 from msgspec import Raw
 
 from jabot.account import parse_jid
+from jabot.calls.queue_options import QueueOptions, for_any, for_queue, job_options
 from jabot.errors import BadArguments, ConfigError
 from jabot.jid import JID
 from jabot.peers import Where
 from jabot.protocol.frames import NO_KWARGS
+from jabot.protocol.options import NO_OPTIONS, JobOptions
 from jabot.schedule import parse_duration
 from jabot.tasks import Retry, Task
 
@@ -36,6 +38,12 @@ class Options:
     where: Where = field(default_factory=dict)
     wait: bool = False
     """Whether to wait for a node, up to `timeout`, when none is online."""
+    for_any: bytes = b"null"
+    """What only a queue can do for it; a plain node refuses that."""
+    for_queue: bytes = b"null"
+    """The same, and what else a queue is told."""
+    not_for_queue: str = ""
+    """Why a queue cannot be given it."""
 
     @property
     def movable(self) -> bool:
@@ -43,7 +51,7 @@ class Options:
         return "/" not in self.to
 
 
-class MapOptions(TypedDict, total=False):
+class MapOptions(QueueOptions, total=False):
     """The options of a `map`: how many jobs are under way, and those of `submit`."""
 
     in_flight: int
@@ -69,8 +77,11 @@ def options(
     retries: int | Retry = 0,
     where: Where | None = None,
     wait: bool = False,
+    **queue: Unpack[QueueOptions],
 ) -> Options:
     """Check what a user gave. Raises `ConfigError`, naming the option."""
+    if queue:
+        return _checked(to, timeout, retries, where, wait, job_options(queue))
     if not where and isinstance(retries, int) and isinstance(timeout, _PLAIN):
         return _usual(to, timeout, retries, wait)
     return _checked(to, timeout, retries, where, wait)
@@ -88,6 +99,7 @@ def _checked(
     retries: int | Retry,
     where: Where | None,
     wait: bool,
+    job: JobOptions = NO_OPTIONS,
 ) -> Options:
     if to is None:
         raise ConfigError("to whom? Give to=ADDRESS with the job, or to connect()")
@@ -96,7 +108,12 @@ def _checked(
         if isinstance(value, Mapping) or not hasattr(value, "__contains__"):
             raise ConfigError(f"where {name!r}: {value!r} is neither a text nor several")
     retry = Retry.of(retries) if retries else None
-    return Options(str(parse_jid(to)), seconds, retry, where or {}, wait)
+    address, problem = str(parse_jid(to)), ""
+    try:
+        told = for_queue(job, retry, where or {})
+    except ConfigError as error:  # no matter where the job goes to plain nodes
+        told, problem = for_any(job), str(error)
+    return Options(address, seconds, retry, where or {}, wait, for_any(job), told, problem)
 
 
 def encode(task: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Raw, Raw]:

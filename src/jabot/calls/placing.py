@@ -76,7 +76,7 @@ class Placing:
                 options,
                 event.avoid,
                 event.error,
-                now + _PATIENCE,
+                float("inf") if event.kept else now + _PATIENCE,
                 now + _AGAIN,
             )
         )

@@ -15,6 +15,7 @@ from jabot.errors import JabotError
 _COMMANDS = {
     "demo": "jabot.cli.demo",
     "run": "jabot.cli.run",
+    "queue": "jabot.cli.queue",
     "submit": "jabot.cli.submit",
     "nodes": "jabot.cli.nodes",
     "describe": "jabot.cli.describe",

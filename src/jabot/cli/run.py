@@ -42,8 +42,20 @@ def _host_and_port(
     callback=_host_and_port,
     help="Serve figures about jobs to Prometheus there; on 127.0.0.1 when no host is named.",
 )
+@click.option(
+    "--queue",
+    multiple=True,
+    metavar="JID",
+    help="Work for this queue as well: take jobs that it keeps. May be given more than once.",
+)
 @account_option
-def run(target: str, reload: bool, metrics: tuple[str, int] | None, account: str | None) -> None:
+def run(
+    target: str,
+    reload: bool,
+    metrics: tuple[str, int] | None,
+    queue: tuple[str, ...],
+    account: str | None,
+) -> None:
     """Sign a node in and serve until it is stopped.
 
     The account is that of --account, else of the program, else of JABOT_JID. Its password and
@@ -55,6 +67,8 @@ def run(target: str, reload: bool, metrics: tuple[str, int] | None, account: str
         sys.exit(_run_again_and_again(target))
     node = load_node(target)
     named = account or node.account_jid
+    for address in queue:
+        node.work_for(address)
     click.echo(f"{resolve_jid(named)} offers: {_names(node.tasks)}", err=True)
     if metrics is not None:
         _serve_metrics(node, *metrics)

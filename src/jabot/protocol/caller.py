@@ -19,7 +19,7 @@ from jabot.errors import (
     WorkerLost,
 )
 from jabot.protocol import codec, limits
-from jabot.protocol.caller_actions import Actions
+from jabot.protocol.caller_actions import ATTACHED, Actions
 from jabot.protocol.caller_jobs import CallerJob, Request, input_of
 from jabot.protocol.caller_states import Input, Phase
 from jabot.protocol.codec import Damaged, Incoming
@@ -96,12 +96,13 @@ class Caller:
         if peer is not None:
             self._actions.place(job, peer, now)
 
-    def place(self, job_id: str, peer: str, now: float) -> None:
-        """Give a waiting job to a worker. Raises `LocalProtocolError` when it does not wait."""
+    def place(self, job_id: str, peer: str, now: float, *, durable: bool = False) -> None:
+        """Give a waiting job to a worker, or (`durable`) to a node of a queue. Raises
+        `LocalProtocolError` when it does not wait."""
         job = self._jobs.get(job_id)
         if job is None or job.phase is not Phase.WAITING:
             raise LocalProtocolError(f"job {job_id} waits for no worker")
-        self._actions.place(job, peer, now)
+        self._actions.place(job, peer, now, durable=durable)
 
     def give_up(self, job_id: str, error: JabotError) -> Events:
         """End a waiting job that there is nobody for."""
@@ -121,7 +122,7 @@ class Caller:
         asked = tuple(peers)
         if not asked or not 1 <= len(job_id) <= limits.ID:
             raise LocalProtocolError(f"job {job_id}: nobody can be asked for it")
-        job = CallerJob(Request(job_id, "?", timeout=timeout), job_id, Phase.ASKING, attempt=0)
+        job = CallerJob(Request(job_id, ATTACHED, timeout=timeout), job_id, Phase.ASKING, attempt=0)
         codec.encode_frame(Query(job_id))
         self._keep(job, now)
         for peer in asked:

@@ -39,6 +39,7 @@ from jabot.protocol.frames import (
 )
 from jabot.protocol.refusals import TRANSIENT, failure, refusal, shortened
 
+ATTACHED = "?"  # the task of a job that was asked for by its id
 Action = Callable[[CallerJob, str, Any], Phase | None]
 """Gets the job, the worker that it is about, and its frame if there is one; gives the phase when it
 is another than the table says."""
@@ -85,8 +86,9 @@ class Actions:
         if self.online or isinstance(frame, Cancel):
             self._out(peer, frame)
 
-    def place(self, job: CallerJob, peer: str, now: float) -> None:
-        """Offer a waiting job to a worker."""
+    def place(self, job: CallerJob, peer: str, now: float, *, durable: bool = False) -> None:
+        """Offer a waiting job to a worker, or to a node of a queue."""
+        job.durable = durable
         if job.attempt > 1:
             self.timers.cancel(("due", job.id))
         self.jobs.give(job, peer)
@@ -110,12 +112,13 @@ class Actions:
     # -- the cells -----------------------------------------------------------------------------
 
     def _take(self, job: CallerJob, peer: str, frame: Frame | None) -> None:
+        job.kept = job.durable
         self.tell(JobAccepted(job.id, peer, job.attempt))
 
     def _adopt(self, job: CallerJob, peer: str, frame: Frame | None) -> None:
         if job.peer != peer:
             self.jobs.give(job, peer)
-        self.tell(JobAccepted(job.id, peer, job.attempt))
+        self._take(job, peer, frame)
 
     def _was_taken(self, job: CallerJob, peer: str) -> None:
         """A quick job's outcome comes before the word that it was accepted, and says so as well."""
@@ -138,7 +141,7 @@ class Actions:
     def _fail(self, job: CallerJob, peer: str, frame: Failed) -> Phase:
         self._was_taken(job, peer)
         error = failure(frame)
-        if job.phase is Phase.CANCELLING:
+        if job.phase is Phase.CANCELLING or job.durable:
             return self.end(job, error=error)
         return self._retry_or_end(job, peer, error)
 
@@ -152,6 +155,9 @@ class Actions:
     def _stop(self, job: CallerJob, peer: str, frame: Cancelled | None) -> Phase:
         if frame is not None:
             self._was_taken(job, peer)
+        elif job.durable and job.phase is Phase.CANCELLING:
+            text = f"{peer} vanished before it said whether {job.request.task} {job.id} is stopped"
+            return self.end(job, error=WorkerLost(text))
         reason = job.reason or (frame.reason if isinstance(frame, Cancelled) else "")
         why = f": {reason}" if reason else ""
         text = f"{job.request.task} {job.id} was cancelled{why}"
@@ -163,6 +169,11 @@ class Actions:
             if job.request.movable:
                 return self._elsewhere(job, peer, error)
             return self.end(job, error=error)
+        if job.durable and job.request.task != ATTACHED:
+            if frame is not None:
+                text = f"the queue no longer knows {job.request.task} {job.id}"
+                return self.end(job, error=UnknownJob(text))
+            return self._wait(job, NobodyThere(f"{peer}, a node of the queue, vanished"), 0.0)
         error_lost = WorkerLost(f"{peer} vanished with {job.request.task} {job.id}")
         return self._retry_or_end(job, peer, error_lost)
 
@@ -189,7 +200,7 @@ class Actions:
 
     def _seek(self, job: CallerJob, peer: str, frame: Frame | None) -> None:
         error = job.error or NobodyThere(f"{job.request.task} {job.id} has no worker")
-        self.tell(JobNeedsWorker(job.id, job.request.task, job.attempt, job.avoid, error))
+        self.tell(JobNeedsWorker(job.id, job.request.task, job.attempt, job.avoid, error, job.kept))
 
     def _offer(self, job: CallerJob, peer: str, frame: Frame | None) -> None:
         if self.online:
@@ -235,9 +246,10 @@ class Actions:
 
     def _wait(self, job: CallerJob, error: JabotError, delay: float) -> Phase:
         self.jobs.leave(job)
-        # Also where nothing was run: what is late of this offer must be no word about the next.
-        job.attempt += 1
-        job.seq = 0
+        if not job.durable:
+            # Also where nothing was run: what is late of this offer must be no word about the next.
+            job.attempt += 1
+            job.seq = 0
         job.error = error
         if delay > 0:
             self.timers.set(("due", job.id), self._now + delay)

@@ -15,6 +15,7 @@ from jabot.protocol.frames import (
     NO_ARGS,
     NO_KWARGS,
     NO_META,
+    NULL,
     Accepted,
     Cancelled,
     Failed,
@@ -46,6 +47,8 @@ class Request(Struct, frozen=True, gc=False):
     retry: RetryPolicy = never
     movable: bool = False  # whether any worker of a pool will do
     meta: Mapping[str, str] | None = None
+    options: Raw = NULL  # what only a queue can do for it
+    for_queue: Raw = NULL  # the same and the rest of what a queue is told
 
     def check(self) -> None:
         """Raises `TooLarge` or `LocalProtocolError` for what no worker would take."""
@@ -88,6 +91,8 @@ class CallerJob(Struct, eq=False, gc=False):
     avoid: frozenset[str] = frozenset()
     error: JabotError | None = None  # why it waits for a worker
     reason: str = ""  # of the cancel
+    durable: bool = False  # a queue has it, or is to have it
+    kept: bool = False  # a queue has said that it is on disk
 
     def submit(self, now: float) -> Submit:
         """The frame that offers it."""
@@ -101,6 +106,7 @@ class CallerJob(Struct, eq=False, gc=False):
             self.attempt,
             left,
             dict(request.meta) if request.meta else NO_META,
+            request.for_queue if self.durable else request.options,
         )
 
     @property
@@ -116,7 +122,8 @@ class CallerJob(Struct, eq=False, gc=False):
         """
         if self.phase is Phase.ASKING:
             return peer in self.asked
-        return peer == self.peer and (attempt >= self.attempt or attempt == 0)
+        mine = peer == self.peer or (self.durable and _same_account(peer, self.peer))
+        return mine and (attempt >= self.attempt or attempt == 0)
 
 
 class CallerJobs:
@@ -195,6 +202,10 @@ class CallerJobs:
             jobs.pop(job.id, None)
             if not jobs:
                 del self._peers[peer]
+
+
+def _same_account(peer: str, other: str | None) -> bool:
+    return other is not None and peer.partition("/")[0] == other.partition("/")[0]
 
 
 _INPUTS: Final[Mapping[type[Incoming], Input]] = {

@@ -50,6 +50,7 @@ class JobNeedsWorker(_Event, frozen=True):
     attempt: int
     avoid: frozenset[str]  # who had it or refused it
     error: JabotError  # why it has none
+    kept: bool = False  # a queue has it on disk: who gives up gives up only to hear of it
 
 
 class Described(_Event, frozen=True):

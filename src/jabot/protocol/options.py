@@ -13,6 +13,9 @@ Label: TypeAlias = Annotated[str, Meta(min_length=1, max_length=64)]
 Seconds: TypeAlias = Annotated[float, Meta(ge=0, le=315_360_000)]  # to ten years
 
 DAY = 86_400.0
+# Stands for the job's own task where a lane has a name, and for its task and arguments where
+# something unique has.
+THIS = "*"
 
 
 class RetryOptions(msgspec.Struct, frozen=True, omit_defaults=True):

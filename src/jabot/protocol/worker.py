@@ -189,6 +189,18 @@ class Worker:
         jobs = self._jobs.waiting_for(peer)
         return [(job.key[1], job.attempt) for job in jobs if not job.ended]
 
+    def held_of(self, account: str) -> list[tuple[str, int]]:
+        """The unfinished attempts of an account's jobs, whoever of it waits for them."""
+        return [(job.key[1], job.attempt) for job in self._jobs.of(account) if not job.ended]
+
+    def follow(self, account: str, peer: str) -> None:
+        """Let one more address of an account hear of all its jobs, and tell it what is owed."""
+        for job in self._jobs.of(account):
+            if not job.ended or self._jobs.is_owed(job):
+                self._actions.listen(job, peer)
+                if job.outcome is not None:
+                    self._send(peer, job.outcome)
+
     def next_timer(self) -> float | None:
         """When `tick()` has something to do, at the earliest."""
         return self._jobs.next_expiry()

@@ -108,16 +108,17 @@ class Actions:
         else:
             self.jobs.begin_again(job)
         job.attempt = attempt
-        self._listen(job, peer)
+        self.listen(job, peer)
 
-    def _listen(self, job: WorkerJob, peer: str) -> None:
+    def listen(self, job: WorkerJob, peer: str) -> None:
+        """Let an address hear of a job."""
         self.jobs.listen(job, peer, self._settings.listeners)
 
     def _tell(self, job: WorkerJob, peer: str, frame: Submit | Cancel | Query) -> None:
         on_its_way = job.listeners.get(peer) is False and peer not in self.away
         if job.size > _LARGE and on_its_way and frame.attempt in (0, job.attempt):
             return  # many small questions are not to fill the memory with copies of it
-        self._listen(job, peer)
+        self.listen(job, peer)
         if job.outcome is not None:
             self._send(peer, job.outcome)
             return
@@ -140,7 +141,7 @@ class Actions:
 
     def _cancel(self, job: WorkerJob, peer: str, frame: Cancel) -> None:
         job.attempt = max(job.attempt, frame.attempt)
-        self._listen(job, peer)
+        self.listen(job, peer)
         self.tell(CancelJob(job.key, frame.reason))
 
     def _forestall(self, job: WorkerJob, peer: str, frame: Cancel) -> None:

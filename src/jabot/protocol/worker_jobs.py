@@ -59,6 +59,14 @@ class WorkerJobs:
         """The job, if it is known."""
         return self._jobs.get(key)
 
+    def of(self, account: str) -> list[WorkerJob]:
+        """All that are known of an account."""
+        return [job for job in self._jobs.values() if job.key[0] == account]
+
+    def is_owed(self, job: WorkerJob) -> bool:
+        """Whether nobody has its outcome."""
+        return job.key in self._owed
+
     def busy(self, account: str) -> int:
         """How many jobs of an account are unfinished, or have an outcome that nobody has."""
         return self._busy.get(account, 0)

@@ -8,10 +8,8 @@ from typing import Final
 import msgspec
 
 from jabot.protocol.frames import Submit
-from jabot.protocol.options import NO_OPTIONS, JobOptions
+from jabot.protocol.options import NO_OPTIONS, THIS, JobOptions
 
-# A task's default for `unique` that stands for its name and its arguments.
-ARGUMENTS: Final = "*"
 _BY_AUTHOR: Final = ("retry", "expires", "priority", "unique", "lane")
 
 
@@ -24,8 +22,11 @@ def with_defaults(
             name: getattr(defaults, name) for name in _BY_AUTHOR if getattr(options, name) is None
         }
         options = msgspec.structs.replace(options, **missing)
-    if options.unique == ARGUMENTS:
+    if options.unique == THIS:
         options = msgspec.structs.replace(options, unique=_name(submit))
+    if options.lane is not None and options.lane.name == THIS:
+        lane = msgspec.structs.replace(options.lane, name=submit.task)
+        options = msgspec.structs.replace(options, lane=lane)
     return options
 
 

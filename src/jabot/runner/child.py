@@ -36,6 +36,8 @@ class Order(msgspec.Struct):
     job_id: str
     caller: str
     attempt: int
+    via: str | None = None
+    parents: msgspec.Raw = msgspec.Raw(b"null")
 
 
 class Failure(msgspec.Struct):
@@ -112,6 +114,8 @@ def _call(task: Task[..., Any], order: Order, send: Any) -> Any:
             job_id=order.job_id,
             caller=JID(order.caller),
             attempt=order.attempt,
+            via=None if order.via is None else JID(order.via),
+            parents=bytes(order.parents),
             report=lambda step: send(_step_report(step)),
             is_cancelled=lambda: False,  # a cancelled process gets a signal instead
         ),

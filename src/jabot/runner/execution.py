@@ -71,6 +71,8 @@ def _arguments(job: Job, report: Callable[[Step], None]) -> tuple[tuple[Any, ...
             job_id=job.id,
             caller=job.caller,
             attempt=job.attempt,
+            via=job.via,
+            parents=job.parents,
             report=report,
             is_cancelled=job.cancellation,
         ),

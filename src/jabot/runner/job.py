@@ -45,6 +45,10 @@ class Options(msgspec.Struct, frozen=True):
     slot, fails with `JobTimeout`."""
     meta: Mapping[str, str] = MappingProxyType({})
     """What the caller's middleware sent along."""
+    via: JID | None = None
+    """The queue that it came from, which decides about retries."""
+    parents: bytes = b"null"
+    """Results of the jobs that it comes after, as a JSON array."""
 
 
 NO_OPTIONS = Options()
@@ -72,6 +76,10 @@ class Job(Deferrable[Any]):
     """When its caller waits no longer, on the loop's clock."""
     alarm: asyncio.TimerHandle | None = None
     """Fires when the present run took too long, is to be given up, or the backoff is over."""
+    via: JID | None = None
+    """The queue that it came from."""
+    parents: bytes = b"null"
+    """Results of the jobs that it comes after, as a JSON array."""
     _cancellation: Cancellation | None = None
     _start_listeners: list[Callable[[Job], object]] | None = None
     _progress_listeners: list[Callable[[Step], object]] | None = None
@@ -93,6 +101,7 @@ class Job(Deferrable[Any]):
         self.kwargs = kwargs
         self.caller = caller
         self.account = caller.bare
+        """Whose job it is to this node: its caller's, or the queue's."""
         self.attempt = attempt
         """The number of the present run: one more for each retry."""
         self.meta = meta

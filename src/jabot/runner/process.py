@@ -87,6 +87,8 @@ def _order(job: Job) -> Order:
         job_id=job.id,
         caller=str(job.caller),
         attempt=job.attempt,
+        via=None if job.via is None else str(job.via),
+        parents=msgspec.Raw(job.parents),
     )
 
 

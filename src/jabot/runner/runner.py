@@ -101,6 +101,8 @@ class Runner:
         job = Job(
             task, args, kwargs, caller, options.job_id, attempt=options.attempt, meta=options.meta
         )
+        if options.via is not None:
+            job.via, job.parents, job.account = options.via, options.parents, options.via.bare
         mine = self._counts.get(job.account, 0)
         if mine >= self.max_per_caller:
             raise TooManyJobs(f"{mine} of your jobs are unfinished; wait for some of them")
@@ -284,8 +286,8 @@ class Runner:
 
     def _backoff(self, job: Job, error: JabotError) -> float | None:
         """Seconds until the next attempt; None when there is to be none."""
-        if self.draining or isinstance(error, JobCancelled):
-            return None
+        if self.draining or isinstance(error, JobCancelled) or job.via is not None:
+            return None  # a queue decides itself about its jobs
         try:
             delay = job.task.retry.delay(job.runs, error, self._chance)
         except Exception:

@@ -8,6 +8,8 @@ from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from jabot.jid import JID
 
 log = logging.getLogger("jabot.task")
@@ -57,12 +59,17 @@ class Context:
         attempt: int,
         report: Callable[[Step], None],
         is_cancelled: Callable[[], bool],
+        via: JID | None = None,
+        parents: bytes = b"null",
     ) -> None:
         self.job_id = job_id
         self.caller = caller
-        """Who asked for the job: the full address that the server vouches for."""
+        """Who asked for the job first: an address that the server vouches for, or the queue."""
+        self.via = via
+        """The queue that the job came from; None when it came from its caller."""
         self.attempt = attempt
         """Which run of the job this is, from 1."""
+        self._parents = parents
         self._report = report
         self._is_cancelled = is_cancelled
 
@@ -78,6 +85,11 @@ class Context:
             if not isinstance(value, int | float | None):
                 raise TypeError(f"progress is a number, not {value!r}; for words give text=...")
         self._report(checked(Step(done, total, text)))
+
+    @functools.cached_property
+    def parents(self) -> list[Any]:
+        """The results of the jobs that this one came `after`, in their order."""
+        return msgspec.json.decode(self._parents) or []
 
     @functools.cached_property
     def log(self) -> logging.LoggerAdapter[logging.Logger]:

@@ -25,6 +25,9 @@ _FINAL = (BadArguments, UnknownTask, NotAllowed, TooLarge, ConfigError, JobCance
 On: TypeAlias = type[BaseException] | str | Callable[[BaseException], bool]
 
 
+_USUAL: tuple[On, ...] = (TaskFailed, WorkerLost)
+
+
 @dataclass(frozen=True, slots=True)
 class Retry:
     """How often a job is run after an error, and how long it waits before each new run.
@@ -47,7 +50,7 @@ class Retry:
     factor: float = 2.0
     most: float = 60.0
     jitter: float = 0.1
-    on: On | Sequence[On] = (TaskFailed, WorkerLost)
+    on: On | Sequence[On] = _USUAL
 
     def __post_init__(self) -> None:
         # Written so that a NaN fails, too.
@@ -96,6 +99,28 @@ class Retry:
         except OverflowError:
             wait = self.most
         return wait * (1 - self.jitter * chance())
+
+    @property
+    def travels(self) -> bool:
+        """Whether it can be told to a queue: it holds no function."""
+        return all(isinstance(wanted, str | type) for wanted in self._wanted())
+
+    def names(self) -> list[str]:
+        """What `on` says, as names that can travel; none for what is usual.
+
+        Raises `ConfigError` when it holds a function.
+        """
+        if self.on == _USUAL:
+            return []
+        names = []
+        for wanted in self._wanted():
+            if not isinstance(wanted, str | type):
+                raise ConfigError(
+                    f"Retry: on={wanted!r} is a function, which a queue cannot be told; name "
+                    "exceptions instead"
+                )
+            names.append(wanted if isinstance(wanted, str) else wanted.__name__)
+        return names
 
     def _wanted(self) -> Sequence[On]:
         if isinstance(self.on, Sequence) and not isinstance(self.on, str):

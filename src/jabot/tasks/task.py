@@ -5,11 +5,15 @@ from __future__ import annotations
 import enum
 import inspect
 from collections.abc import Callable
-from typing import Any, Generic, ParamSpec, TypedDict, TypeVar
+from typing import Any, Generic, Literal, ParamSpec, TypedDict, TypeVar
+
+import msgspec
 
 from jabot.errors import ConfigError
+from jabot.protocol.options import THIS, JobOptions, Lane
 from jabot.schedule import parse_duration
 from jabot.tasks.command import Command
+from jabot.tasks.queueing import lane, policy
 from jabot.tasks.retry import Retry
 from jabot.tasks.signature import Signature
 
@@ -37,6 +41,11 @@ class TaskOptions(TypedDict, total=False):
     concurrency: int | None
     timeout: float | str | None
     retries: int | Retry
+    priority: int | None
+    expires: float | str | None
+    unique: Literal[True] | str | None
+    rate: float | str | None
+    pool_concurrency: int | None
 
 
 class Task(Generic[P, R]):
@@ -45,12 +54,13 @@ class Task(Generic[P, R]):
     `scheduled` and `done` are what people are told in chat when the job is taken and when it
     succeeded. They may hold `{task}`, `{job}` and (only `done`) `{result}`. `concurrency` is how
     many of its jobs run at once, `timeout` how long one run may take (seconds, or a text as
-    `"5m"`), and `retries` how often a job that failed is run again: a number, or a `Retry`.
+    `"5m"`), and `retries` how often a job that failed is run again: a number, or a `Retry`. The
+    others are for a queue: what holds for its jobs unless their submit says otherwise.
 
     Raises `ConfigError` for what cannot be used.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the options of a task, by name
         self,
         function: Callable[P, R],
         *,
@@ -61,6 +71,11 @@ class Task(Generic[P, R]):
         concurrency: int | None = None,
         timeout: float | str | None = None,
         retries: int | Retry = 0,
+        priority: int | None = None,
+        expires: float | str | None = None,
+        unique: Literal[True] | str | None = None,
+        rate: float | str | None = None,
+        pool_concurrency: int | None = None,
     ) -> None:
         self.function = function
         self.name = name or str(getattr(function, "__name__", ""))
@@ -80,6 +95,15 @@ class Task(Generic[P, R]):
         self.concurrency = concurrency
         self.timeout = None if timeout is None else parse_duration(timeout)
         self.retry = Retry.of(retries)
+        self.defaults = _defaults(
+            self.name,
+            priority=priority,
+            expires=expires,
+            unique=unique,
+            limits=lane(pool_concurrency, rate),
+            retry=self.retry if retries else None,
+        )
+        """What a queue is told of its jobs."""
         self.__doc__ = inspect.getdoc(function)
         self.__wrapped__ = function
 
@@ -98,6 +122,29 @@ class Task(Generic[P, R]):
 
     def __repr__(self) -> str:
         return f"<Task {self.usage}>"
+
+
+def _defaults(
+    name: str,
+    *,
+    priority: int | None,
+    expires: float | str | None,
+    unique: Literal[True] | str | None,
+    limits: Lane | None,
+    retry: Retry | None,
+) -> JobOptions:
+    values = {
+        "priority": priority,
+        "expires": None if expires is None else parse_duration(expires),
+        "unique": THIS if unique is True else unique,
+        "lane": limits,
+        # A function in it holds here, and not at a queue.
+        "retry": policy(retry) if retry is not None and retry.travels else None,
+    }
+    try:
+        return msgspec.convert(values, JobOptions)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"task {name}: {error}") from None
 
 
 def _kind(function: Callable[..., Any], process: bool) -> Kind:

@@ -1,0 +1,152 @@
+"""The options of `submit` that only a queue knows, checked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from typing import Any, Final, Literal, TypedDict
+
+import msgspec
+
+from jabot.calls.job import Job
+from jabot.errors import ConfigError
+from jabot.peers import Where
+from jabot.protocol.options import NO_OPTIONS, THIS, JobOptions, Lane
+from jabot.schedule import parse_duration
+from jabot.tasks import Retry
+from jabot.tasks.queueing import lane, policy
+
+
+class QueueOptions(TypedDict, total=False):
+    """What a queue can do for a job. A duration is in seconds, or a text as `"5m"`."""
+
+    delay: float | str
+    """Not before so long from now."""
+    at: datetime | float
+    """Not before that moment: a datetime with a time zone, or seconds since 1970."""
+    expires: float | str
+    """The job fails with `Expired` when it was not begun so long after it was due."""
+    priority: int
+    """The higher ones first, from -100 to 100."""
+    key: str
+    """A submit with a key that was used before is that job again, for `key_for` (a day)."""
+    key_for: float | str
+    unique: Literal[True] | str
+    """One waits and one runs at most, of this name; True: of this task with these arguments."""
+    concurrency: int
+    """How many run at once in the whole pool: of this task, or of all that share `limit_key`."""
+    rate: float | str
+    """How many are begun: `"10/m"`, or a number in a second; counted as `concurrency` is."""
+    limit_key: str
+    after: Iterable[Job[Any] | str]
+    """Run when these have succeeded; `ctx.parents` are their results."""
+    labels: Mapping[str, str]
+    """Of the job, to find it by."""
+
+
+NAMES: Final = frozenset(QueueOptions.__annotations__)
+
+
+def split(kwargs: dict[str, Any]) -> tuple[QueueOptions, dict[str, Any]]:
+    """The options among named arguments, and the task's own: those in `arguments`, and the rest."""
+    if not kwargs.keys() & NAMES and "arguments" not in kwargs:
+        return {}, kwargs
+    given = {name: value for name, value in kwargs.items() if name in NAMES}
+    own = {k: v for k, v in kwargs.items() if k not in NAMES and k != "arguments"}
+    more = kwargs.get("arguments", {})
+    if not isinstance(more, Mapping) or not all(isinstance(name, str) for name in more):
+        raise ConfigError(f"arguments={more!r}: give a mapping of parameters to values")
+    if twice := own.keys() & more.keys():
+        raise ConfigError(f"{', '.join(sorted(twice))}: given by name, and in arguments= as well")
+    return given, {**own, **more}  # type: ignore[return-value]
+
+
+def job_options(given: QueueOptions) -> JobOptions:
+    """As they travel. Raises `ConfigError`, naming the option."""
+    if not given:
+        return NO_OPTIONS
+    if unknown := given.keys() - NAMES:
+        raise ConfigError(f"{', '.join(sorted(unknown))}: there is no such option")
+    values = {name: _READERS[name](value) for name, value in given.items() if name in _READERS}
+    values["lane"] = _lane(given)
+    try:
+        return msgspec.convert(values, JobOptions)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"an option of the job cannot be used: {error}") from None
+
+
+def for_any(options: JobOptions) -> bytes:
+    """What is said to whoever gets the job."""
+    return b"null" if options is NO_OPTIONS else msgspec.json.encode(options)
+
+
+def for_queue(options: JobOptions, retry: Retry | None, where: Where) -> bytes:
+    """What is said to a queue, which runs a job again by itself, and looks for its worker.
+
+    Raises `ConfigError` for a policy that cannot travel.
+    """
+    if retry is None and not where:
+        return for_any(options)
+    wanted = {k: [v] if isinstance(v, str) else list(v) for k, v in where.items()}
+    full = msgspec.structs.replace(
+        options, retry=None if retry is None else policy(retry), where=wanted
+    )
+    return msgspec.json.encode(full)
+
+
+def _duration(name: str) -> Callable[[Any], float]:
+    def read(value: Any) -> float:
+        if not isinstance(value, bool) and value == 0 and name == "delay":
+            return 0.0
+        try:
+            return parse_duration(value)
+        except ConfigError as error:
+            raise ConfigError(f"{name}: {error}") from None
+
+    return read
+
+
+def _moment(value: Any) -> float:
+    if isinstance(value, datetime):
+        if value.tzinfo is None:
+            raise ConfigError(f"at: {value} has no time zone; give datetime(..., tzinfo=...)")
+        return value.timestamp()
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ConfigError(f"at: {value!r} is neither a datetime nor seconds since 1970")
+    return float(value)
+
+
+def _unique(value: Any) -> str | None:
+    return THIS if value is True else value or None
+
+
+def _parents(value: Any) -> list[str]:
+    jobs = [value] if isinstance(value, str | Job) else list(value)
+    for job in jobs:
+        if not isinstance(job, str | Job):
+            raise ConfigError(f"after: {job!r} is neither a job nor the id of one")
+    return [job if isinstance(job, str) else job.id for job in jobs]
+
+
+def _lane(given: QueueOptions) -> Lane | None:
+    slots, rate, name = given.get("concurrency"), given.get("rate"), given.get("limit_key")
+    if name is not None and slots is None and rate is None:
+        raise ConfigError("limit_key: give concurrency= or rate= with it")
+    return lane(slots, rate, name)
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
+_READERS: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "delay": _duration("delay"),
+    "at": _moment,
+    "expires": _duration("expires"),
+    "priority": _as_it_is,
+    "key": _as_it_is,
+    "key_for": _duration("key_for"),
+    "unique": _unique,
+    "after": _parents,
+    "labels": dict,
+}

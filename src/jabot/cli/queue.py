@@ -1,0 +1,154 @@
+"""`jabot queue`: run a queue."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+
+from jabot.account import parse_jid, resolve_account, resolve_jid
+from jabot.cli.account import account_option
+from jabot.errors import ConfigError
+from jabot.queue_node import QueueNode
+
+
+def _addresses(_: click.Context, __: click.Parameter, given: Sequence[str]) -> list[str]:
+    try:
+        return [text if text == "*" or "@" not in text else _bare(text) for text in given]
+    except ConfigError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+def _bare(text: str) -> str:
+    return text if text.startswith("*@") else parse_jid(text).bare
+
+
+def _rules(
+    _: click.Context, __: click.Parameter, given: Sequence[str]
+) -> dict[str, list[str] | str]:
+    rules: dict[str, list[str] | str] = {}
+    for text in given:
+        who, equals, tasks = text.partition("=")
+        if not who or (equals and not tasks):
+            raise click.BadParameter(f"{text!r}: write WHO, or WHO=TASK,TASK")
+        rules[who] = [task.strip() for task in tasks.split(",")] if equals else "*"
+    return rules
+
+
+@click.command(short_help="Run a queue: jobs on disk, done by nodes that work for it.")
+@click.option(
+    "--store",
+    default="sqlite:///jobs.db",
+    show_default=True,
+    metavar="URL",
+    help="Where the jobs are kept: sqlite:///FILE, or postgresql://... for several queues.",
+)
+@click.option(
+    "--allow",
+    multiple=True,
+    metavar="WHO[=TASKS]",
+    callback=_rules,
+    help="Who may have jobs done, besides the own account: an address, *@DOMAIN or *; "
+    "TASKS separated by commas, all when left out.",
+)
+@click.option(
+    "--manage",
+    multiple=True,
+    metavar="WHO",
+    callback=_addresses,
+    help="Who may see and handle the jobs of others, and stop the queue.",
+)
+@click.option(
+    "--work",
+    multiple=True,
+    metavar="WHO",
+    callback=_addresses,
+    help="Whose nodes may take its jobs, besides those of the own account.",
+)
+@click.option(
+    "--lease",
+    default="15s",
+    show_default=True,
+    metavar="TIME",
+    help="How long a silent worker keeps its jobs.",
+)
+@click.option(
+    "--grace",
+    default="1s",
+    show_default=True,
+    metavar="TIME",
+    help="How long a worker that went offline keeps them.",
+)
+@click.option(
+    "--losses",
+    default=5,
+    show_default=True,
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="How often a job without retries is run in all when its workers are lost.",
+)
+@click.option(
+    "--keep",
+    default="1d",
+    show_default=True,
+    metavar="TIME",
+    help="How long a job is kept whose submitter has its result.",
+)
+@click.option(
+    "--keep-unread",
+    default="7d",
+    show_default=True,
+    metavar="TIME",
+    help="How long a job is kept whose submitter has not.",
+)
+@click.option(
+    "--keep-failed",
+    default="30d",
+    show_default=True,
+    metavar="TIME",
+    help="How long a job is kept that failed for good.",
+)
+@account_option
+def queue(  # noqa: PLR0913 - the options of a queue
+    store: str,
+    allow: dict[str, list[str] | str],
+    manage: list[str],
+    work: list[str],
+    lease: str,
+    grace: str,
+    losses: int,
+    keep: str,
+    keep_unread: str,
+    keep_failed: str,
+    account: str | None,
+) -> None:
+    """Sign a queue in and serve until it is stopped.
+
+    Callers give it jobs as they would a worker: the answer comes when a job is on disk. Nodes that
+    were started with `jabot run FILE --queue ADDRESS` do them. When a worker is lost, its jobs are
+    given to others; what it still says of them is not heard.
+
+    SIGTERM or Ctrl-C stops it; nothing is lost by that, and workers finish what they have.
+    """
+    node = QueueNode(
+        account,
+        store=store,
+        allow=allow,
+        manage=manage,
+        work=work,
+        lease=lease,
+        grace=grace,
+        losses=losses,
+        keep=keep,
+        keep_unread=keep_unread,
+        keep_failed=keep_failed,
+    )
+    click.echo(f"{resolve_jid(account)} keeps jobs in {_shown(store)}", err=True)
+    node.run(resolve_account(account))
+
+
+def _shown(store: str) -> str:
+    """Without the password that a URL may hold."""
+    scheme, slashes, rest = store.partition("://")
+    user, at, place = rest.rpartition("@")
+    return f"{scheme}{slashes}{user.partition(':')[0]}{at}{place}"

@@ -1,0 +1,189 @@
+"""A queue: a node that keeps jobs in a store and has workers do them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import logging
+from collections.abc import Iterable
+from typing import Any
+
+from jabot.access import Access, Rules
+from jabot.account import Account
+from jabot.errors import ConfigError
+from jabot.jid import JID
+from jabot.node import Node
+from jabot.peers import Peer
+from jabot.queue.callers import Callers
+from jabot.queue.crew import GRACE, LEASE, Crew
+from jabot.queue.floor import Floor
+from jabot.queue.front import Front
+from jabot.queue.ledger import Ledger
+from jabot.queue.own_tasks import OwnTasks
+from jabot.queue.rights import Rights
+from jabot.queue.store import open_store
+from jabot.queue.store.verbs import Delivered, Look, News, Stats, Store
+from jabot.queue.upkeep import Keeping, Upkeep
+from jabot.schedule import parse_duration
+from jabot.serving import Definition, Serving
+from jabot.xmpp import Timing
+
+log = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class QueueRules:
+    """How a queue treats its jobs and workers. Times in seconds."""
+
+    store: str
+    work: Access
+    lease: float
+    grace: float
+    losses: int
+    keeping: Keeping
+
+
+class QueueNode(Node):
+    """A queue on a Jabber server.
+
+    It takes jobs as a worker does, answers when they are on disk, and gives them to the nodes that
+    work for it (`Node(queue=...)`). `store` is `sqlite:///jobs.db` or `postgresql://...`; several
+    queues with the same account and the same PostgreSQL store share the work.
+
+    `allow` and `manage` are as for any node: who may have which tasks run, and who may see and
+    handle the jobs of others. `work` names the accounts that may take its jobs, besides its own.
+    A worker that is silent for `lease` loses its jobs to others, one that goes offline after
+    `grace`. A job without retries is run again up to `losses` times in all when its workers are
+    lost. `keep` is how long a succeeded job is kept whose submitter has its result, `keep_unread`
+    one whose submitter has not, `keep_failed` a dead letter.
+
+    Raises `ConfigError` for an option that cannot be used.
+    """
+
+    def __init__(  # noqa: PLR0913 - the options of a queue, by name
+        self,
+        jid: str | None = None,
+        *,
+        store: str = "sqlite:///jobs.db",
+        allow: Rules | None = None,
+        manage: Iterable[str] = (),
+        work: Iterable[str] = (),
+        lease: float | str = LEASE,
+        grace: float | str = GRACE,
+        losses: int = 5,
+        keep: float | str = "1d",
+        keep_unread: float | str = "7d",
+        keep_failed: float | str = "30d",
+        **options: Any,
+    ) -> None:
+        super().__init__(jid, allow=allow, manage=manage, **options)
+        if losses < 1:
+            raise ConfigError(f"losses is at least 1, not {losses}")
+        self._rules = QueueRules(
+            store,
+            Access(manage=work),
+            parse_duration(lease),
+            parse_duration(grace),
+            losses,
+            Keeping(parse_duration(keep), parse_duration(keep_unread), parse_duration(keep_failed)),
+        )
+
+    def _make_serving(self, account: Account, timing: Timing | None) -> Serving:
+        return QueueServing(self._definition, self._rules, account, timing)
+
+
+class QueueServing(Serving):
+    """One run of a queue: a node, and the parts that stand between callers, store and workers."""
+
+    def __init__(
+        self,
+        definition: Definition,
+        rules: QueueRules,
+        account: Account,
+        timing: Timing | None = None,
+    ) -> None:
+        self.rights = Rights(lambda: self.session.jid, definition.access, rules.work)
+        super().__init__(definition, account, timing)
+        self.store: Store = open_store(rules.store)
+        self.crew = Crew(rules.lease, rules.grace)
+        self.floor = Floor(
+            self.link,
+            self.store,
+            self.crew,
+            rights=self.rights,
+            due_at=lambda moment: self.upkeep.due_at(moment),
+            most_losses=rules.losses,
+        )
+        self.ledger = Ledger(self.store, self.floor.claims, self.floor.take_over)
+        self.callers = Callers(
+            self.link,
+            lambda job_id, told: self.ledger.do(Look(job_id), told),
+            lambda job_ids: self.ledger.do(Delivered(job_ids, self.floor.wall()), _nothing),
+        )
+        self.floor.join(self.ledger, self.callers)
+        self.front = Front(
+            self.link,
+            self.ledger,
+            self.callers,
+            self.floor,
+            rights=self.rights,
+            is_own=self._owns,
+            due_at=lambda moment: self.upkeep.due_at(moment),
+        )
+        shared = not rules.store.startswith("sqlite:")
+        self.upkeep = Upkeep(
+            self.ledger, self.floor, keeping=rules.keeping, pulse=1.0 if shared else None
+        )
+        self.link.ends[:0] = [self.front, self.floor]
+        self._begun = False
+
+    async def run(self) -> None:
+        """As a node's. Raises `StoreError` when its store cannot be used."""
+        for news in await self.store.open():
+            log.debug("the store tells: %s", news)
+        self.store.listen(self._heard)
+        working = asyncio.create_task(self.ledger.run(), name="jabot ledger")
+        try:
+            await super().run()
+        finally:
+            self.upkeep.close()
+            self.floor.close()
+            working.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await working
+            await self.store.close()
+
+    # -- where it differs from a node ----------------------------------------------------------
+
+    def online(self) -> None:
+        super().online()
+        if not self._begun:  # before that, the address was not known
+            self._begun = True
+            self.upkeep.start()
+            self.ledger.do(Stats(self.floor.wall()), lambda f: self.floor.look_for(*f.kinds))
+
+    async def _leave(self, connection: asyncio.Future[None]) -> None:
+        self.front.draining = self.floor.draining = True
+        await self.ledger.drained()
+        await super()._leave(connection)
+
+    def _make_intake(self) -> OwnTasks:
+        return OwnTasks(self.desk, self.link, self.definition.jobs_per_caller)
+
+    def _owns(self, account: str, frame: Any) -> bool:
+        intake = self.intake
+        return isinstance(intake, OwnTasks) and intake.owns(account, frame)
+
+    def _may_watch(self, watcher: JID) -> bool:
+        return self.rights.knows(watcher)
+
+    def _offer(self, to: JID | None) -> Peer:
+        return dataclasses.replace(super()._offer(to), tasks=None, queue=True)
+
+    def _heard(self, news: News) -> None:
+        self.upkeep.heard(news)
+
+
+def _nothing(_: Any) -> None:
+    """Nobody waits for that."""

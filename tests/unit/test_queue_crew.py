@@ -1,0 +1,177 @@
+"""Who has which job, and for how long: with a made-up clock."""
+
+import msgspec
+import pytest
+from msgspec import Raw
+
+from jabot.protocol.options import NO_OPTIONS, JobOptions
+from jabot.protocol.states import JobState
+from jabot.queue.crew import Crew
+from jabot.queue.store.verbs import Record, kind_of
+
+A, B = "bot@x/a", "bot@x/b"
+
+
+def record(job_id="j1", attempt=1, worker=A, **more):
+    return Record(
+        job_id,
+        "app@x",
+        "lift",
+        JobState.RUNNING,
+        Raw(b"[]"),
+        Raw(b"{}"),
+        NO_OPTIONS,
+        {},
+        0.0,
+        0.0,
+        None,
+        attempt,
+        attempt,
+        0,
+        worker=worker,
+        **more,
+    )
+
+
+def hello(crew, jid=A, slots=4, labels=None):
+    return crew.hello(jid, jid.partition("/")[0], slots, {"lift": NO_OPTIONS}, labels or {})
+
+
+@pytest.fixture
+def crew():
+    return Crew(lease=15, grace=1)
+
+
+def test_a_silent_worker_loses_its_jobs_when_the_lease_is_over(crew):
+    hello(crew)
+    held = crew.hold(record(), now=0)
+    assert crew.next() == 15
+    assert crew.overdue(14.9) == []
+    assert crew.overdue(15) == [(held, "gave no sign for 15 s")]
+
+
+def test_a_heartbeat_renews_what_it_names_and_nothing_else(crew):
+    hello(crew)
+    crew.hold(record("j1"), now=0)
+    crew.hold(record("j2"), now=0)
+    assert crew.renew(A, [("j1", 1)], now=10) == []
+    assert [held.id for held, _ in crew.overdue(20)] == ["j2"]
+
+
+@pytest.mark.parametrize("pair", [("j1", 2), ("j9", 1)])
+def test_a_heartbeat_for_another_attempt_renews_nothing(crew, pair):
+    hello(crew)
+    crew.hold(record("j1", attempt=1), now=0)
+    assert crew.renew(A, [pair], now=10) == [pair]
+    assert [held.id for held, _ in crew.overdue(15)] == ["j1"]
+
+
+def test_nobody_renews_what_another_has(crew):
+    hello(crew)
+    hello(crew, B)
+    crew.hold(record("j1"), now=0)
+    assert crew.renew(B, [("j1", 1)], now=10) == [("j1", 1)]
+
+
+def test_a_worker_that_went_has_the_grace_to_come_back(crew):
+    hello(crew)
+    held = crew.hold(record(), now=0)
+    crew.gone(A, now=5)
+    assert crew.next() == 6
+    assert crew.overdue(5.9) == []
+    assert crew.overdue(6) == [(held, "vanished")]
+
+
+def test_it_keeps_what_it_says_it_has_when_it_is_back(crew):
+    hello(crew)
+    crew.hold(record(), now=0)
+    crew.gone(A, now=5)
+    hello(crew)
+    assert crew.missing(A, [("j1", 1)]) == []
+    assert crew.overdue(6) == []
+
+
+def test_what_it_does_not_speak_of_when_it_is_back_is_missing(crew):
+    hello(crew)
+    crew.hold(record(), now=0)
+    crew.gone(A, now=5)
+    hello(crew)
+    assert [held.id for held in crew.missing(A, [])] == ["j1"]
+
+
+def test_what_is_on_its_way_to_it_is_not_missing(crew):
+    hello(crew)
+    held = crew.hold(record(), now=0)
+    assert crew.missing(A, []) == []
+    held.acked = True
+    assert crew.missing(A, []) == [held]
+
+
+def test_what_ends_just_now_is_neither_missing_nor_overdue(crew):
+    hello(crew)
+    held = crew.hold(record(), now=0)
+    held.acked = held.ending = True
+    assert crew.missing(A, []) == []
+    assert crew.overdue(100) == []
+
+
+def test_a_job_of_a_worker_that_was_never_seen_is_lost_with_its_lease(crew):
+    """After a restart of the queue: the worker may still come."""
+    held = crew.hold(record(), now=0)
+    assert crew.overdue(14) == []
+    assert crew.overdue(15) == [(held, "gave no sign for 15 s")]
+
+
+def test_an_absent_worker_gets_nothing(crew):
+    hello(crew)
+    crew.hold(record(), now=0)
+    crew.gone(A, now=1)
+    assert crew.openings(["lift"]) == []
+
+
+def test_credit_is_what_is_free(crew):
+    worker = hello(crew, slots=4)
+    crew.hold(record("j1"), now=0)
+    worker.claiming = 2
+    assert crew.openings(["lift"]) == [(worker, ["lift"], 1)]
+    worker.claiming = 3
+    assert crew.openings(["lift"]) == []
+
+
+def test_nobody_gets_all_where_others_are_free(crew):
+    first, second = hello(crew, A, slots=8), hello(crew, B, slots=8)
+    crew.hold(record(), now=0)
+    assert [(w.jid, most) for w, _, most in crew.openings(["lift"])] == [(B, 2), (A, 1)]
+    assert first.free == 7
+    assert second.free == 8
+
+
+def test_only_who_has_the_task_and_the_labels_gets_a_job(crew):
+    hello(crew, A, labels={"gpu": "a100"})
+    hello(crew, B)
+    kind = kind_of("lift", {"gpu": ["h100", "a100"]})
+    assert [worker.jid for worker, _, _ in crew.openings([kind])] == [A]
+    assert crew.openings(["dance"]) == []
+
+
+def test_a_kind_names_what_is_needed_whatever_the_order():
+    assert kind_of("lift", {}) == "lift"
+    assert kind_of("lift", {"b": ["2", "1"], "a": ["x"]}) == kind_of(
+        "lift", {"a": ["x"], "b": ["1", "2"]}
+    )
+
+
+def test_what_is_given_back_is_forgotten(crew):
+    hello(crew)
+    held = crew.hold(record(), now=0)
+    crew.let_go(held)
+    assert crew.held("j1") is None
+    assert crew.next() is None
+    crew.gone(A, now=1)
+    assert crew.get(A) is None
+
+
+def test_the_newest_word_about_a_task_counts(crew):
+    crew.hello(A, "bot@x", 1, {"lift": JobOptions(priority=5)}, {})
+    assert crew.defaults["lift"].priority == 5
+    assert msgspec.json.encode(crew.defaults["lift"]) == b'{"priority":5}'
