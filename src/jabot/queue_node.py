@@ -163,6 +163,9 @@ class QueueServing(Serving):
             self.upkeep.start()
             self.ledger.do(Stats(self.floor.wall()), lambda f: self.floor.look_for(*f.kinds))
 
+    def _check_rules(self) -> None:
+        """Rules may name any task: those of workers are not known before they come."""
+
     async def _leave(self, connection: asyncio.Future[None]) -> None:
         self.front.draining = self.floor.draining = True
         await self.ledger.drained()

@@ -243,6 +243,8 @@ class Floor:
         else:
             self.ledger.look()
         now, wall = self._loop.time(), self.wall()
+        if any(record.options.lane is not None for record in records):
+            self._due_at(wall)  # upkeep knows when the lane lets the next one through
         present = self._crew.get(worker.jid) is worker and worker.here
         for record in records:
             if present:

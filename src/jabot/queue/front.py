@@ -145,7 +145,7 @@ class Front:
         due = max(now + options.delay, options.at or 0.0)
         if due <= now and not options.after:
             self._floor.look_for(kind_of(frame.task, options.where))  # in the same transaction
-        if due > now:
+        if due > now or options.lane is not None:
             self._due_at(due)
         for moment in (frame.timeout, options.expires):
             if moment is not None:
@@ -164,6 +164,8 @@ class Front:
             text = "too many jobs of this queue are waited for under another id; wait for some"
             self._refuse(peer, frame, "too_many_jobs", text)
             return
+        if added.state is JobState.AVAILABLE and options.after:  # the others had ended already
+            self._floor.look_for(kind_of(frame.task, options.where))
         if added.state is not None and added.state.ended:
             self._look(peer, frame.id, None)
         elif not added.is_new and added.id == frame.id:
