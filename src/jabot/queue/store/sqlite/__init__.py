@@ -36,7 +36,7 @@ class SqliteStore:
     async def open(self) -> list[News]:
         """See `Store`."""
         if self._path is not None and not self._path.parent.is_dir():
-            raise StoreError(f"{self._path.parent} is no directory; make it first")
+            raise StoreError(f"{self._path}: {self._path.parent} is no directory; make it first")
         if self._hold is not None:
             self._hold.take()
         self._writer = _Connection(self._path, self.name)

@@ -1,0 +1,392 @@
+"""What becomes of one job, verb by verb."""
+
+import pytest
+from msgspec import Raw
+from stores import BOOM, NODE, OWNER, WORKER, json, new
+
+from jabot.protocol.options import NO_OPTIONS, JobOptions
+from jabot.protocol.states import TRANSITIONS, JobEvent, JobState, sources
+from jabot.queue.store.verbs import (
+    Adopt,
+    Claim,
+    Failure,
+    Finish,
+    Look,
+    Orphans,
+    Pause,
+)
+
+
+async def test_a_job_comes_back_as_it_was_submitted(queue):
+    args = '[1.10, 12345678901234567890, "\\u00e4\\u0000\\"", [null, {"x": 1e3}]]'
+    options = {"priority": 5, "labels": {"of": "them"}, "where": {"gpu": ["b", "a"]}}
+    meta = {"traceparent": "00-é"}
+    added = await queue.add("a", args=args, kwargs='{"ü": -0.0}', meta=meta, timeout=9.0, **options)
+    assert (added.id, added.state, added.is_new) == ("a", JobState.AVAILABLE, True)
+    (job,) = await queue.claim(1, 'lift {"gpu":["a","b"]}', now=2.0)
+    assert bytes(job.args) == args.encode()
+    assert bytes(job.kwargs) == '{"ü": -0.0}'.encode()
+    assert job.options == JobOptions(**options)
+    assert (job.id, job.owner, job.task, job.meta) == ("a", OWNER, "lift", meta)
+    assert (job.state, job.attempt, job.runs) == (JobState.RUNNING, 1, 1)
+    assert (job.worker, job.node, job.started) == (WORKER, NODE, 2.0)
+    assert (job.created, job.due, job.deadline, job.priority) == (0.0, 0.0, 9.0, 5)
+    assert bytes(job.parents) == b"null"
+
+
+async def test_large_arguments_and_results_come_back_whole(queue):
+    text = '["' + "ä" * 300_000 + '"]'
+    await queue.add("a", args=text)
+    await queue.add("b", args="[2]")
+    jobs = await queue.claim(2)
+    assert [bytes(job.args).decode() for job in jobs] == [text, "[2]"]
+    await queue.finish("a", result=Raw(text.encode()))
+    assert bytes((await queue.look("a")).result).decode() == text
+
+
+async def test_the_same_id_is_the_same_job(queue):
+    await queue.add("a", reply_to="app@example.org/1")
+    again = await queue.add("a", task="other", reply_to="app@example.org/2")
+    assert (again.id, again.is_new, again.state) == ("a", False, JobState.AVAILABLE)
+    job = await queue.look("a")
+    assert (job.task, job.reply_to) == ("lift", "app@example.org/2")
+    first, second, third = await queue.add("b", "b", "c")
+    assert [first.is_new, second.is_new, third.is_new] == [True, False, True]
+    assert await queue.claimed() == ["a", "b", "c"]
+    await queue.finish("a")
+    assert (await queue.add("a")).state is JobState.SUCCEEDED
+
+
+async def test_an_id_of_another_owner_is_refused(queue):
+    await queue.add("a")
+    taken = await queue.add("a", owner="other@example.org")
+    assert (taken.refused, taken.is_new) == ("id_taken", False)
+    assert (await queue.add("a", owner="other@example.org", unique="u")).refused == "id_taken"
+    assert (await queue.look("a")).owner == OWNER
+
+
+async def test_claims_go_by_priority_then_by_age(queue):
+    await queue.add("a")
+    await queue.add("b", priority=-1)
+    await queue.add("c", priority=7, task="carry")
+    await queue.add("d", "e", priority=7)
+    assert await queue.claimed(2, "carry", "lift") == ["c", "d"]
+    assert await queue.claimed(9, "carry", "lift") == ["e", "a", "b"]
+
+
+async def test_claims_of_one_turn_share_nothing(queue):
+    await queue.add(*"abcde")
+    claims = [Claim(NODE, f"bot@example.org/{n}", ["lift"], 2, 0.0) for n in range(4)]
+    taken = await queue.do(*claims)
+    assert [[job.id for job in jobs] for jobs in taken] == [["a", "b"], ["c", "d"], ["e"], []]
+    assert {job.worker for job in taken[1]} == {"bot@example.org/1"}
+
+
+async def test_a_claim_takes_only_what_the_worker_can_do(queue):
+    await queue.add("a", where={"gpu": ["a100"]})
+    await queue.add("b", task="carry")
+    assert await queue.claimed(9, "lift") == []
+    assert await queue.claimed(9, 'lift {"gpu":["a100"]}', 'lift {"gpu":["h100"]}') == ["a"]
+    assert await queue.claimed(0, "carry") == []
+    assert await queue.claimed(9, "carry", "carry") == ["b"]
+
+
+async def test_jobs_of_a_paused_task_are_left(queue):
+    await queue.add("a")
+    await queue.add("b", where={"gpu": ["x"]})
+    await queue.do(Pause("lift", True))
+    await queue.do(Pause("lift", True))
+    kinds = ("lift", 'lift {"gpu":["x"]}')
+    assert await queue.claimed(9, *kinds) == []
+    await queue.do(Pause("lift", False))
+    assert await queue.claimed(9, *kinds) == ["a", "b"]
+
+
+# -- attempts are fences ---------------------------------------------------------------------------
+
+
+async def test_an_end_is_kept_once(queue):
+    await queue.add("a")
+    await queue.claim()
+    first, second = await queue.do(
+        Finish("a", 1, "succeed", 3.0, result=Raw(b"1")),
+        Finish("a", 1, "fail", 3.0, failure=BOOM),
+    )
+    assert (first.stands, first.state) == (True, JobState.SUCCEEDED)
+    assert (second.stands, second.state) == (False, JobState.SUCCEEDED)
+    assert not (await queue.finish("a", result=Raw(b"2"))).stands
+    job = await queue.look("a")
+    assert (json(job.result), job.failure, job.ended, job.worker) == (1, None, 3.0, None)
+
+
+async def test_a_stale_attempt_changes_nothing(queue):
+    await queue.add("a")
+    await queue.claim()
+    await queue.finish("a", "retry", at=0.0, failure=BOOM)
+    (job,) = await queue.claim(worker="bot@example.org/2")
+    assert (job.attempt, job.runs) == (2, 2)
+    for attempt in (0, 1, 3):
+        stale = await queue.finish("a", attempt=attempt)
+        assert (stale.stands, stale.state) == (False, JobState.RUNNING)
+    assert not (await queue.finish("a", attempt=2, worker=WORKER)).stands
+    assert (await queue.finish("a", attempt=2, worker="bot@example.org/2")).stands
+    unknown = await queue.finish("zz")
+    assert (unknown.stands, unknown.state) == (False, None)
+
+
+async def test_a_retry_waits_for_its_moment(queue):
+    await queue.add("a")
+    await queue.claim(now=1.0)
+    done = await queue.finish("a", "retry", at=7.0, now=2.0, failure=BOOM, outcome="timeout")
+    assert (done.state, done.ready) == (JobState.RETRYABLE, [])
+    assert await queue.claimed(now=9.0) == []
+    moved = await queue.due(6.9)
+    assert (moved.ready, moved.next) == ([], 7.0)
+    moved = await queue.due(7.0)
+    assert (moved.ready, moved.next) == (["lift"], None)
+    (job,) = await queue.claim()
+    (line,) = job.history
+    assert (line.number, line.worker, line.started, line.ended) == (1, WORKER, 1.0, 2.0)
+    assert (line.outcome, line.error) == ("timeout", "ValueError: boom")
+
+
+async def test_a_retry_at_once_is_ready_at_once(queue):
+    await queue.add("a")
+    await queue.claim()
+    done = await queue.finish("a", "retry", at=2.0, now=2.0)
+    assert (done.state, done.ready) == (JobState.AVAILABLE, ["lift"])
+
+
+async def test_a_released_attempt_does_not_count(queue):
+    await queue.add("a")
+    await queue.claim()
+    done = await queue.finish("a", "release")
+    assert (done.state, done.ready) == (JobState.AVAILABLE, ["lift"])
+    (job,) = await queue.claim()
+    assert (job.attempt, job.runs) == (2, 1)
+    assert [line.outcome for line in job.history] == ["released"]
+
+
+async def test_the_history_keeps_the_newest_twenty(queue):
+    await queue.add("a")
+    for number in range(1, 26):
+        await queue.claim()
+        await queue.finish("a", "retry", attempt=number, at=0.0)
+    assert [line.number for line in (await queue.look("a")).history] == list(range(6, 26))
+
+
+async def test_a_dead_letter_keeps_its_reason(queue):
+    await queue.add("a")
+    await queue.claim()
+    failure = Failure("ValueError", "böse", "Traceback ...", "task")
+    assert (await queue.finish("a", "fail", failure=failure)).state is JobState.FAILED
+    job = await queue.look("a")
+    assert (job.failure, job.result, [line.outcome for line in job.history]) == (
+        failure,
+        None,
+        ["failed"],
+    )
+
+
+async def test_adopt_keeps_the_attempts_that_stand(queue):
+    await queue.add(*"abcd")
+    await queue.claim(3)
+    await queue.claim(1, worker="bot@example.org/2")
+    await queue.finish("b")
+    held = [("a", 1), ("b", 1), ("c", 2), ("d", 1), ("zz", 1)]
+    kept = await queue.do(Adopt("queue@example.org/2", WORKER, held, 5.0))
+    assert [(job.id, job.attempt, job.node) for job in kept] == [("a", 1, "queue@example.org/2")]
+    assert (await queue.look("a")).node == "queue@example.org/2"
+    assert (await queue.look("c")).node == NODE
+
+
+async def test_orphans_are_taken_over(queue):
+    await queue.add(*"abc")
+    await queue.claim(2)
+    await queue.finish("a")
+    mine = await queue.do(Orphans(NODE, 5.0, 1.0))
+    assert [(job.id, job.worker, job.attempt) for job in mine] == [("b", WORKER, 1)]
+
+
+# -- cancel, revive, look --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("state", list(JobState))
+async def test_cancel_in_each_state(queue, state):
+    await queue.in_state(state)
+    stopped = await queue.cancel("a", "enough", now=4.0)
+    job = stopped.record
+    assert job == await queue.look("a")
+    if state is JobState.RUNNING:
+        assert (job.state, job.cancelling) == (state, "enough")
+        assert (await queue.cancel("a", "again")).record.cancelling == "enough"
+        assert (await queue.finish("a", "retry", at=9.0)).state is JobState.CANCELLED
+    elif state.ended:
+        assert job.state is state
+    else:
+        assert (job.state, job.cancelling, job.ended) == (JobState.CANCELLED, "enough", 4.0)
+        assert await queue.claimed(now=99.0) == []
+        assert (await queue.due(99.0)).ready == []
+
+
+@pytest.mark.parametrize(
+    ("event", "outcome"),
+    [
+        ("succeed", JobState.SUCCEEDED),
+        ("fail", JobState.FAILED),
+        ("release", JobState.CANCELLED),
+        ("cancel", JobState.CANCELLED),
+    ],
+)
+async def test_the_end_of_a_job_that_is_being_cancelled(queue, event, outcome):
+    await queue.add("a")
+    await queue.claim()
+    await queue.cancel("a")
+    assert (await queue.finish("a", event)).state is outcome
+
+
+async def test_only_its_owner_reaches_a_job(queue):
+    await queue.add("a")
+    assert await queue.look("a", "other@example.org") is None
+    assert await queue.cancel("a", owner="other@example.org") is None
+    assert await queue.look("zz") is None
+    assert await queue.cancel("zz") is None
+    assert await queue.revive("zz") is None
+    assert (await queue.look("a", OWNER)).id == "a"
+    await queue.cancel("a", owner=OWNER)
+    assert await queue.revive("a", owner="other@example.org") is None
+    assert (await queue.revive("a", owner=OWNER)).state is JobState.AVAILABLE
+
+
+@pytest.mark.parametrize("state", list(JobState))
+async def test_revive_in_each_state(queue, state):
+    await queue.in_state(state)
+    job = await queue.revive("a", now=50.0)
+    if state not in sources(JobEvent.REVIVE):
+        assert job is None
+        assert await queue.state("a") is state
+        return
+    assert (job.state, job.runs, job.failure, job.ended) == (JobState.AVAILABLE, 0, None, None)
+    assert (job.cancelling, job.delivered, job.due) == (None, False, 50.0)
+    (claimed,) = await queue.claim()
+    assert (claimed.attempt, claimed.runs) == (job.attempt + 1, 1)
+    if state is JobState.FAILED:
+        assert claimed.attempt == 2
+        assert not (await queue.finish("a", attempt=1)).stands
+
+
+async def test_a_revived_job_has_its_whole_time_again(queue):
+    await queue.add("a", timeout=10.0)
+    await queue.cancel("a")
+    for now in (100.0, 200.0):
+        assert (await queue.revive("a", now=now)).deadline == now + 10.0
+        await queue.cancel("a")
+
+
+async def test_look_tells_who_hears_of_the_outcome(queue):
+    await queue.add("a", reply_to="app@example.org/1")
+    assert (await queue.look("a", reply_to="app@example.org/2")).reply_to == "app@example.org/2"
+    assert await queue.look("a", "other@example.org", reply_to="other@example.org/1") is None
+    assert (await queue.look("a")).reply_to == "app@example.org/2"
+    assert (await queue.store.read(Look("a"))).id == "a"
+    assert await queue.store.read(Look("zz")) is None
+
+
+async def test_delivered_is_noted_of_ended_jobs(queue):
+    await queue.add("a", "b")
+    await queue.claim(1)
+    await queue.finish("a")
+    for _ in range(2):
+        assert await queue.delivered("a", "b", "zz") is None
+    assert [(await queue.look(job)).delivered for job in "ab"] == [True, False]
+
+
+# -- time ------------------------------------------------------------------------------------------
+
+
+async def test_a_delayed_job_waits_for_its_time(queue):
+    first, second = await queue.add("a", "b", delay=5.0, now=1.0)
+    assert (first.state, second.state) == (JobState.SCHEDULED, JobState.SCHEDULED)
+    await queue.add("c", at=3.0)
+    assert await queue.claimed(now=99.0) == []
+    moved = await queue.due(3.0)
+    assert (moved.ready, moved.next) == (["lift"], 6.0)
+    assert await queue.claimed() == ["c"]
+    moved = await queue.due(7.0, most=1)
+    assert moved.next <= 7.0
+    await queue.due(7.0)
+    assert await queue.claimed() == ["a", "b"]
+    assert (await queue.due(7.0)).next is None
+
+
+async def test_what_was_not_begun_in_time_expires(queue):
+    await queue.add("a", delay=5.0, expires=2.0)
+    await queue.add("b", expires=2.0)
+    await queue.add("c", timeout=2.0)
+    await queue.add("d")
+    assert (await queue.due(0.0)).next == 2.0
+    moved = await queue.due(2.0)
+    assert sorted(moved.ended) == ["b", "c"]
+    assert moved.next == 5.0
+    failures = [(await queue.look(job)).failure for job in "bc"]
+    assert [failure.code for failure in failures] == ["expired", "timeout"]
+    await queue.due(5.0)
+    assert (await queue.due(6.9)).ended == []
+    assert (await queue.due(7.0)).ended == ["a"]
+    assert await queue.claimed(now=7.0) == ["d"]
+
+
+async def test_a_job_that_was_begun_in_time_does_not_expire(queue):
+    await queue.add("a", expires=2.0)
+    await queue.add("b", timeout=4.0)
+    await queue.claim(now=1.0)
+    await queue.finish("a", "retry", at=3.0, now=1.0)
+    await queue.finish("b", "retry", at=99.0, now=1.0)
+    moved = await queue.due(50.0)
+    assert (moved.ended, moved.ready) == (["b"], ["lift"])
+
+
+# -- the table of states ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("event", list(JobEvent))
+@pytest.mark.parametrize("state", list(JobState))
+async def test_states_follow_the_table(queue, state, event):
+    await queue.in_state(state)
+    match event:
+        case JobEvent.DUE:
+            await queue.due(20.0)
+        case JobEvent.START:
+            await queue.claim()
+        case JobEvent.CANCEL if state is not JobState.RUNNING:
+            await queue.cancel("a")
+        case JobEvent.REVIVE:
+            await queue.revive("a")
+        case JobEvent.EXPIRE:
+            pytest.skip("see the tests of what was not begun in time")
+        case _:
+            if event is JobEvent.FAIL and state is not JobState.RUNNING:
+                pytest.skip("see the tests of failed parents")
+            await queue.finish("a", event.value, at=9.0)
+    assert await queue.state("a") is TRANSITIONS[state].get(event, state)
+
+
+# -- what repeats ----------------------------------------------------------------------------------
+
+
+async def test_a_turn_is_done_in_its_order(queue):
+    added, claimed, finished, seen = await queue.do(
+        new("a"),
+        Claim(NODE, WORKER, ["lift"], 1, 0.0),
+        Finish("a", 1, "succeed", 0.0, result=Raw(b"1")),
+        Look("a"),
+    )
+    assert added.is_new
+    assert claimed[0].id == "a"
+    assert finished.stands
+    assert (seen.state, json(seen.result)) == (JobState.SUCCEEDED, 1)
+    assert seen.options == NO_OPTIONS
+
+
+async def test_nothing_to_do_is_nothing(queue):
+    assert await queue.store.apply([]) == []

@@ -1,0 +1,278 @@
+"""What is special about a file: whose it is, what may be wrong with it, and how it is asked."""
+
+import asyncio
+import re
+import sqlite3
+import subprocess
+import sys
+
+import pytest
+import stores
+from stores import NODE, WORKER, Asked, new
+
+from jabot.errors import ConfigError, StoreError, StoreUnavailable
+from jabot.protocol.states import JobState
+from jabot.queue.store import open_store
+from jabot.queue.store.sql import migrations, queries
+from jabot.queue.store.sqlite import SqliteStore
+from jabot.queue.store.sqlite.file import APPLICATION, connect, migrate
+from jabot.queue.store.sqlite.program import PACKAGE, install, statements
+from jabot.queue.store.verbs import Claim, Filter, Finish, List
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "jobs.db"
+
+
+@pytest.fixture
+async def queue(path):
+    store = SqliteStore(path)
+    await store.open()
+    yield Asked(store)
+    await store.close()
+
+
+async def refusal(path):
+    with pytest.raises(StoreError) as raised:
+        await SqliteStore(path).open()
+    assert str(path) in str(raised.value)
+    return str(raised.value)
+
+
+# -- addresses -------------------------------------------------------------------------------------
+
+
+async def test_addresses(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert open_store("sqlite:///jobs.db").name == str(tmp_path / "jobs.db")
+    assert open_store("sqlite:////var/lib/my%20jobs.db").name == "/var/lib/my jobs.db"
+    assert open_store("sqlite:///:memory:").name == "the store in memory"
+
+
+@pytest.mark.parametrize(
+    "url", ["sqlite://jobs.db", "sqlite:///", "jobs.db", "mysql://u:secret@h/d", "", "sqlite"]
+)
+def test_addresses_that_are_none(url):
+    with pytest.raises(ConfigError, match=r"sqlite:///jobs\.db") as raised:
+        open_store(url)
+    assert "secret" not in str(raised.value)
+
+
+def test_a_missing_psycopg_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(ConfigError, match=re.escape("pip install 'jabot[postgres]'")):
+        open_store("postgresql://localhost/jobs")
+
+
+# -- the file --------------------------------------------------------------------------------------
+
+
+async def test_jobs_outlive_the_process(queue, path):
+    await queue.add("a", "b")
+    await queue.claim(1)
+    await queue.store.close()
+    again = SqliteStore(path)
+    assert [news.kind for news in await again.open()] == ["changed"]
+    states = [job.state for job in await again.read(List(Filter()))]
+    assert states == [JobState.AVAILABLE, JobState.RUNNING]
+    await again.close()
+
+
+async def test_nobody_else_may_read_the_file(queue, path):
+    assert [file.stat().st_mode & 0o077 for file in (path, path.with_name("jobs.db-wal"))] == [0, 0]
+
+
+async def test_a_second_queue_is_refused(queue, path):
+    assert "held by another queue (process " in await refusal(path)
+    await queue.store.close()
+    again = SqliteStore(path)
+    await again.open()
+    await again.close()
+
+
+async def test_a_queue_that_was_killed_leaves_no_hold(path):
+    program = (
+        "import asyncio, os, signal, sys\n"
+        "from jabot.queue.store import open_store\n"
+        "asyncio.run(open_store('sqlite:///' + sys.argv[1]).open())\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    await asyncio.to_thread(subprocess.run, [sys.executable, "-c", program, str(path)])
+    store = SqliteStore(path)
+    assert await store.open() == []
+    await store.close()
+
+
+async def test_a_file_that_is_no_database(path):
+    path.write_bytes(b"Dear diary, " * 1000)
+    assert "is no SQLite database" in await refusal(path)
+
+
+async def test_another_programs_database(path):
+    with sqlite3.connect(path) as db:
+        db.execute("CREATE TABLE diary (entry TEXT)")
+    db.close()
+    assert "another program's" in await refusal(path)
+
+
+async def test_no_directory(tmp_path):
+    assert "no directory" in await refusal(tmp_path / "there" / "jobs.db")
+
+
+async def test_a_schema_from_the_future(queue, path):
+    await queue.store.close()
+    db = sqlite3.connect(path)
+    db.execute("PRAGMA user_version = 4711")
+    db.close()
+    assert "schema 4711, made by a newer jabot" in await refusal(path)
+
+
+async def test_an_older_schema_is_brought_up(queue, path, monkeypatch):
+    await queue.add("a")
+    await queue.store.close()
+    steps = migrations(PACKAGE)
+    newer = {**steps, max(steps) + 1: "ALTER TABLE jobs ADD COLUMN colour TEXT;\n"}
+    broken = {**newer, max(newer) + 1: "CREATE TABLE half (x);\nDROP TABLE none;\n"}
+    module = "jabot.queue.store.sqlite.file.migrations"
+    monkeypatch.setattr(module, lambda package: broken)
+    await refusal(path)
+    db = sqlite3.connect(path)
+    assert db.execute("PRAGMA user_version").fetchone()[0] == max(newer)
+    assert db.execute("SELECT colour FROM jobs").fetchall() == [(None,)]
+    assert not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'half'").fetchall()
+    db.close()
+    monkeypatch.setattr(module, lambda package: newer)
+    again = Asked(SqliteStore(path))
+    await again.store.open()
+    assert await again.claimed() == ["a"]
+    await again.store.close()
+
+
+async def test_a_damaged_file(queue, path):
+    await queue.add(*(f"j{number}" for number in range(2000)))
+    await queue.store.close()
+    damaged = bytearray(path.read_bytes())
+    for page in range(8, len(damaged) // 4096):
+        damaged[page * 4096 : page * 4096 + 200] = b"\x55" * 200
+    path.write_bytes(damaged)
+    again = Asked(SqliteStore(path))
+    with pytest.raises(StoreError, match=r"is damaged.*recover"):
+        await again.store.open()
+        try:
+            await again.claim(2000)
+        finally:
+            await again.store.close()
+
+
+async def test_a_full_disk_is_said_and_got_over(queue):
+    await queue.add("a")
+    db = queue.store._writer._db
+    (pages,) = db.execute("PRAGMA page_count").fetchone()
+    db.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(StoreUnavailable, match=r"jobs\.db: the disk is full; make room"):
+        await queue.add("b", args='["' + "x" * 100_000 + '"]')
+    assert await queue.look("b") is None
+    assert await queue.claimed() == ["a"]
+    db.execute("PRAGMA max_page_count = 1000000")
+    assert (await queue.add("b", args='["' + "x" * 100_000 + '"]')).is_new
+
+
+async def test_a_file_that_somebody_holds_is_said_and_got_over(queue, path):
+    queue.store._writer._db.execute("PRAGMA busy_timeout = 10")
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreUnavailable, match="another program has locked it"):
+        await queue.add("a")
+    other.execute("ROLLBACK")
+    other.close()
+    assert (await queue.add("a")).is_new
+
+
+async def test_a_mistake_in_one_verb_undoes_its_turn(queue):
+    with pytest.raises(Exception, match="NOT NULL"):
+        await queue.do(new("a"), new(None, key="k"))
+    assert await queue.look("a") is None
+    assert (await queue.add("a")).is_new
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("options", '{"priority":"high"}'),
+        ("options", "{"),
+        ("meta", "[]"),
+        ("args", "[1"),
+        ("kwargs", ""),
+        ("args", b"[\xff]".decode("utf-8", "surrogateescape")),
+    ],
+)
+async def test_a_row_that_cannot_be_read_is_a_dead_letter(queue, path, column, value):
+    await queue.add(*"abcd")
+    db = sqlite3.connect(path)
+    text = value.encode("utf-8", "surrogateescape")
+    db.execute(f"UPDATE jobs SET {column} = CAST(? AS TEXT) WHERE id IN ('a', 'c')", (text,))
+    db.commit()
+    db.close()
+    assert await queue.claimed(2) == ["b", "d"]
+    for job in "ac":
+        record = await queue.look(job)
+        assert (record.state, record.failure.code) == (JobState.FAILED, "undecodable")
+        assert "cannot be read: " in record.failure.message
+    assert len(await queue.do(List(Filter()))) == 4
+
+
+async def test_a_turn_is_one_commit_and_few_steps(queue):
+    await queue.add("x")
+    db, said = queue.store._writer._db, []
+    assert db.execute("PRAGMA synchronous").fetchone() == (2,)
+    db.set_trace_callback(lambda text: text.startswith("--") or said.append(text.split()[0]))
+    await queue.do(
+        *(new(f"j{number}") for number in range(300)),
+        Claim(NODE, WORKER, ["lift"], 200, 0.0),
+        *(Finish(f"j{number}", 1, "succeed", 0.0) for number in range(150)),
+    )
+    db.set_trace_callback(None)
+    assert said == ["BEGIN", *["INSERT", "SELECT"] * 3, "COMMIT"]
+
+
+# -- plans -----------------------------------------------------------------------------------------
+
+# Queries that may go through all there is: they are asked on the side, or are about all.
+THOROUGH = {"stats_one", "fitting", "orphans"}
+FROM = re.compile(r"\b(jobs|payloads|aliases|keys|links)\b(?: AS (\w+))?")
+
+
+def plans():
+    db = connect(None)
+    migrate(db, "memory")
+    install(db)
+    for query in queries(PACKAGE).values():
+        for statement in statements(query.text):
+            sql = re.sub(
+                r":(\w+)", lambda m, q=query: "?" if m[1] in q.parameters else m[0], statement
+            )
+            rows = db.execute(f"EXPLAIN QUERY PLAN {sql}", [None] * sql.count("?"))
+            yield query.name, sql, [row[3].decode() for row in rows]
+    db.close()
+
+
+def test_no_query_goes_through_a_whole_table():
+    for name, sql, plan in plans():
+        names = {name for found in FROM.finditer(sql) for name in found.groups() if name}
+        for step in plan:
+            scanned = re.match(r"SCAN (\w+)( USING.*)?$", step)
+            if scanned and scanned[1] in names and name not in THOROUGH:
+                assert scanned[2] and "autoindex" not in scanned[2], (name, step, sql)
+
+
+def test_every_file_has_a_mark():
+    db = connect(None)
+    migrate(db, "memory")
+    assert db.execute("PRAGMA application_id").fetchone() == (APPLICATION,)
+    assert db.execute("PRAGMA user_version").fetchone() == (max(migrations(PACKAGE)),)
+    db.close()
+
+
+def test_the_suite_runs_on_a_file_and_in_memory():
+    assert {"sqlite-file", "sqlite-memory"} <= set(stores.KINDS)
