@@ -224,16 +224,29 @@ async def test_a_row_that_cannot_be_read_is_a_dead_letter(queue, path, column, v
 
 async def test_a_turn_is_one_commit_and_few_steps(queue):
     await queue.add("x")
-    db, said = queue.store._writer._db, []
-    assert db.execute("PRAGMA synchronous").fetchone() == (2,)
-    db.set_trace_callback(lambda text: text.startswith("--") or said.append(text.split()[0]))
+    connection, said = queue.store._writer, []
+    assert connection._db.execute("PRAGMA synchronous").fetchone() == (2,)
+    connection._db = Overheard(connection._db, said)
     await queue.do(
         *(new(f"j{number}") for number in range(300)),
         Claim(NODE, WORKER, ["lift"], 200, 0.0),
         *(Finish(f"j{number}", 1, "succeed", 0.0) for number in range(150)),
     )
-    db.set_trace_callback(None)
     assert said == ["BEGIN", *["INSERT", "SELECT"] * 3, "COMMIT"]
+
+
+class Overheard:
+    """A connection, and what it is asked to do."""
+
+    def __init__(self, db, said):
+        self._db, self._said = db, said
+
+    def execute(self, sql, *parameters):
+        self._said.append(sql.split()[0])
+        return self._db.execute(sql, *parameters)
+
+    def close(self):
+        self._db.close()
 
 
 # -- plans -----------------------------------------------------------------------------------------
