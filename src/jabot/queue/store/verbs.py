@@ -59,7 +59,7 @@ class Record(Struct, frozen=True):
     node: str | None = None  # the queue's process that gave it away, while it runs
     started: float | None = None
     ended: float | None = None
-    cancelling: str | None = None  # a running one is to be stopped, and why
+    cancelling: str | None = None  # why it is to be stopped, while it runs, or was cancelled
     result: Raw | None = None
     failure: Failure | None = None
     history: list[Attempt] = []  # the newest 20
@@ -81,8 +81,8 @@ class Add(_Verb, frozen=True):
 
     The same id of the same owner again is the same job, whatever it says besides. `key` and
     `unique` may make it the same as one with another id: then the id is an alias from now on, by
-    which `Look`, `Cancel` and the others find the job. After failed parents it fails at once, with
-    the code `parent`.
+    which `Look`, `Cancel` and the others find the job. Both are names among the jobs of one owner; a
+    lane's name is one for all. After failed parents it fails at once, with the code `parent`.
     """
 
     id: str
@@ -119,6 +119,8 @@ class Claim(_Verb, frozen=True):
     `kinds` are those the worker can do: a task's name, or that and needed labels (`kind_of`). Jobs
     of paused tasks are left, as are those whose lane is full or too fast, or whose `unique` name
     has a running job. With fewer than `most` there are no more of these kinds that may start now.
+    Jobs of a lane with a rate that are left are told of by `Due`: ask for its `next` after a claim
+    that took such a job.
     """
 
     node: str
@@ -131,7 +133,8 @@ class Claim(_Verb, frozen=True):
 class Adopt(_Verb, frozen=True):
     """A worker says which attempts it holds: from now on they are this node's.
 
-    Answered with the `Record`s of those that stand: running, with that attempt and that worker.
+    Answered with the `Record`s, without payloads, of those that stand: running, with that attempt
+    and that worker.
     """
 
     node: str
@@ -216,7 +219,9 @@ class Revive(_Verb, frozen=True):
     """Make an ended job (failed or cancelled) available again, with a full number of attempts.
 
     Answered with its `Record`, or None when there is no such job or it has not ended so. Attempt
-    numbers go on: they are never used twice.
+    numbers go on: they are never used twice. Its time to the deadline is the whole one again. The
+    children that failed with it stay so: they are revived each for itself, after it, and wait for it.
+    A job with a parent that has failed, or is no longer kept, stays as it is, and is answered so.
     """
 
     id: str
@@ -271,7 +276,7 @@ class Prune(_Verb, frozen=True):
     """Forget jobs that ended long ago, up to `most`; answered with how many they were.
 
     `delivered` and `undelivered` are seconds since their end, `failed` is for dead letters. What a
-    child still waits for is kept. Keys that are over go, too.
+    child still waits for, and what a key stands for, is kept. Keys that are over go, too.
     """
 
     now: float

@@ -57,10 +57,12 @@ INSERT INTO result SELECT :i, CASE
 -- Keep jobs of any kind, one after the other.
 DELETE FROM result;
 DELETE FROM effect;
+DELETE FROM rising;
 INSERT INTO add_one SELECT key, value,
         json_extract(value, '$.id'), json_extract(value, '$.owner'), json_extract(value, '$.now'),
         json_extract(value, '$.key'), json_extract(value, '$.unique_name')
     FROM json_each(:verbs);
+INSERT INTO settle_rising SELECT 0, max(json_extract(value, '$.now')) FROM json_each(:verbs);
 INSERT INTO answer (json)
     SELECT '[' || group_concat(json) || ']' FROM (SELECT json FROM result ORDER BY i);
 
@@ -163,9 +165,7 @@ UPDATE jobs SET state = 'failed', gate = 0, ended = :now, failure = (
         SELECT 1 FROM links AS l CROSS JOIN jobs AS p ON p.seq = l.parent
         WHERE l.child = :seq AND p.state IN ('failed', 'cancelled')
     );
-DELETE FROM rising;
 INSERT INTO rising SELECT seq FROM jobs
     WHERE seq = :seq AND state = 'available' AND (lane IS NOT NULL OR unique_name IS NOT NULL);
-INSERT INTO settle_rising SELECT :i, :now FROM rising;
 INSERT INTO result SELECT :i, json_object('id', id, 'state', state, 'is_new', json('true'))
     FROM jobs WHERE seq = :seq;
