@@ -81,8 +81,8 @@ class Add(_Verb, frozen=True):
 
     The same id of the same owner again is the same job, whatever it says besides. `key` and
     `unique` may make it the same as one with another id: then the id is an alias from now on, by
-    which `Look`, `Cancel` and the others find the job. Both are names among the jobs of one owner; a
-    lane's name is one for all. After failed parents it fails at once, with the code `parent`.
+    which `Look`, `Cancel` and the others find the job. Both are names among the jobs of one owner;
+    a lane's name is one for all. After failed parents it fails at once, with the code `parent`.
     """
 
     id: str
@@ -220,7 +220,7 @@ class Revive(_Verb, frozen=True):
 
     Answered with its `Record`, or None when there is no such job or it has not ended so. Attempt
     numbers go on: they are never used twice. Its time to the deadline is the whole one again. The
-    children that failed with it stay so: they are revived each for itself, after it, and wait for it.
+    children that failed with it stay so: each is revived for itself, after it, and waits for it.
     A job with a parent that has failed, or is no longer kept, stays as it is, and is answered so.
     """
 
