@@ -1,4 +1,4 @@
-"""A PostgreSQL server as Debian packages it, in a folder of its own, its data forced to the disk."""
+"""A PostgreSQL server as Debian packages it, in a folder of its own, with data on the disk."""
 
 import contextlib
 import itertools
