@@ -36,6 +36,8 @@ class Peer:
     labels: Mapping[str, str] = field(default_factory=dict)
     queue: bool = False
     """Whether it is a node of a queue, which keeps jobs and has others do them."""
+    lease: float = 15.0
+    """Seconds that a queue lets a silent worker keep its jobs."""
 
     @property
     def load(self) -> float:
@@ -67,7 +69,7 @@ class Peer:
             if len(names) <= _MOST_NAMES:
                 attributes["tasks"] = names
         if self.queue:
-            attributes["queue"] = "1"
+            attributes |= {"queue": "1", "lease": f"{self.lease:g}"}
         if self.labels:
             pairs = self.labels.items()
             attributes["labels"] = " ".join(f"{quote(k)}={quote(v)}" for k, v in pairs)
@@ -87,6 +89,7 @@ class Peer:
             version=attributes.get("version", old.version),
             labels=old.labels if labels is None else _labels(labels),
             queue=attributes.get("queue") == "1" or old.queue,
+            lease=_seconds(attributes.get("lease"), old.lease),
         )
 
 
@@ -169,14 +172,19 @@ class Peers:
         avoid: Collection[str] = (),
         *,
         offering: bool = True,
+        queue: bool = False,
     ) -> Peer | None:
         """The least loaded node at an address that has the labels and, with `offering`, may have
-        the task."""
-        key = (address, task if offering else None, _frozen(where) if where else None)
+        the task; of a queue, where there is one, and with `queue` of nothing else."""
+        key = (address, task if offering else None, _frozen(where) if where else None, queue)
         choice = self._choices.get(key)
         if choice is None:
-            # A queue has no labels of its own: it looks for a worker that has them.
-            fitting = [peer for peer in self.at(address) if peer.queue or peer.fits(where)]
+            there = self.at(address)
+            # A queue has no labels of its own: it looks for a worker that has them. Its workers may
+            # have its account; what is for the queue is not to go past it.
+            fitting = [peer for peer in there if peer.queue]
+            if not fitting and not queue:
+                fitting = [peer for peer in there if peer.fits(where)]
             choice = self._choices[key] = _Choice(
                 [peer.jid for peer in fitting if not offering or peer.offers(task)]
             )
@@ -234,6 +242,14 @@ def _number(text: str | None, otherwise: int) -> int:
     if text is None or not text.isascii() or not text.isdecimal() or len(text) > 9:
         return otherwise
     return int(text)
+
+
+def _seconds(text: str | None, otherwise: float) -> float:
+    try:
+        seconds = float(text or "")
+    except ValueError:
+        return otherwise
+    return seconds if 0 < seconds < float("inf") else otherwise
 
 
 def _labels(text: str) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from msgspec import Raw
@@ -22,6 +23,7 @@ from jabot.errors import (
     JobCancelled,
     JobTimeout,
     NotAllowed,
+    QueueNeeded,
     TaskFailed,
     UnknownJob,
     UnknownTask,
@@ -43,6 +45,7 @@ from jabot.protocol.events import (
     Report,
 )
 from jabot.protocol.frames import Frame
+from jabot.protocol.options import needs_queue
 from jabot.runner.job import JobIds
 from jabot.tasks import Step
 from jabot.xmpp import IncomingPresence, Link, Session
@@ -163,7 +166,11 @@ class Calls:
         else:
             job = Job(job_id, "job", options.to, result_type=result_type, cancel=self._cancel)
             self._caller.attach(
-                job_id, [peer.jid for peer in peers], self._loop.time(), options.timeout
+                job_id,
+                [peer.jid for peer in peers],
+                self._loop.time(),
+                options.timeout,
+                durable=any(peer.queue for peer in peers),
             )
             self._jobs[job_id] = (job, options, None)
             self._alarm.set(self._caller.next_timer())
@@ -329,11 +336,20 @@ class Calls:
     def _place(self, job_id: str, peer: str) -> None:
         there = self.peers.get(peer)
         durable = there is not None and there.queue
-        problem = self._jobs[job_id][1].not_for_queue if durable else ""
-        if problem:
-            self._give_up(job_id, ConfigError(problem))
+        job, options, _ = self._jobs[job_id]
+        if durable and options.not_for_queue:
+            self._give_up(job_id, ConfigError(options.not_for_queue))
+        elif there is not None and not durable and options.asks_queue:
+            self._give_up(job_id, QueueNeeded(needs_queue(job.task, options.for_any)))
         else:
             self._caller.place(job_id, peer, self._loop.time(), durable=durable)
+
+    def _move(self, event: JobNeedsWorker) -> None:
+        job, options, submission = self._jobs[event.id]
+        if event.queue and options.to != event.queue:  # any node of it will do
+            options = replace(options, to=event.queue)
+            self._jobs[event.id] = job, options, submission
+        self._placing.move(event, options)
 
     def _give_up(self, job_id: str, error: JabotError) -> None:
         self._handle(self._caller.give_up(job_id, error))
@@ -377,7 +393,7 @@ class Calls:
                     self._jobs[event.id][0].stepped(step)
             case JobNeedsWorker():
                 if event.id in self._jobs:  # not cancelled by the callback of one before it
-                    self._placing.move(event, self._jobs[event.id][1])
+                    self._move(event)
             case Described():
                 self._questions.pop((event.peer, event.task)).set_result(event)
             case Report():

@@ -46,6 +46,11 @@ class Options:
     """Why a queue cannot be given it."""
 
     @property
+    def asks_queue(self) -> bool:
+        """Whether it has options that only a queue can keep."""
+        return self.for_any != b"null"
+
+    @property
     def movable(self) -> bool:
         """Whether any node of a pool will do."""
         return "/" not in self.to

@@ -29,6 +29,7 @@ class _Waiting:
     error: JabotError | None = None  # why it lost its node; None: it never had one
     until: float = float("inf")  # how long a node is looked for
     again: float = 0.0  # from then on, those who refused it may be asked again
+    queue: bool = False  # whether only the node of a queue will do
 
 
 class Placing:
@@ -59,7 +60,9 @@ class Placing:
         if peer is not None:
             return None if self._others_answer(peer, options) else peer.jid
         # A full address needs no answer to a greeting: the job itself will find out.
-        return None if options.movable or options.where else options.to
+        # Unless it matters what is there.
+        waits = options.movable or options.where or options.asks_queue
+        return None if waits else options.to
 
     def wait(self, job_id: str, task: str, options: Options) -> None:
         """Look for a node for a new job that there was none for."""
@@ -76,8 +79,9 @@ class Placing:
                 options,
                 event.avoid,
                 event.error,
-                float("inf") if event.kept else now + _PATIENCE,
+                float("inf") if event.kept else (event.since or now) + _PATIENCE,
                 now + _AGAIN,
+                bool(event.queue),
             )
         )
 
@@ -118,7 +122,9 @@ class Placing:
         if waiting.error is None:
             peer = self._find(waiting.task, options)
         else:
-            peer = self._peers.choose(options.to, waiting.task, options.where, avoid)
+            peer = self._peers.choose(
+                options.to, waiting.task, options.where, avoid, queue=waiting.queue
+            )
         if peer is not None:
             if self._others_answer(peer, options):
                 self._alarm.set(self._directory.complete(options.to))

@@ -38,6 +38,7 @@ from jabot.protocol.frames import (
 from jabot.protocol.window import Leftover
 
 Events = list[CallerEvent]
+_OUTCOMES = frozenset({Input.SUCCEEDED, Input.FAILED, Input.CANCELLED})
 _BLAMED = frozenset({"rejected", "succeeded", "failed", "cancelled", "part"})
 
 
@@ -98,31 +99,41 @@ class Caller:
 
     def place(self, job_id: str, peer: str, now: float, *, durable: bool = False) -> None:
         """Give a waiting job to a worker, or (`durable`) to a node of a queue. Raises
-        `LocalProtocolError` when it does not wait."""
+        `LocalProtocolError` when it does not wait, or when it waits for a node of its queue."""
         job = self._jobs.get(job_id)
-        if job is None or job.phase is not Phase.WAITING:
+        if job is None or not job.waits:
             raise LocalProtocolError(f"job {job_id} waits for no worker")
+        if job.in_queue and not durable:
+            raise LocalProtocolError(f"job {job_id} may be in the queue {job.queue}")
         self._actions.place(job, peer, now, durable=durable)
 
     def give_up(self, job_id: str, error: JabotError) -> Events:
         """End a waiting job that there is nobody for."""
         job = self._jobs.get(job_id)
-        if job is not None and job.phase is Phase.WAITING:
+        if job is not None and job.waits:
             self._actions.end(job, error=error)
         return self._actions.take_events()
 
     def attach(
-        self, job_id: str, peers: Iterable[str], now: float, timeout: float | None = None
+        self,
+        job_id: str,
+        peers: Iterable[str],
+        now: float,
+        timeout: float | None = None,
+        *,
+        durable: bool = False,
     ) -> None:
         """Ask one or more workers for a job by its id, and be its caller from now on.
 
-        It ends as any other; with `UnknownJob` when none of them knows it. Raises
+        It ends as any other; with `UnknownJob` when none of them knows it. `durable` says that
+        there are nodes of a queue among them. Raises
         `LocalProtocolError` for an id that is under way or cannot be one.
         """
         asked = tuple(peers)
         if not asked or not 1 <= len(job_id) <= limits.ID:
             raise LocalProtocolError(f"job {job_id}: nobody can be asked for it")
         job = CallerJob(Request(job_id, ATTACHED, timeout=timeout), job_id, Phase.ASKING, attempt=0)
+        job.queue = asked[0].partition("/")[0] if durable else ""
         codec.encode_frame(Query(job_id))
         self._keep(job, now)
         for peer in asked:
@@ -177,7 +188,7 @@ class Caller:
         for frame in frames:
             if isinstance(frame, Submit | Query):
                 job = self._jobs.get(frame.id)
-                if job is not None and job.heeds(peer, frame.attempt):
+                if job is not None and job.is_with(peer) and job.heeds(peer, frame.attempt):
                     self._actions.end(job, error=error)
             elif isinstance(frame, Describe):
                 self._answer(peer, frame.task, error)
@@ -202,7 +213,7 @@ class Caller:
         if not isinstance(frame, Submit | Query):
             return True
         job = self._jobs.get(frame.id)
-        if job is None or not job.heeds(peer, frame.attempt):
+        if job is None or not job.is_with(peer) or not job.heeds(peer, frame.attempt):
             return False
         if isinstance(frame, Query):
             return job.phase in (Phase.ACCEPTED, Phase.ASKING)
@@ -288,10 +299,10 @@ class Caller:
         job = self._jobs.get(job_id)
         if job is None:
             return  # it has its outcome
-        if kind is Input.UNKNOWN and not attempt and job.phase is not Phase.ASKING:
-            return  # it did not know the job when it was asked, and has got to know it since
         if not job.heeds(peer, attempt):
             self._report(peer, f"a frame about job {job_id}, attempt {attempt}, which is not its")
+            return
+        if (job.queue or kind is Input.UNKNOWN) and _is_late(job, peer, kind, attempt):
             return
         if attempt > job.attempt:
             job.attempt, job.seq = attempt, 0
@@ -353,3 +364,15 @@ class Caller:
 
     def _report(self, peer: str, text: str) -> None:
         self._actions.tell(Report(peer, text))
+
+
+def _is_late(job: CallerJob, peer: str, kind: Input, attempt: int) -> bool:
+    """Whether what is said of a job was meant for another moment of it."""
+    if job.phase is Phase.ASKING:
+        return False
+    if not job.queue:  # it did not know the job when it was asked, and has got to know it since
+        return kind is Input.UNKNOWN and not attempt
+    if kind is Input.PROGRESS:
+        return attempt < job.attempt
+    # An outcome comes from any node of the queue, all else from the one that was asked.
+    return kind not in _OUTCOMES and peer != job.peer

@@ -88,13 +88,37 @@ class Actions:
 
     def place(self, job: CallerJob, peer: str, now: float, *, durable: bool = False) -> None:
         """Offer a waiting job to a worker, or to a node of a queue."""
-        job.durable = durable
+        self._now = now
+        if durable:
+            self._place_in_queue(job, peer)
+            return
         if job.attempt > 1:
             self.timers.cancel(("due", job.id))
         self.jobs.give(job, peer)
+        job.queue, job.since = "", None
         job.phase, job.copies, job.doubtful, job.seq = Phase.OFFERED, 0, False, 0
-        self._now = now
         self._offer(job, peer, None)
+
+    def _place_in_queue(self, job: CallerJob, peer: str) -> None:
+        """What the queue has is asked for, or called off; what it may have is offered again."""
+        self.timers.cancel(("due", job.id))
+        if not job.in_queue:
+            job.attempt, job.seq = min(job.attempt, 1), 0  # from here on the queue counts
+        job.queue, job.copies = peer.partition("/")[0], 0
+        if job.request.task == ATTACHED and job.phase is Phase.WAITING and not job.kept:
+            job.phase = Phase.ASKING
+            self.jobs.ask(job, peer)
+            self._ask(job, peer, None)
+            return
+        self.jobs.give(job, peer)
+        if job.phase is Phase.CANCELLING:
+            self._call_off(job, peer, None)
+        elif job.kept:
+            job.phase = Phase.ACCEPTED
+            self._ask(job, peer, None)
+        else:
+            job.phase = Phase.OFFERED
+            self._offer(job, peer, None)
 
     def end(
         self, job: CallerJob, *, result: Raw | None = None, error: JabotError | None = None
@@ -112,7 +136,8 @@ class Actions:
     # -- the cells -----------------------------------------------------------------------------
 
     def _take(self, job: CallerJob, peer: str, frame: Frame | None) -> None:
-        job.kept = job.durable
+        if job.queue:
+            job.kept, job.since, job.avoid = True, None, frozenset()
         self.tell(JobAccepted(job.id, peer, job.attempt))
 
     def _adopt(self, job: CallerJob, peer: str, frame: Frame | None) -> None:
@@ -141,23 +166,24 @@ class Actions:
     def _fail(self, job: CallerJob, peer: str, frame: Failed) -> Phase:
         self._was_taken(job, peer)
         error = failure(frame)
-        if job.phase is Phase.CANCELLING or job.durable:
+        if job.phase is Phase.CANCELLING or job.queue:
             return self.end(job, error=error)
         return self._retry_or_end(job, peer, error)
 
     def _refuse(self, job: CallerJob, peer: str, frame: Rejected) -> Phase:
         error = refusal(frame)
-        stays = job.phase in (Phase.CANCELLING, Phase.ASKING) or not job.request.movable
-        if stays or frame.code not in TRANSIENT:
+        if frame.code not in TRANSIENT:
+            return self.end(job, error=error)
+        if job.phase is Phase.CANCELLING and job.in_queue:
+            return Phase.CANCELLING  # the cancel has an answer of its own
+        job.copies -= 1
+        if job.phase in (Phase.CANCELLING, Phase.ASKING) or not self._may_move(job):
             return self.end(job, error=error)
         return self._elsewhere(job, peer, error)
 
     def _stop(self, job: CallerJob, peer: str, frame: Cancelled | None) -> Phase:
         if frame is not None:
             self._was_taken(job, peer)
-        elif job.durable and job.phase is Phase.CANCELLING:
-            text = f"{peer} vanished before it said whether {job.request.task} {job.id} is stopped"
-            return self.end(job, error=WorkerLost(text))
         reason = job.reason or (frame.reason if isinstance(frame, Cancelled) else "")
         why = f": {reason}" if reason else ""
         text = f"{job.request.task} {job.id} was cancelled{why}"
@@ -169,22 +195,37 @@ class Actions:
             if job.request.movable:
                 return self._elsewhere(job, peer, error)
             return self.end(job, error=error)
-        if job.durable and job.request.task != ATTACHED:
-            if frame is not None:
-                text = f"the queue no longer knows {job.request.task} {job.id}"
-                return self.end(job, error=UnknownJob(text))
-            return self._wait(job, NobodyThere(f"{peer}, a node of the queue, vanished"), 0.0)
+        if job.queue:
+            return self._elsewhere(job, peer, self._left_by(job, peer))
         error_lost = WorkerLost(f"{peer} vanished with {job.request.task} {job.id}")
         return self._retry_or_end(job, peer, error_lost)
 
+    def _miss(self, job: CallerJob, peer: str, frame: Frame | None) -> Phase:
+        if not job.queue:
+            return self._lose(job, peer, frame)
+        if job.request.task == ATTACHED:
+            return self.end(job, error=UnknownJob(f"{peer} does not know job {job.id} any more"))
+        job.kept, job.doubtful, job.copies = False, False, 0
+        self._offer(job, peer, frame)
+        return Phase.OFFERED
+
+    def _chase(self, job: CallerJob, peer: str, frame: Frame | None) -> Phase:
+        if not job.queue or not (job.copies or job.in_queue):
+            return self._stop(job, peer, None)
+        self._elsewhere(job, peer, self._left_by(job, peer))
+        return Phase.CANCELLING
+
+    def _recall(self, job: CallerJob, peer: str, frame: Frame | None) -> Phase:
+        return Phase.CANCELLING if job.in_queue else self._stop(job, peer, None)
+
     def _move(self, job: CallerJob, peer: str, frame: Frame | None) -> Phase | None:
         job.copies -= 1
-        if not job.never_arrived or not job.request.movable:
+        if not self._may_move(job) or not (job.queue or job.never_arrived):
             return None
         return self._elsewhere(job, peer, NobodyThere(f"{peer} is not online"))
 
     def _spare(self, job: CallerJob, peer: str, frame: Frame | None) -> Phase | None:
-        if job.copies > 1 or job.doubtful or not job.request.movable:
+        if not self._may_move(job) or (not job.queue and (job.copies > 1 or job.doubtful)):
             return None  # the copy that came back goes there again
         return self._elsewhere(job, peer, NobodyThere(f"{peer} takes nothing just now"))
 
@@ -195,12 +236,27 @@ class Actions:
         self.jobs.dismiss(job, peer)
         if job.asked:
             return None
+        if frame is None and job.queue:
+            job.doubtful = True
+            return self._wait(job, self._left_by(job, peer), 0.0)
         text = f"nobody who was asked knows job {job.id} (any more)"
         return self.end(job, error=UnknownJob(text))
 
     def _seek(self, job: CallerJob, peer: str, frame: Frame | None) -> None:
         error = job.error or NobodyThere(f"{job.request.task} {job.id} has no worker")
-        self.tell(JobNeedsWorker(job.id, job.request.task, job.attempt, job.avoid, error, job.kept))
+        queue = job.queue if job.in_queue else ""
+        self.tell(
+            JobNeedsWorker(
+                job.id,
+                job.request.task,
+                job.attempt,
+                job.avoid,
+                error,
+                queue,
+                job.kept,
+                job.since,
+            )
+        )
 
     def _offer(self, job: CallerJob, peer: str, frame: Frame | None) -> None:
         if self.online:
@@ -227,6 +283,18 @@ class Actions:
 
     # -- to another worker ---------------------------------------------------------------------
 
+    @staticmethod
+    def _may_move(job: CallerJob) -> bool:
+        return job.request.movable or job.in_queue
+
+    @staticmethod
+    def _left_by(job: CallerJob, peer: str) -> NobodyThere:
+        name = f"job {job.id}" if job.request.task == ATTACHED else f"{job.request.task} {job.id}"
+        return NobodyThere(
+            f"{peer}, a node of the queue, vanished, and no other one has said what it knows of "
+            f"{name}: it may run all the same"
+        )
+
     def _elsewhere(self, job: CallerJob, peer: str, error: JabotError) -> Phase:
         """Nothing was run, so this is no retry."""
         job.avoid |= {peer}
@@ -246,7 +314,10 @@ class Actions:
 
     def _wait(self, job: CallerJob, error: JabotError, delay: float) -> Phase:
         self.jobs.leave(job)
-        if not job.durable:
+        if job.queue:
+            job.doubtful = job.doubtful or job.copies > 0
+            job.since = self._now if job.since is None else job.since
+        if not job.in_queue:
             # Also where nothing was run: what is late of this offer must be no word about the next.
             job.attempt += 1
             job.seq = 0

@@ -91,8 +91,9 @@ class CallerJob(Struct, eq=False, gc=False):
     avoid: frozenset[str] = frozenset()
     error: JabotError | None = None  # why it waits for a worker
     reason: str = ""  # of the cancel
-    durable: bool = False  # a queue has it, or is to have it
-    kept: bool = False  # a queue has said that it is on disk
+    queue: str = ""  # the address of the queue that it was offered to last
+    kept: bool = False  # that queue has said that it is on disk
+    since: float | None = None  # from then on, it has had no node of that queue that took it
 
     def submit(self, now: float) -> Submit:
         """The frame that offers it."""
@@ -106,24 +107,40 @@ class CallerJob(Struct, eq=False, gc=False):
             self.attempt,
             left,
             dict(request.meta) if request.meta else NO_META,
-            request.for_queue if self.durable else request.options,
+            request.for_queue if self.queue else request.options,
         )
 
     @property
     def never_arrived(self) -> bool:
         """Whether each submit of it surely came back unread."""
-        return self.phase is Phase.OFFERED and not self.copies and not self.doubtful
+        return self.phase is Phase.OFFERED and not (self.copies or self.doubtful or self.kept)
+
+    @property
+    def waits(self) -> bool:
+        """Whether it needs somebody: to do it, or to stop it where a queue may have it."""
+        return self.peer is None and self.phase in (Phase.WAITING, Phase.CANCELLING)
+
+    @property
+    def in_queue(self) -> bool:
+        """Whether a queue has it, or may have."""
+        return bool(self.queue) and (self.kept or self.doubtful)
+
+    def is_with(self, peer: str) -> bool:
+        """Whether this peer has it, or was asked for it, or gets it just now."""
+        return peer in self.asked if self.phase is Phase.ASKING else peer == self.peer
 
     def heeds(self, peer: str, attempt: int) -> bool:
         """Whether a frame of this attempt from this peer is to be heard.
 
         The worker may count on by itself (a queue does): a higher attempt is news, a lower one is
-        late. 0 stands for what has no attempt.
+        late. 0 stands for what has no attempt. For a queue any of its nodes may speak, and a job
+        that it was offered twice is one job.
         """
         if self.phase is Phase.ASKING:
             return peer in self.asked
-        mine = peer == self.peer or (self.durable and _same_account(peer, self.peer))
-        return mine and (attempt >= self.attempt or attempt == 0)
+        if self.queue:
+            return peer.partition("/")[0] == self.queue
+        return peer == self.peer and (attempt >= self.attempt or attempt == 0)
 
 
 class CallerJobs:
@@ -202,10 +219,6 @@ class CallerJobs:
             jobs.pop(job.id, None)
             if not jobs:
                 del self._peers[peer]
-
-
-def _same_account(peer: str, other: str | None) -> bool:
-    return other is not None and peer.partition("/")[0] == other.partition("/")[0]
 
 
 _INPUTS: Final[Mapping[type[Incoming], Input]] = {

@@ -60,11 +60,26 @@ class Do(_Word):
         "`draining` or `too_many_jobs` and the job may move"
     )
     STOP = "end with JobCancelled"
-    LOSE = "end with WorkerLost, or retry as the policy says (NobodyThere if it never arrived)"
+    LOSE = (
+        "end with WorkerLost, or retry as the policy says (NobodyThere if it never arrived); what "
+        "a queue may have: look for another node of the queue"
+    )
+    MISS = "as *lose*; what a queue had: send `submit` again"
+    CHASE = (
+        "end with JobCancelled; what a queue may have: look for another node of the queue, to send "
+        "`cancel` to"
+    )
+    RECALL = (
+        "end with JobCancelled; what a queue may have: send `cancel` as soon as there is a node of "
+        "the queue"
+    )
     MOVE = "look for another worker if it surely never arrived and may move"
     SPARE = "look for another worker if this one surely has it not and it may move"
     BLAME = "end with RemoteProtocolError"
-    DISMISS = "ask this worker no more; end with UnknownJob when it was the last"
+    DISMISS = (
+        "ask this worker no more; end with UnknownJob when it was the last (if that is a node of a "
+        "queue that stays away: look for another one)"
+    )
     SEEK = "look for a worker"
     OFFER = "send `submit` again"
     ASK = "send `query`"
@@ -80,10 +95,13 @@ class Step(NamedTuple):
     to: Phase
 
 
-_ENDS: Final = {
+_OUTCOMES: Final = {
     Input.SUCCEEDED: Step(Do.SUCCEED, Phase.ENDED),
     Input.FAILED: Step(Do.FAIL, Phase.ENDED),
     Input.CANCELLED: Step(Do.STOP, Phase.ENDED),
+}
+_ENDS: Final = {
+    **_OUTCOMES,
     Input.UNREADABLE: Step(Do.BLAME, Phase.ENDED),
     Input.TIMEOUT: Step(Do.EXPIRE, Phase.ENDED),
 }
@@ -91,8 +109,9 @@ _ENDS: Final = {
 # A cell that is not here: the input changes nothing in that phase.
 TABLE: Final[Mapping[Phase, Mapping[Input, Step]]] = {
     Phase.WAITING: {
+        **_OUTCOMES,  # from another node of the queue that has it
         Input.DUE: Step(Do.SEEK, Phase.WAITING),
-        Input.CANCEL: Step(Do.STOP, Phase.ENDED),
+        Input.CANCEL: Step(Do.RECALL, Phase.ENDED),
         Input.TIMEOUT: Step(Do.EXPIRE, Phase.ENDED),
     },
     Phase.OFFERED: {
@@ -112,7 +131,7 @@ TABLE: Final[Mapping[Phase, Mapping[Input, Step]]] = {
         **_ENDS,
         Input.REJECTED: Step(Do.REFUSE, Phase.ENDED),
         Input.PROGRESS: Step(Do.STEP, Phase.ACCEPTED),
-        Input.UNKNOWN: Step(Do.LOSE, Phase.ENDED),
+        Input.UNKNOWN: Step(Do.MISS, Phase.ENDED),
         Input.BACK: Step(Do.ASK, Phase.ACCEPTED),
         Input.LOST: Step(Do.LOSE, Phase.ENDED),
         Input.CANCEL: Step(Do.CALL_OFF, Phase.CANCELLING),
@@ -123,7 +142,7 @@ TABLE: Final[Mapping[Phase, Mapping[Input, Step]]] = {
         Input.PROGRESS: Step(Do.STEP, Phase.CANCELLING),
         Input.UNKNOWN: Step(Do.STOP, Phase.ENDED),
         Input.BACK: Step(Do.CALL_OFF, Phase.CANCELLING),
-        Input.LOST: Step(Do.STOP, Phase.ENDED),
+        Input.LOST: Step(Do.CHASE, Phase.ENDED),
     },
     Phase.ASKING: {
         **_ENDS,

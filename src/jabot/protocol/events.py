@@ -50,7 +50,9 @@ class JobNeedsWorker(_Event, frozen=True):
     attempt: int
     avoid: frozenset[str]  # who had it or refused it
     error: JabotError  # why it has none
-    kept: bool = False  # a queue has it on disk: who gives up gives up only to hear of it
+    queue: str = ""  # the address of the queue that may have it: then only a node of that will do
+    kept: bool = False  # it has it on disk: who gives up gives up only to hear of it
+    since: float | None = None  # when that queue was first in vain looked for a node of
 
 
 class Described(_Event, frozen=True):

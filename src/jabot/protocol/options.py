@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, TypeAlias
+from typing import Annotated, Any, Final, TypeAlias
 
 import msgspec
 from msgspec import Meta
@@ -66,3 +66,18 @@ class JobOptions(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 NO_OPTIONS = JobOptions()
+
+_FOR_PEOPLE: Final = {"lane": "concurrency or rate"}
+
+
+def needs_queue(task: str, options: bytes) -> str:
+    """Why a plain worker is not given a job with these options."""
+    try:
+        given = msgspec.json.decode(options, type=dict[str, Any])
+    except msgspec.MsgspecError:
+        given = {"its options": None}
+    names = ", ".join(_FOR_PEOPLE.get(name, name) for name in given)
+    return (
+        f"{task} was asked for with {names}, which only a queue can keep, and a plain worker is "
+        "there; a parameter of the task's own of such a name goes into arguments={...}"
+    )
