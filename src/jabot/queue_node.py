@@ -182,7 +182,9 @@ class QueueServing(Serving):
         return self.rights.knows(watcher)
 
     def _offer(self, to: JID | None) -> Peer:
-        return dataclasses.replace(super()._offer(to), tasks=None, queue=True)
+        return dataclasses.replace(
+            super()._offer(to), tasks=None, queue=True, lease=self.crew.lease
+        )
 
     def _heard(self, news: News) -> None:
         self.upkeep.heard(news)

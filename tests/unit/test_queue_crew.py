@@ -122,6 +122,16 @@ def test_a_job_of_a_worker_that_was_never_seen_is_lost_with_its_lease(crew):
     assert crew.overdue(15) == [(held, "gave no sign for 15 s")]
 
 
+def test_a_worker_that_let_a_lease_run_out_gets_nothing_before_it_speaks(crew):
+    hello(crew)
+    held = crew.hold(record(), now=0)
+    assert crew.overdue(15)
+    crew.let_go(held)
+    assert crew.openings(["lift"]) == []
+    crew.heard(A)
+    assert len(crew.openings(["lift"])) == 1
+
+
 def test_an_absent_worker_gets_nothing(crew):
     hello(crew)
     crew.hold(record(), now=0)

@@ -53,12 +53,13 @@ class Worker(Struct, eq=False):
     claiming: int = 0  # slots that are asked of the store to be filled
     stay: int = 0  # counts how often it went
     here: bool = False  # it has said hello, and has not gone since
+    silent: bool = False  # it let a lease run out, and was not heard since
     gone_at: float | None = None  # when it went; it has the grace to say hello again
 
     @property
     def free(self) -> int:
         """How many more jobs it takes."""
-        return self.slots - len(self.held) - self.claiming if self.here else 0
+        return self.slots - len(self.held) - self.claiming if self.here and not self.silent else 0
 
     def does(self, kind: str) -> bool:
         """Whether it can do jobs of a kind (see `kind_of`)."""
@@ -114,6 +115,14 @@ class Crew:
         worker.here, worker.gone_at = True, None
         self.defaults.update(tasks)
         return worker
+
+    def heard(self, jid: str) -> bool:
+        """A worker said something; True when it had been silent for too long."""
+        worker = self._workers.get(jid)
+        was_silent = worker is not None and worker.silent
+        if worker is not None:
+            worker.silent = False
+        return was_silent
 
     def gone(self, jid: str, now: float) -> bool:
         """Its presence went, or nobody has its address; False for no worker of ours."""
@@ -188,6 +197,7 @@ class Crew:
                 continue
             worker = self._workers[held.worker]
             if held.until <= now:
+                worker.silent = True  # else it would get the same job again
                 found.append((held, f"gave no sign for {self.lease:g} s"))
             elif worker.gone_at is not None and worker.gone_at + self.grace <= now:
                 found.append((held, "vanished"))

@@ -170,6 +170,8 @@ class Floor:
         self, peer: str, account: str, frames: Sequence[Incoming], now: float
     ) -> asyncio.Future[None] | None:
         promise = Promise()
+        if self._crew.heard(peer):
+            self.ledger.look()
         for frame in frames:
             if isinstance(frame, Succeeded | Failed | Cancelled | Rejected):
                 if self._rights.may_work(account):
