@@ -4,6 +4,7 @@
     async def test_crash(own_xmpp): ...          # a server that this test may stop, kill or pause
     async def test_tls(new_xmpp, authority):     # servers with special wishes
         server = new_xmpp(certificate=authority.expired())
+    def test_store(postgres): ...                # a database server, shared; `own_postgres` is not
 
 `@pytest.mark.also_prosody` adds Prosody to the kinds of one test. `--servers embedded` limits a
 run to the kinds that it names.
@@ -19,6 +20,7 @@ from contextlib import ExitStack
 import pytest
 
 from servers import KINDS, Authority, Server, ServerMissingError, create
+from servers.postgres import Postgres, end_shared, shared
 
 EVERYWHERE = ("embedded", "ejabberd")
 LINGER = 2.0  # seconds that tasks have to end by themselves after a test
@@ -127,6 +129,35 @@ def new_xmpp(
 def own_xmpp(new_xmpp: Callable[..., Server]) -> Server:
     """A running server that this test may stop, kill, pause and start again."""
     return new_xmpp()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _shared_postgres_ends() -> Iterator[None]:
+    yield
+    end_shared()
+
+
+@pytest.fixture
+def postgres() -> Postgres:
+    """A running PostgreSQL that other tests use as well: take a `fresh_database()`."""
+    try:
+        return shared()
+    except ServerMissingError as error:
+        pytest.fail(str(error), pytrace=False)
+
+
+@pytest.fixture
+def own_postgres() -> Iterator[Postgres]:
+    """A running PostgreSQL that this test may stop, kill, pause and start again."""
+    try:
+        server = Postgres()
+    except ServerMissingError as error:
+        pytest.fail(str(error), pytrace=False)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.kill()
 
 
 def _start(server: Server) -> None:

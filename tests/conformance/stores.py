@@ -25,6 +25,7 @@ from jabot.queue.store.verbs import (
     Revive,
     Store,
 )
+from servers.postgres import shared
 
 OWNER = "app@example.org"
 NODE = "queue@example.org/1"
@@ -40,9 +41,14 @@ def sqlite_memory(directory: Path) -> Store:
     return open_store("sqlite:///:memory:")
 
 
+def postgres(directory: Path) -> Store:
+    return open_store(shared().fresh_database())
+
+
 KINDS: dict[str, Callable[[Path], Store]] = {
     "sqlite-file": sqlite_file,
     "sqlite-memory": sqlite_memory,
+    "postgres": postgres,
 }
 
 

@@ -177,6 +177,24 @@ class Postgres:
             time.sleep(_LOOK_EVERY)
 
 
+_shared: list[Postgres] = []
+
+
+def shared() -> Postgres:
+    """A running server for all tests of this process that do not harm it."""
+    if not _shared:
+        server = Postgres()
+        server.start()
+        _shared.append(server)
+    return _shared[0]
+
+
+def end_shared() -> None:
+    """At the end of the session."""
+    while _shared:
+        _shared.pop().kill()
+
+
 def _programs() -> Path:
     """The folder of the newest server that is installed; Debian keeps it out of the PATH."""
     found = sorted(
