@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -19,10 +19,11 @@ from jabot.errors import (
     JobTimeout,
     NotAllowed,
     QueueNeeded,
+    RemoteProtocolError,
     TaskFailed,
     UnknownTask,
 )
-from jabot.jid import JID
+from jabot.jid import JID, InvalidJID
 from jabot.protocol import Leftover, Worker, WorkerSettings
 from jabot.protocol.codec import Incoming
 from jabot.protocol.events import (
@@ -33,7 +34,7 @@ from jabot.protocol.events import (
     StartJob,
     WorkerEvent,
 )
-from jabot.protocol.frames import NO_KWARGS, Description, Frame, Query, Submit
+from jabot.protocol.frames import NO_KWARGS, Description, Frame, Hello, Query, Submit
 from jabot.protocol.worker import Events
 from jabot.runner import Desk, Job, Options
 from jabot.tasks import Signature, Step
@@ -54,21 +55,19 @@ _REMEMBERED = 1000  # addresses of callers
 class Intake:
     """Takes jobs from other programs: an `End` of the link.
 
-    `queues` are the addresses of the queues that the node works for: what they ask is done, and
-    they say who asked them. `jobs_per_caller` bounds how many jobs of one account are known here
-    that have not ended, or whose outcome it has not had.
+    `jobs_per_caller` bounds how many jobs of one account are known here that have not ended, or
+    whose outcome it has not had.
     """
 
-    def __init__(
-        self, desk: Desk, link: Link, jobs_per_caller: int, queues: Collection[str] = ()
-    ) -> None:
+    def __init__(self, desk: Desk, link: Link, jobs_per_caller: int) -> None:
         self._desk = desk
         self._link = link
-        self._queues = frozenset(queues)
         self._loop = asyncio.get_running_loop()
         self._worker = Worker(link.push, WorkerSettings(jobs_per_account=jobs_per_caller))
         self._jobs: dict[Key, Job] = {}
         self._alarm = Alarm(self._tick)
+        self._nodes: dict[str, str] = {}  # by queue, the node of it that gives us jobs
+        self._queues: dict[str, JID] = {}  # by such a node, its queue
         self._callers: dict[str, JID] = {}  # reading an address takes longer than looking it up
         self.version = version_of(desk.tasks)
         # Encoded once: whoever asks a thousand times is not to cost a second of the loop.
@@ -86,19 +85,29 @@ class Intake:
         """Stop the timers."""
         self._alarm.cancel()
 
-    def held_of(self, account: str) -> list[tuple[str, int]]:
-        """The unfinished attempts of an account's jobs."""
-        return self._worker.held_of(account)
+    # -- queues: see `employment.py` ----------------------------------------------------------
 
-    def follow(self, account: str, peer: str) -> None:
-        """Let this address have the outcomes of an account's jobs, also those that another of its
-        addresses has not taken."""
-        self._worker.follow(account, peer)
+    def work_with(self, queue: str, node: str, hello: Hello) -> None:
+        """Take the jobs of a queue from this node of it, and from no other one. It hears of what
+        the node before it gave us."""
+        before = self._nodes.get(queue)
+        if before is not None:
+            del self._queues[before]
+        self._nodes[queue], self._queues[node] = node, JID(queue)
+        self._worker.attach(before, node, hello)
+
+    def greet(self, node: str, hello: Hello) -> None:
+        """Say hello again to a node of a queue that we work with."""
+        self._worker.greet(node, hello)
+
+    def heartbeat(self, node: str) -> None:
+        """Tell a node of a queue which of its attempts we have."""
+        self._worker.heartbeat(node)
 
     # -- what the link tells: see `End` -------------------------------------------------------
 
     def talks_with(self, peer: str, account: str) -> bool:
-        return account in self._queues or self._desk.knows(self._caller(peer))
+        return self._desk.knows(self._caller(peer))
 
     def received(self, peer: str, account: str, frames: Sequence[Incoming], now: float) -> None:
         for frame in frames:
@@ -140,7 +149,7 @@ class Intake:
         """What was not answered is said again when the connection is back."""
 
     def online(self, now: float) -> None:
-        self._worker.reconnected(self._desk.runner.concurrency)
+        self._worker.reconnected(self._desk.runner.concurrency, but=self._queues)
 
     # -- jobs ---------------------------------------------------------------------------------
 
@@ -187,13 +196,21 @@ class Intake:
         task = self._desk.tasks.get(submit.task)
         if task is None:
             raise UnknownTask(self._no_such_task(caller, submit.task))
-        options = Options(submit.id, submit.attempt, submit.timeout, submit.meta)
-        if caller.bare in self._queues:
-            options = msgspec.structs.replace(options, via=caller, parents=bytes(submit.parents))
-            caller = JID(submit.caller) if submit.caller else caller
+        queue = self._queues.get(peer)
+        if queue is not None:
+            caller, options = _from_queue(queue, submit)
         elif submit.caller:
-            raise NotAllowed("only a queue that this node works for may speak for others")
+            raise self._no_queue(caller)
+        else:
+            options = Options(submit.id, submit.attempt, submit.timeout, submit.meta)
         return self._desk.start(task, caller, lambda signature: _bind(signature, submit), options)
+
+    def _no_queue(self, peer: JID) -> JabotError:
+        """Why a peer may not speak for another caller."""
+        node = self._nodes.get(peer.bare)
+        if node is None:
+            return NotAllowed("only a queue that this node works for may speak for others")
+        return Draining(f"I work with another node of the queue now, {node}")
 
     def _caller(self, peer: str) -> JID:
         caller = self._callers.get(peer)
@@ -215,6 +232,8 @@ class Intake:
             self._succeeded(key, job.value)
         else:
             self._failed(key, job, job.error)
+        if job.verdict is not None:
+            self._handle(self._worker.anew(), self._loop.time())
         if not self._alarm.is_set:
             self._alarm.set(self._worker.next_timer())
 
@@ -231,6 +250,9 @@ class Intake:
     def _failed(self, key: Key, job: Job, error: BaseException) -> None:
         worker, now = self._worker, self._loop.time()
         match error:
+            case JobCancelled() if job.is_left and job.via is not None:
+                text = f"its worker stopped before {job.task.name} was done"
+                worker.failed(key, now, kind="WorkerLost", message=text, code="lost")
             case JobCancelled():
                 worker.cancelled(key, now, job.cancellation.reason)
             case Draining():
@@ -269,6 +291,19 @@ def _needs_queue(submit: Submit) -> str:
         f"{submit.task} was asked for with {names}, which only a queue can do, and this is a plain "
         "worker; a parameter of the task's that has the name of an option goes into arguments={...}"
     )
+
+
+def _from_queue(queue: JID, submit: Submit) -> tuple[JID, Options]:
+    """Who asked first, and what the queue says of the job."""
+    parents = bytes(submit.parents)
+    if not parents.startswith((b"[", b"null")):
+        raise RemoteProtocolError("parents: an array or null")
+    try:
+        caller = JID(submit.caller) if submit.caller else queue
+    except InvalidJID as error:
+        raise RemoteProtocolError(f"caller: no address ({error})") from None
+    options = Options(submit.id, submit.attempt, submit.timeout, submit.meta, queue, parents)
+    return caller, options
 
 
 def _bind(signature: Signature, submit: Submit) -> tuple[tuple[Any, ...], dict[str, Any]]:

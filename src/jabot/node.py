@@ -95,6 +95,7 @@ class Node(Calling):
             raise ConfigError(f"queue {queue!r}: leave out the resource, /{address.resource}")
         if address.bare not in self._definition.queues:
             self._definition.queues.append(address.bare)
+            self._definition.access.work_for(address.bare)
 
     # -- what the author writes ------------------------------------------------------------------
 

@@ -174,8 +174,8 @@ class Serving:
         limit = self.definition.drain_limit
         self.runner.draining = True
         self.presence.step_back()
+        self.employment.news()  # first of all, so that nothing comes instead of what is handed back
         self.intake.drain()
-        self.employment.drain()
         await self.runner.drain(limit if not connection.done() else 0)
         for hook in self.definition.on_stop:
             try:
@@ -205,6 +205,7 @@ class Serving:
 
     def _show_load(self) -> None:
         self._load_shown = self._loop.time()
+        self.employment.news()
         runner = self.runner
         text: str | None = load(runner.running, runner.concurrency, runner.waiting)
         if runner.running >= runner.concurrency:
@@ -216,15 +217,17 @@ class Serving:
         self.presence.set(show, text)
 
     def _make_intake(self) -> Intake:
-        definition = self.definition
-        return Intake(self.desk, self.link, definition.jobs_per_caller, definition.queues)
+        return Intake(self.desk, self.link, self.definition.jobs_per_caller)
 
-    def _abilities(self) -> Hello:
-        """What the node tells a queue of itself, without what it holds."""
+    def _abilities(self, queue: str) -> Hello:
+        """What the node tells a queue of itself, without what it holds. Its slots are those that
+        are not taken by what others asked for."""
         defaults = {task.name: task.defaults for task in self.definition.tasks}
+        runner = self.runner
+        others = max(0, runner.running + runner.waiting - runner.unfinished(queue))
         return Hello(
             [],
-            self.runner.concurrency,
+            0 if runner.draining else max(0, runner.concurrency - others),
             Raw(msgspec.json.encode(defaults)),
             dict(self.definition.labels),
             self.intake.version,
@@ -232,7 +235,7 @@ class Serving:
 
     def _may_watch(self, watcher: JID) -> bool:
         """Whether somebody is told what this node is, and how busy."""
-        return watcher.bare in self.definition.queues or self.desk.knows(watcher)
+        return self.desk.knows(watcher)
 
     def _offer(self, to: JID | None) -> Peer:
         """What the node tells of itself to somebody."""

@@ -148,13 +148,17 @@ class Directory:
         if stanza.type == "error":
             self._failed(jid, stanza)
         elif stanza.type == "unavailable":
-            if self._peers.gone(jid):
-                self._greet_soon(jid)
-                self._tell(jid)
+            self.lost(jid)
         elif stanza.type == "available" and stanza.node is not None and self._asked_for(jid):
             peer = Peer.read(jid, stanza.node, self._peers.get(jid))
             if self._peers.saw(peer):
                 self._tell(jid)
+
+    def lost(self, jid: str) -> None:
+        """A node is gone: its presence went, or nobody has its address any more."""
+        if self._peers.gone(jid):
+            self._greet_soon(jid)
+            self._tell(jid)
 
     def close(self) -> None:
         """Stop greeting, and let those go who wait for an answer."""

@@ -32,6 +32,8 @@ JOIN_BYTES: Final = 48 * MIB  # of one peer's incomplete frames
 JOIN_BYTES_ALL: Final = 256 * MIB  # of all peers' incomplete frames
 JOIN_WITHIN: Final = 120.0  # seconds without another part, after which a frame is given up
 
+HEARTBEAT: Final = 500  # attempts in one heartbeat that we send: no more than fit into a batch
+
 DEPTH: Final = 100  # of arrays and objects inside of each other in a payload
 ID: Final = 64  # characters
 TASK: Final = 256

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from msgspec import Struct
 
 from jabot.protocol import codec, limits
-from jabot.protocol.frames import Frame, Progress
+from jabot.protocol.frames import Frame, Heartbeat, Progress
 from jabot.protocol.parts import check_size, split
 
 Wanted = Callable[[Frame], bool]
@@ -88,6 +88,11 @@ class Window:
         return bool(self._pile) and len(self._sent) < self._size
 
     @property
+    def free(self) -> bool:
+        """Whether what is pushed now goes with the next `take()`, before all that comes later."""
+        return not self._pile and len(self._sent) < self._size
+
+    @property
     def idle(self) -> bool:
         """Whether nothing waits and nothing is unanswered."""
         return not self._pile and not self._sent
@@ -111,6 +116,8 @@ class Window:
         encoded = codec.encode_frame(frame)
         if type(frame) is Progress:
             self._push_step(frame, encoded)
+        elif type(frame) is Heartbeat and len(encoded) <= limits.BATCH_MADE:
+            self._push_first(frame, encoded)
         elif len(encoded) <= limits.BATCH_MADE:
             self._pile.append(_Item(next(self._numbers), frame, encoded))
             self._pile_bytes += len(encoded)
@@ -224,6 +231,11 @@ class Window:
         steps.append(item)
         self._append(item)
 
+    def _push_first(self, frame: Heartbeat, encoded: bytes) -> None:
+        """Leases are not to run out behind what takes long to be sent."""
+        self._pile.appendleft(_Item(0, frame, encoded))
+        self._pile_bytes += len(encoded)
+
     def _forget_step(self, job: str, item: _Item) -> None:
         steps = self._steps.get(job)
         if steps and steps[0] is item:  # one that was sent in vain before is not counted
@@ -265,6 +277,11 @@ class Windows:
         """See `Window.full`."""
         window = self._windows.get(peer)
         return window is not None and window.full
+
+    def is_free(self, peer: str) -> bool:
+        """See `Window.free`."""
+        window = self._windows.get(peer)
+        return window is None or window.free
 
     def room(self, peer: str) -> int:
         """See `Window.room`."""

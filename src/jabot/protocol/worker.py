@@ -7,12 +7,13 @@ come here, runs what `StartJob` says, tells how it goes, and tells what became o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Final
 
-from msgspec import Raw
+from msgspec import Raw, structs
 
 from jabot.errors import JabotError, LocalProtocolError, TooLarge
+from jabot.protocol import limits
 from jabot.protocol.codec import Damaged, Incoming, check_payload
 from jabot.protocol.events import DescribeAsked, Key, Report, WorkerEvent
 from jabot.protocol.frames import (
@@ -159,6 +160,11 @@ class Worker:
         """It was stopped."""
         self._runner(key, Input.STOP, now, Cancelled(key[1], 1, shortened(reason)))
 
+    def anew(self) -> Events:
+        """What the last word of the runner's has brought about: an attempt that waited for the end
+        of the one before it begins."""
+        return self._actions.take_events()
+
     # -- who is there, and when ----------------------------------------------------------------
 
     def peer_gone(self, peer: str) -> None:
@@ -172,34 +178,43 @@ class Worker:
             self._away.discard(peer)
             self._send_owed(peer)
 
-    def reconnected(self, slots: int | None = None) -> None:
+    def reconnected(self, slots: int | None = None, but: Collection[str] = ()) -> None:
         """Our own connection is back: tell every caller what it may have missed, and what we still
-        have of it."""
+        have of it; but not those who are told otherwise."""
         self._away.clear()
         for peer in self._jobs.peers:
-            self._send_owed(peer)
-            self._send(peer, Hello(self.held_for(peer), slots))
+            if peer not in but:
+                self._send_owed(peer)
+                self._send(peer, Hello(self.held_for(peer), slots))
+
+    def attach(self, before: str | None, peer: str, hello: Hello) -> None:
+        """Give a node of a queue what the node `before` it had of us: first a hello with the
+        attempts that we have, then the outcomes of those that have ended."""
+        if before is not None and before != peer:
+            self._jobs.hand_over(before, peer)
+            self._away.discard(before)
+        self._away.discard(peer)
+        self.greet(peer, hello)
+        self._send_owed(peer)
+
+    def greet(self, peer: str, hello: Hello) -> None:
+        """Say hello to a node of a queue, with the attempts that we have of it."""
+        self._send(peer, structs.replace(hello, held=self._untold(peer)))
 
     def heartbeat(self, peer: str) -> None:
-        """Tell a peer what we still have of it."""
-        self._send(peer, Heartbeat(self.held_for(peer)))
+        """Tell a node of a queue that we still have what we have of it."""
+        held = self._untold(peer)
+        for begin in range(0, max(1, len(held)), limits.HEARTBEAT):
+            self._send(peer, Heartbeat(held[begin : begin + limits.HEARTBEAT]))
+
+    def _untold(self, peer: str) -> list[tuple[str, int]]:
+        """The attempts that a node of a queue has no outcome of. It may be on its way for long."""
+        return [(job.key[1], job.attempt) for job in self._jobs.waiting_for(peer)]
 
     def held_for(self, peer: str) -> list[tuple[str, int]]:
         """The unfinished attempts that a peer waits for."""
         jobs = self._jobs.waiting_for(peer)
         return [(job.key[1], job.attempt) for job in jobs if not job.ended]
-
-    def held_of(self, account: str) -> list[tuple[str, int]]:
-        """The unfinished attempts of an account's jobs, whoever of it waits for them."""
-        return [(job.key[1], job.attempt) for job in self._jobs.of(account) if not job.ended]
-
-    def follow(self, account: str, peer: str) -> None:
-        """Let one more address of an account hear of all its jobs, and tell it what is owed."""
-        for job in self._jobs.of(account):
-            if not job.ended or self._jobs.is_owed(job):
-                self._actions.listen(job, peer)
-                if job.outcome is not None:
-                    self._send(peer, job.outcome)
 
     def next_timer(self) -> float | None:
         """When `tick()` has something to do, at the earliest."""

@@ -36,6 +36,7 @@ _KEPT = Bounds(limits.KEPT, limits.KEPT_BYTES, limits.KEPT_ALL, limits.KEPT_BYTE
 _OWED = Bounds(sys.maxsize, limits.OWED_BYTES, sys.maxsize, limits.OWED_BYTES_ALL)
 # What a caller is told of a phase; `state` speaks of job states only.
 _STATES = {Phase.CANCELLING: "running"}
+_DRAINING = ("draining", "I am stopping and take no new jobs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,7 @@ class Actions:
 
     def _refusal(self, account: str) -> tuple[str, str] | None:
         if self.draining:
-            return "draining", "I am stopping and take no new jobs"
+            return _DRAINING
         busy = self.jobs.busy(account)
         if busy >= self._settings.jobs_per_account:
             return "too_many_jobs", f"{busy} of your jobs are unfinished; wait for some of them"
@@ -108,17 +109,16 @@ class Actions:
         else:
             self.jobs.begin_again(job)
         job.attempt = attempt
-        self.listen(job, peer)
+        self._listen(job, peer)
 
-    def listen(self, job: WorkerJob, peer: str) -> None:
-        """Let an address hear of a job."""
+    def _listen(self, job: WorkerJob, peer: str) -> None:
         self.jobs.listen(job, peer, self._settings.listeners)
 
     def _tell(self, job: WorkerJob, peer: str, frame: Submit | Cancel | Query) -> None:
         on_its_way = job.listeners.get(peer) is False and peer not in self.away
         if job.size > _LARGE and on_its_way and frame.attempt in (0, job.attempt):
             return  # many small questions are not to fill the memory with copies of it
-        self.listen(job, peer)
+        self._listen(job, peer)
         if job.outcome is not None:
             self._send(peer, job.outcome)
             return
@@ -139,10 +139,15 @@ class Actions:
     def _deny(self, job: WorkerJob, peer: str, frame: Query) -> None:
         self._send(peer, State(frame.id, frame.attempt, "unknown"))
 
+    def _follow(self, job: WorkerJob, peer: str, frame: Submit) -> None:
+        job.attempt, job.next = frame.attempt, (peer, frame)
+        self._listen(job, peer)
+
     def _cancel(self, job: WorkerJob, peer: str, frame: Cancel) -> None:
-        job.attempt = max(job.attempt, frame.attempt)
-        self.listen(job, peer)
-        self.tell(CancelJob(job.key, frame.reason))
+        job.attempt, job.next = max(job.attempt, frame.attempt), None
+        self._listen(job, peer)
+        if job.phase is not Phase.CANCELLING:  # else the runner knows
+            self.tell(CancelJob(job.key, frame.reason))
 
     def _forestall(self, job: WorkerJob, peer: str, frame: Cancel) -> None:
         job.attempt = max(1, frame.attempt)
@@ -173,11 +178,26 @@ class Actions:
             frame = Succeeded(frame.id, job.attempt, frame.result)
         self._end(job, frame)
 
-    def _fail(self, job: WorkerJob, peer: str, frame: Failed) -> None:
+    def _fail(self, job: WorkerJob, peer: str, frame: Failed) -> Phase | None:
+        if job.next is not None:
+            return self._anew(job, *job.next)
         self._end(job, structs.replace(frame, attempt=job.attempt))
+        return None
 
-    def _stop(self, job: WorkerJob, peer: str, frame: Cancelled) -> None:
+    def _stop(self, job: WorkerJob, peer: str, frame: Cancelled) -> Phase | None:
+        if job.next is not None:
+            return self._anew(job, *job.next)
         self._end(job, Cancelled(frame.id, job.attempt, frame.reason))
+        return None
+
+    def _anew(self, job: WorkerJob, peer: str, frame: Submit) -> Phase:
+        """An attempt that was over has stopped, and the next one waits for that."""
+        job.next = job.newest = None
+        if self.draining:
+            self._end(job, Rejected(frame.id, job.attempt, *_DRAINING))
+            return Phase.REFUSED
+        self.tell(StartJob(job.key, peer, frame))
+        return Phase.AVAILABLE
 
     def _end(self, job: WorkerJob, outcome: Outcome) -> None:
         for listener in job.listeners:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from jabot.protocol.events import Key
-from jabot.protocol.frames import Cancelled, Failed, Progress, Rejected, Succeeded
+from jabot.protocol.frames import Cancelled, Failed, Progress, Rejected, Submit, Succeeded
 from jabot.protocol.worker_states import ENDED, Phase
 from jabot.protocol.worker_store import Bounds, Store
 
@@ -27,6 +27,8 @@ class WorkerJob(Struct, eq=False, gc=False):
     until: float = 0.0  # when it may be forgotten
     listeners: dict[str, bool] = {}
     """Who hears of it, by full address, and whether they have the outcome."""
+    next: tuple[str, Submit] | None = None
+    """What is to be begun, and for whom, when the attempt that is being stopped has ended."""
 
     @property
     def ended(self) -> bool:
@@ -59,14 +61,6 @@ class WorkerJobs:
         """The job, if it is known."""
         return self._jobs.get(key)
 
-    def of(self, account: str) -> list[WorkerJob]:
-        """All that are known of an account."""
-        return [job for job in self._jobs.values() if job.key[0] == account]
-
-    def is_owed(self, job: WorkerJob) -> bool:
-        """Whether nobody has its outcome."""
-        return job.key in self._owed
-
     def busy(self, account: str) -> int:
         """How many jobs of an account are unfinished, or have an outcome that nobody has."""
         return self._busy.get(account, 0)
@@ -92,6 +86,16 @@ class WorkerJobs:
             del job.listeners[first]
             self._settled(job, first)
         self._owe(job, peer)
+
+    def hand_over(self, before: str, peer: str) -> None:
+        """Let one address hear of all that another one of the same account waits for, instead."""
+        for job in self.waiting_for(before):
+            del job.listeners[before]
+            self._settled(job, before)
+            if not any(job.listeners.values()):  # else somebody has the outcome
+                self._owe(job, peer)
+            if job.next is not None:
+                job.next = (peer, job.next[1])
 
     def end(self, job: WorkerJob, outcome: Outcome, now: float) -> None:
         """It has its outcome, and is owed to its callers from now on."""

@@ -51,7 +51,8 @@ class Do(_Word):
     TELL = "answer with its outcome, or else with `state` and the newest `progress`"
     RENUMBER = "it is that attempt from now on; answer as *tell*"
     DENY = "answer with `state`: unknown"
-    CANCEL = "tell the runner to stop it"
+    CANCEL = "tell the runner to stop it, and do not start it anew"
+    FOLLOW = "start it anew when it has stopped, unless it succeeds: then answer with that"
     FORESTALL = "answer with `cancelled`; a submit that comes later will not start it"
     REJECT = "send `rejected`"
     NOTE = "note it"
@@ -91,7 +92,8 @@ _FORESTALL: Final = Step(Do.FORESTALL, Phase.CANCELLED)
 
 
 def _ended(phase: Phase, *, final: bool) -> dict[Input, Step]:
-    """What ended for good is the answer for later attempts as well; what failed may begin anew."""
+    """What succeeded is the answer for later attempts as well; what did not may begin anew. A queue
+    also stops an attempt that it has given up, and then has the job done again."""
     same = Step(Do.RENUMBER, phase)
     return {
         Input.SUBMIT: Step(Do.TELL, phase),
@@ -127,12 +129,14 @@ TABLE: Final[Mapping[Phase, Mapping[Input, Step]]] = {
     },
     Phase.CANCELLING: {
         **_taken(Phase.CANCELLING),
-        Input.NEXT_CANCEL: Step(Do.RENUMBER, Phase.CANCELLING),
+        Input.NEXT_SUBMIT: Step(Do.FOLLOW, Phase.CANCELLING),
+        Input.CANCEL: Step(Do.CANCEL, Phase.CANCELLING),
+        Input.NEXT_CANCEL: Step(Do.CANCEL, Phase.CANCELLING),
         Input.STEP: Step(Do.STEP, Phase.CANCELLING),
     },
     Phase.SUCCEEDED: _ended(Phase.SUCCEEDED, final=True),
     Phase.FAILED: _ended(Phase.FAILED, final=False),
-    Phase.CANCELLED: _ended(Phase.CANCELLED, final=True),
+    Phase.CANCELLED: _ended(Phase.CANCELLED, final=False),
     Phase.REFUSED: _ended(Phase.REFUSED, final=False),
 }
 ENDED: Final = frozenset({Phase.SUCCEEDED, Phase.FAILED, Phase.CANCELLED, Phase.REFUSED})

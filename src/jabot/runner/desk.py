@@ -37,9 +37,9 @@ class Desk:
 
         Raises `NotAllowed`, `BadArguments`, `Draining` or `TooManyJobs`; nothing ran then.
         """
-        # A queue has looked at its caller's right, and is trusted with that.
-        decision = options.via is not None or self.may_run(caller, task.name)
-        if isinstance(decision, Decision) and not decision:
+        # A queue has looked at its caller's right.
+        decision = self.may_run(options.via or caller, task.name)
+        if not decision:
             raise NotAllowed(f"you may not run {task.name}: {decision.reason}")
         args, kwargs = bind(task.signature)
         return self.runner.submit(task, args, kwargs, caller, options)

@@ -76,6 +76,8 @@ class Job(Deferrable[Any]):
     """When its caller waits no longer, on the loop's clock."""
     alarm: asyncio.TimerHandle | None = None
     """Fires when the present run took too long, is to be given up, or the backoff is over."""
+    is_left: bool = False
+    """Whether it was stopped because the node is to stop, and not because anybody wanted that."""
     via: JID | None = None
     """The queue that it came from."""
     parents: bytes = b"null"

@@ -139,21 +139,28 @@ class Runner:
         try:
             await asyncio.wait_for(self._idle.wait(), limit)
         except TimeoutError:
-            for job in self.jobs:
-                self.cancel(job, "the node is stopping")
+            self._leave_all()
             await self._idle.wait()
 
     async def abandon(self, limit: float) -> bool:
         """Cancel everything now; whether all slots were empty within `limit` seconds."""
         self.draining = True
-        for job in self.jobs:
-            self.cancel(job, "the node is stopping")
+        self._leave_all()
         for task in self._turns.tasks.values():
             task.cancel()
         if self._slots:
             self._all_free = asyncio.get_running_loop().create_future()
             await asyncio.wait({self._all_free}, timeout=limit)
         return not self._slots
+
+    def unfinished(self, account: str) -> int:
+        """How many jobs of an account have not ended; those of a queue are the queue's."""
+        return self._counts.get(account, 0)
+
+    def _leave_all(self) -> None:
+        for job in self.jobs:
+            job.is_left = job.is_left or job.verdict is None
+            self.cancel(job, "the node is stopping")
 
     # -- slots -----------------------------------------------------------------------------------
 

@@ -115,6 +115,10 @@ class Link:
         """Whether who has more for a peer should wait."""
         return self._windows.full(peer) or peer in self._waiters
 
+    def is_free(self, peer: str) -> bool:
+        """Whether what is pushed now leaves in this turn of the loop."""
+        return self._session.has_room and self._windows.is_free(peer)
+
     async def wait_for_room(self, peer: str) -> None:
         """Wait until the pile for a peer is not deep. Who waits first goes first."""
         if not self.is_full(peer):
@@ -247,21 +251,23 @@ class Link:
                 self._answer(stanzas.responsible(peer, batch.id))
 
     def _answer_later(self, batch: IncomingBatch, promises: list[asyncio.Future[None]]) -> None:
-        """Answer when all promises are kept. In a new connection the peer says it all again."""
+        """Answer when all promises are kept or broken. In a new connection the peer says it all
+        again."""
         connection = self._connection
-        left = len(promises)
+        left, kept = len(promises), True
 
         def done(promise: asyncio.Future[None]) -> None:
-            nonlocal left
+            nonlocal left, kept
             left -= 1
-            if not left and connection == self._connection:
-                kept = all(p.exception() is None for p in promises if not p.cancelled())
+            kept = not promise.cancelled() and promise.exception() is None and kept
+            if left or connection != self._connection:
+                return
+            if kept:
+                self._answer(stanzas.responsible(batch.peer, batch.id))
+            else:
                 text = "I cannot keep this now"
-                self._answer(
-                    stanzas.responsible(batch.peer, batch.id)
-                    if kept
-                    else stanzas.refusal(batch.peer, batch.id, "wait", stanzas.LATER, text)
-                )
+                later = stanzas.refusal(batch.peer, batch.id, "wait", stanzas.LATER, text)
+                self._answer(later)
 
         for promise in promises:
             promise.add_done_callback(done)
