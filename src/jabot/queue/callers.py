@@ -84,13 +84,15 @@ class Callers:
             if not self._link.is_full(peer):  # it is lossy, and the next one says more
                 self._link.push(peer, _as(step, as_id))
 
-    def ended(self, record: Record) -> None:
-        """A job has its outcome: tell all who want to hear."""
+    def ended(self, record: Record) -> bool:
+        """A job has its outcome: tell all who want to hear. False when its submitter is not known
+        here, and perhaps to another node of the queue."""
         for peer, as_id in self._hearing(record):
             if self._link.is_full(peer) or peer in self._owed:
                 self._owed.setdefault(peer, deque()).append(record.id)
             else:
                 self._link.push(peer, outcome(record, as_id))
+        return not record.reply_to or record.reply_to in self._here
 
     def answer(self, peer: str, record: Record, as_id: str) -> None:
         """Tell one who asks where a job stands."""

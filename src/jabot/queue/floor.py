@@ -146,7 +146,7 @@ class Floor:
             else:
                 self._store.tell(News("cancelling", record.id, record.cancelling or ""))
         elif record.state.ended:
-            self.callers.ended(record)
+            self._announce(record)
         self.tell_of(stopped.ended)
         self.look_for(*stopped.ready)
 
@@ -453,7 +453,7 @@ class Floor:
             log.info("attempt %d of job %s had ended already", verb.attempt, verb.id)
             return
         if finished.state is not None and finished.state.ended:
-            self.callers.ended(
+            self._announce(
                 msgspec.structs.replace(
                     record, state=finished.state, result=verb.result, failure=verb.failure
                 )
@@ -469,6 +469,18 @@ class Floor:
 
     def _tell(self, record: Record | None) -> None:
         if record is not None and record.state.ended:
+            self._announce(record)
+
+    def _announce(self, record: Record) -> None:
+        if not self.callers.ended(record):
+            self._store.tell(News("ended", record.id))
+
+    def heard_of(self, job_id: str) -> None:
+        """Another node of the queue has ended a job, and does not know who submitted it."""
+        self.ledger.do(Look(job_id), self._tell_here)
+
+    def _tell_here(self, record: Record | None) -> None:
+        if record is not None and record.state.ended and not record.delivered:
             self.callers.ended(record)
 
     # -- time ---------------------------------------------------------------------------------

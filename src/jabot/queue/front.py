@@ -104,7 +104,7 @@ class Front:
         self._callers.gone(peer)
 
     def peer_here(self, peer: str, now: float) -> None:
-        """It asks for what it missed."""
+        self._callers.here(peer)  # it asks for what it missed; what comes from now on it is told
 
     def offline(self, leftovers: Mapping[str, Leftover]) -> None:
         self._callers.all_gone()

@@ -101,6 +101,8 @@ class Upkeep:
             self._floor.look_for(news.what)
         elif news.kind == "cancelling":
             self._floor.cancel(news.what, news.detail)
+        elif news.kind == "ended":
+            self._floor.heard_of(news.what)
         elif news.kind == "changed":
             self.reload()
 
