@@ -1,5 +1,7 @@
 """Workers and queues that are killed or frozen while a queue's jobs run."""
 
+# ruff: noqa: SIM117 - what is entered later is told apart from what stands from the beginning
+
 import asyncio
 import collections
 import json
