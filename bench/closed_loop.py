@@ -8,6 +8,7 @@ import asyncio
 import itertools
 import json
 import sys
+from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass, field
 from time import perf_counter
@@ -58,6 +59,30 @@ async def keep_in_flight(
     async with asyncio.TaskGroup() as group:
         for _ in range(in_flight):
             group.create_task(one_after_another())
+    measured.seconds = perf_counter() - begin
+    return measured
+
+
+def keep_window(
+    submit: Callable[[int], Any], result: Callable[[Any], Any], in_flight: int, seconds: float
+) -> Measured:
+    """For callers that block: submit, and wait for the oldest, while a window stays full."""
+    measured = Measured()
+    begin = perf_counter()
+    deadline = begin + seconds
+    waiting = deque((value, submit(value)) for value in range(in_flight))
+    sent, submitted = in_flight, begin
+    while waiting:
+        value, job = waiting.popleft()
+        check(value, result(job))
+        measured.jobs += 1
+        now = perf_counter()
+        if in_flight == 1:
+            measured.latencies.append(now - submitted)
+        if now < deadline:
+            submitted = now
+            waiting.append((sent, submit(sent)))
+            sent += 1
     measured.seconds = perf_counter() - begin
     return measured
 

@@ -14,19 +14,25 @@ from typing import Any
 from rich.console import Console
 
 from bench import report
+from bench.durable.figures import Crash, DurableVisit, durable_summary
+from bench.durable.visit import durable_visit
 from bench.environments import EnvironmentFailedError
 from bench.figures import Visit, judged, summary
-from bench.machine import is_quiet, machine
+from bench.machine import disk, is_quiet, machine
 from bench.plan import FULL, ONE_AT_A_TIME, QUICK, Plan
 from bench.processes import ProgramFailedError
 from bench.servers import Servers
-from bench.subjects import SUBJECTS, Subject
+from bench.subjects import ALL, DURABLE, DurableSubject, Subject
 from bench.visit import visit
 
 _DOCS = Path(__file__).resolve().parents[1] / "docs"
 _PAGE = _DOCS / "benchmarks.md"
 _PAGE_FIGURES = _DOCS / "benchmarks.json"
 _OTHER_FIGURES = Path(__file__).with_name("results.json")
+
+_ON_DISK = "/var/tmp" if Path("/var/tmp").is_dir() else None  # noqa: S108 - /tmp may be memory
+_ALL_DURABLE = "durable"
+_SHORT = [subject.short for subject in ALL] + [_ALL_DURABLE]
 
 _FAILED, _USAGE, _INTERRUPTED = 1, 2, 130
 
@@ -40,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.page_from:
         report.write_page(json.loads(options.page_from.read_text()), options.page or _PAGE)
         return 0
-    chosen = options.only or SUBJECTS
+    chosen = options.only or ALL
     missing = sorted({package for subject in chosen for package in subject.missing()})
     if missing:
         progress.print(
@@ -63,15 +69,17 @@ def _run(options: argparse.Namespace, chosen: Sequence[type[Subject]]) -> int:
     plan: Plan = QUICK if options.quick else FULL
     if options.rounds:
         plan = replace(plan, rounds=options.rounds)
-    complete = len(chosen) == len(SUBJECTS) and not options.quick
+    complete = len(chosen) == len(ALL) and not options.quick
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="jabot-bench-")))
+        temporary = tempfile.TemporaryDirectory(prefix="jabot-bench-", dir=_ON_DISK)
+        folder = Path(stack.enter_context(temporary))
+        folder.chmod(0o711)  # PostgreSQL runs as another user, in a folder of its own below
         servers = Servers(folder)
         stack.callback(servers.close)
         subjects = [subject(servers) for subject in chosen]
         for subject in subjects:
             subject.prepare(progress.print)
-        about = machine()
+        about = machine() | {"disk": disk(folder)}
         if not is_quiet(about["busy_cores"]):
             progress.print(
                 f"[yellow]Other programs keep {about['busy_cores']} cores busy:[/] "
@@ -80,7 +88,7 @@ def _run(options: argparse.Namespace, chosen: Sequence[type[Subject]]) -> int:
         visits, failures = _measure(subjects, plan)
         results: dict[str, Any] = {
             subject.name: {"label": subject.label}
-            | summary(visits[subject.name])
+            | _entry(subject, visits[subject.name], plan)
             | {"versions": subject.versions()}
             for subject in subjects
             if subject.name not in failures
@@ -108,9 +116,9 @@ def _measure(
         for subject in subjects:
             if subject.name in failures:
                 continue
-            progress.print(f"[dim]round {number}/{plan.rounds}[/] {subject.name:13}", end="")
+            progress.print(f"[dim]round {number}/{plan.rounds}[/] {subject.name:20}", end="")
             try:
-                done = visit(subject, plan)
+                done = _visit(subject, plan, visits[subject.name])
             except ProgramFailedError as problem:
                 failures[subject.name] = str(problem).partition("\n")[0]
                 progress.print("[red]failed:[/]")
@@ -119,6 +127,22 @@ def _measure(
                 visits[subject.name].append(done)
                 progress.print(_line(done))
     return visits, failures
+
+
+def _visit(subject: Subject, plan: Plan, before: Sequence[Visit]) -> Visit:
+    if not isinstance(subject, DurableSubject):
+        return visit(subject, plan)
+    crashes = [each.crash for each in before if isinstance(each, DurableVisit) and each.crash]
+    # One that did not recover within the cap would only make us wait for it again.
+    gave_up = any(crash.recovery_s is None for crash in crashes)
+    return durable_visit(subject, plan, with_crash=len(before) < plan.crashes and not gave_up)
+
+
+def _entry(subject: Subject, visits: Sequence[Visit], plan: Plan) -> dict[str, Any]:
+    if not isinstance(subject, DurableSubject):
+        return summary(visits)
+    durable = [each for each in visits if isinstance(each, DurableVisit)]
+    return durable_summary(durable, subject.on_disk, plan.recovery_cap)
 
 
 def _line(done: Visit) -> str:
@@ -131,7 +155,19 @@ def _line(done: Visit) -> str:
     ]
     if done.idle:
         parts.append(f"idle: {done.idle.cpu_percent:.1f} % CPU, {done.idle.rss_mb:.0f} MB")
+    if isinstance(done, DurableVisit):
+        parts.append(f"start: {done.start_p50_ms:.2f} ms p50, {done.start_p99_ms:.2f} ms p99")
+        if done.crash is not None:
+            parts.append(_crash_text(done.crash))
     return " · ".join(parts)
+
+
+def _crash_text(crash: Crash) -> str:
+    when = "not again" if crash.recovery_s is None else f"again after {crash.recovery_s:.2f} s"
+    return (
+        f"killed: {when}, of {crash.jobs} jobs {crash.cut} cut, "
+        f"{crash.unfinished} unfinished, {crash.ran_twice} twice"
+    )
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -145,7 +181,7 @@ def _parser() -> argparse.ArgumentParser:
         "--only",
         type=_subjects,
         metavar="NAME,...",
-        help="some subjects: " + ", ".join(subject.short for subject in SUBJECTS),
+        help="some subjects, or all durable ones as `durable`: " + ", ".join(_SHORT),
     )
     parser.add_argument(
         "--quick", action="store_true", help="fewer and shorter loads: 40 s for two subjects"
@@ -164,12 +200,12 @@ def _parser() -> argparse.ArgumentParser:
 
 def _subjects(text: str) -> list[type[Subject]]:
     wanted = {name.strip() for name in text.split(",") if name.strip()}
-    chosen = [subject for subject in SUBJECTS if {subject.name, subject.short} & wanted]
-    known = {name for subject in SUBJECTS for name in (subject.name, subject.short)}
-    if wanted - known or not chosen:
-        names = ", ".join(subject.short for subject in SUBJECTS)
-        raise argparse.ArgumentTypeError(f"{text!r}: choose among {names}")
-    return chosen
+    known = {name for subject in ALL for name in (subject.name, subject.short)}
+    if _ALL_DURABLE in wanted:
+        wanted = wanted - {_ALL_DURABLE} | {subject.name for subject in DURABLE}
+    if wanted - known or not wanted:
+        raise argparse.ArgumentTypeError(f"{text!r}: choose among {', '.join(_SHORT)}")
+    return [subject for subject in ALL if {subject.name, subject.short} & wanted]
 
 
 def _rounds(text: str) -> int:

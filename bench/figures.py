@@ -127,11 +127,13 @@ def _rounds(results: Results, subject: str, load: int, figure: str) -> Sequence[
     return rounds
 
 
-def _ratio(load: int, figure: str, over: str) -> Callable[[Results], Sequence[float]]:
+def _ratio(
+    load: int, figure: str, over: str, subject: str = "direct"
+) -> Callable[[Results], Sequence[float]]:
     """jabot's figure over another subject's, round by round."""
 
     def figures(results: Results) -> Sequence[float]:
-        own = _rounds(results, "direct", load, figure)
+        own = _rounds(results, subject, load, figure)
         other = _rounds(results, over, load, figure)
         return [a / b for a, b in zip(own, other, strict=False)]
 
@@ -169,4 +171,22 @@ TARGETS = (
     ),
     Target("CPU of an idle worker, % of a core", "<", 1.0, _idle("cpu_percent")),
     Target("memory of an idle worker, MB (RSS)", "<", 60.0, _idle("rss_mb")),
+    Target(
+        "durable throughput on SQLite, over JetStream as it comes",
+        "≥",
+        2.5,
+        _ratio(HEADLINE, "jobs_per_s", "nats_jetstream", "durable_sqlite"),
+    ),
+    Target(
+        "durable throughput on SQLite, over Celery",
+        "≥",
+        50.0,
+        _ratio(HEADLINE, "jobs_per_s", "celery_redis_late", "durable_sqlite"),
+    ),
+    Target(
+        "durable throughput on PostgreSQL, over Procrastinate",
+        "≥",
+        5.0,
+        _ratio(HEADLINE, "jobs_per_s", "procrastinate", "durable_postgres"),
+    ),
 )

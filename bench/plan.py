@@ -19,6 +19,10 @@ class Plan:
     warm_up: float  # seconds with 100 in flight that count for nothing
     idle: float  # seconds that an idle worker is watched
     settle: float  # seconds between the start of a worker and the watching
+    durable_loads: dict[int, float]  # the same for durable subjects
+    starts: float  # seconds of one durable job at a time, for the time from submit to start
+    crashes: int  # rounds in which a worker of a durable subject is killed
+    recovery_cap: float  # seconds that are waited for the next attempt
 
     def loads_up_to(self, most: int) -> dict[int, float]:
         """The loads for a subject that takes no more than `most` in flight."""
@@ -31,6 +35,11 @@ FULL = Plan(
     warm_up=1.0,
     idle=10.0,
     settle=2.0,
+    durable_loads={HEADLINE: 3.0},
+    starts=3.0,
+    crashes=3,
+    # A worker of Dramatiq counts as gone after 60 s: less would not tell that from never.
+    recovery_cap=90.0,
 )
 QUICK = Plan(
     rounds=3,
@@ -38,4 +47,8 @@ QUICK = Plan(
     warm_up=0.5,
     idle=3.0,
     settle=0.5,
+    durable_loads={HEADLINE: 2.0},
+    starts=1.0,
+    crashes=1,
+    recovery_cap=60.0,
 )

@@ -7,6 +7,7 @@ import select
 import shutil
 import subprocess
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -141,6 +142,14 @@ def usage(pid: int) -> Usage:
             rss += process.memory_info().rss
             memory += getattr(process.memory_full_info(), "pss", process.memory_info().rss)
     return Usage(cpu, memory / _MEGABYTE, rss / _MEGABYTE)
+
+
+def usage_of(pids: Iterable[int]) -> Usage:
+    """Of several processes and all their children, together."""
+    each = [usage(pid) for pid in pids]
+    return Usage(
+        sum(one.cpu for one in each), sum(one.memory for one in each), sum(one.rss for one in each)
+    )
 
 
 def _tied_to_this_process() -> list[str]:

@@ -30,6 +30,10 @@ def page_text(results: Results, template: str) -> str:
         targets=markdown(*targets_table(about["targets"])),
         overview=markdown(*overview_table(results)),
         loads=markdown(*loads_table(results)),
+        durable=durable_text(results),
+        crashes=crashes_text(results),
+        durable_cpu=markdown(*durable_cpu_table(results)),
+        disk=disk_text(about),
         cpu=markdown(*cpu_table(results)),
         memory=markdown(*memory_table(results)),
         versions=markdown(*versions_table(results)),
@@ -42,6 +46,8 @@ def print_tables(results: Results, console: Console) -> None:
     for title, (head, rows) in (
         ("Results: medians of the rounds", overview_table(results)),
         ("Jobs per second, by jobs in flight (lowest–highest round)", loads_table(results)),
+        ("Durable jobs: medians of the rounds", durable_table(results)),
+        ("Durable jobs, when a worker is killed (sums of all crashes)", crashes_table(results)),
         ("Targets", targets_table(results["about"]["targets"])),
     ):
         if not rows:
@@ -55,7 +61,16 @@ def print_tables(results: Results, console: Console) -> None:
 
 
 def subjects(results: Results) -> Iterable[tuple[str, Any]]:
-    """The entries that are subjects, with their names for people."""
+    """The entries of direct jobs, with their names for people."""
+    return ((label, entry) for label, entry in _everything(results) if "durable" not in entry)
+
+
+def durable_subjects(results: Results) -> Iterable[tuple[str, Any]]:
+    """The entries of durable jobs, with their names for people."""
+    return ((label, entry) for label, entry in _everything(results) if "durable" in entry)
+
+
+def _everything(results: Results) -> Iterable[tuple[str, Any]]:
     return ((entry["label"], entry) for name, entry in results.items() if name != "about")
 
 
@@ -83,6 +98,42 @@ def loads_table(results: Results) -> tuple[list[str], Rows]:
         for label, entry in subjects(results)
     ]
     return ["in flight", *(f"{load:,}" for load in loads)], rows
+
+
+def durable_table(results: Results) -> tuple[list[str], Rows]:
+    head = ["", f"jobs/s, {HEADLINE:,} in flight", "submit to start p50", "p99", "next attempt"]
+    rows = [
+        [
+            label,
+            _with_spread(entry["in_flight"].get(str(HEADLINE))),
+            _milliseconds(entry["durable"]["start_p50_ms"]),
+            _milliseconds(entry["durable"]["start_p99_ms"]),
+            _recovery(entry["durable"]["recovery"]),
+            entry["durable"]["on_disk"],
+        ]
+        for label, entry in durable_subjects(results)
+    ]
+    return [*head, "on disk after a submit"], rows
+
+
+def crashes_table(results: Results) -> tuple[list[str], Rows]:
+    counts = ("jobs", "cut", "unfinished", "ran_twice")
+    rows = [
+        [label, str(len(crashes["seconds"])), *(f"{crashes[name]:,}" for name in counts)]
+        for label, entry in durable_subjects(results)
+        if (crashes := entry["durable"]["recovery"]) is not None
+    ]
+    return ["", "crashes", "jobs", "cut off", "not finished at the cap", "ran twice"], rows
+
+
+def durable_cpu_table(results: Results) -> tuple[list[str], Rows]:
+    rows = [
+        [label, *(f"{each:.3f}" for each in (*figures, sum(figures)))]
+        for label, entry in durable_subjects(results)
+        if (load := entry["in_flight"].get(str(HEADLINE))) is not None
+        for figures in [[load["cpu_s_per_1000"][process] for process in PROCESSES]]
+    ]
+    return ["CPU s per 1,000 durable jobs", *PROCESSES, "together"], rows
 
 
 def cpu_table(results: Results) -> tuple[list[str], Rows]:
@@ -124,7 +175,7 @@ def targets_table(targets: Sequence[Any]) -> tuple[list[str], Rows]:
 def versions_table(results: Results) -> tuple[list[str], Rows]:
     rows = [
         [label, ", ".join(f"{name} {version}" for name, version in entry["versions"].items())]
-        for label, entry in subjects(results)
+        for label, entry in _everything(results)
     ]
     return ["", "versions"], rows
 
@@ -152,6 +203,26 @@ def idle_text(results: Results) -> str:
     return "No idle worker was watched."
 
 
+def durable_text(results: Results) -> str:
+    head, rows = durable_table(results)
+    return markdown(head, rows) if rows else "No durable subject was measured in this run."
+
+
+def crashes_text(results: Results) -> str:
+    head, rows = crashes_table(results)
+    return markdown(head, rows) if rows else "No worker was killed in this run."
+
+
+def disk_text(about: Any) -> str:
+    found = about.get("disk")
+    if found is None:
+        return ""
+    return (
+        f"Getting 4 KiB onto the disk ({found['system']}) takes {found['fsync_ms']:g} ms. "
+        "A slower disk changes the figures of all that sync."
+    )
+
+
 def markdown(head: Sequence[str], rows: Rows) -> str:
     """A table, figures to the right."""
     lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
@@ -174,6 +245,15 @@ def _with_spread(load: Any) -> str:
         return _NOT_MEASURED
     rate = load["jobs_per_s"]
     return f"{_whole(rate['median'])} ({_whole(rate['low'])}–{_whole(rate['high'])})"
+
+
+def _recovery(recovery: Any) -> str:
+    """The time to the next attempt, or for how long there was none."""
+    if recovery is None:
+        return _NOT_MEASURED
+    if recovery["median_s"] is None:
+        return f"not within {recovery['cap_s']:g} s"
+    return f"{recovery['median_s']:.3g} s"
 
 
 def _whole(value: float | None) -> str:

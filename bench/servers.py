@@ -1,11 +1,13 @@
 """The servers of a run, each started when it is first needed, all ended together."""
 
 import contextlib
+import os
 import re
 import secrets
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
 from functools import cached_property
 from pathlib import Path
@@ -96,11 +98,20 @@ class Servers:
             ],
         )
 
-    def start(self, name: str, command: list[str]) -> PortServer:
-        """Start a server that understands `--port`, and wait until the port answers."""
+    def start(
+        self,
+        name: str,
+        command: list[str],
+        stack: contextlib.ExitStack | None = None,
+        port_option: str = "--port",
+    ) -> PortServer:
+        """Start a server that is told its port by an option, and wait until the port answers.
+
+        It ends with `stack`, or with the run.
+        """
         port = free_port()
-        program = Program(name, [*command, "--port", str(port)], self.folder / f"{name}.log")
-        self._stack.callback(program.stop)
+        program = Program(name, [*command, port_option, str(port)], self.folder / f"{name}.log")
+        (stack or self._stack).callback(program.stop)
         deadline = time.monotonic() + _START_LIMIT
         while not _answers(port):
             program.check()
@@ -109,10 +120,51 @@ class Servers:
             time.sleep(_LOOK_EVERY)
         return PortServer(program, port)
 
+    def data(self, name: str) -> Path:
+        """A new folder for what a server keeps, on a disk."""
+        return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self.folder))
+
+    def redis_on_disk(self, stack: contextlib.ExitStack) -> PortServer:
+        """A new Redis with an append-only file, set as its documentation advises for durability:
+        what it was told is in the file at once, and synced to the disk each second."""
+        program = which("redis-server") or "redis-server"
+        data = ["--dir", str(self.data("redis")), "--appendonly", "yes"]
+        quiet = ["--appendfsync", "everysec", "--save", "", "--loglevel", "warning"]
+        return self.start("redis-on-disk", [program, "--bind", LOOPBACK, *data, *quiet], stack)
+
+    def postgresql(self, stack: contextlib.ExitStack) -> PortServer:
+        """A new PostgreSQL with its defaults: each commit is synced to the disk.
+
+        Its one account is `postgres`, without a password, on loopback only.
+        """
+        data = self.data("postgresql")
+        unprivileged = []
+        if os.geteuid() == 0:  # it refuses to run as root
+            shutil.chown(data, "postgres")
+            identity = ["--reuid=postgres", "--regid=postgres", "--init-groups"]
+            # The kernel forgets the tie to us where a program changes its user: tie it again.
+            unprivileged = ["setpriv", *identity, "--pdeathsig=KILL", "--"]
+        options = ["--auth=trust", "--username=postgres", "--encoding=UTF8", "--no-locale"]
+        done = subprocess.run(  # noqa: S603 - our own command line
+            [*unprivileged, which("initdb") or "initdb", "--pgdata", str(data), *options],
+            capture_output=True,
+            text=True,
+            timeout=_START_LIMIT * 3,
+            check=False,
+            cwd=data.parent,
+        )
+        if done.returncode:
+            raise ProgramFailedError(f"initdb: {done.stderr.strip()}")
+        command = [which("postgres") or "postgres", "-D", str(data), "-k", str(data)]
+        local = ["-c", f"listen_addresses={LOOPBACK}", "-c", "fsync=on"]
+        return self.start("postgresql", [*unprivileged, *command, *local], stack, "-p")
+
 
 def which(program: str) -> str | None:
     """Where a program is; Debian keeps servers where users do not look."""
-    return shutil.which(program) or shutil.which(program, path=_PATH)
+    versions = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    path = os.pathsep.join([_PATH, *map(str, versions)])
+    return shutil.which(program) or shutil.which(program, path=path)
 
 
 def version_of(*command: str) -> str:

@@ -9,9 +9,9 @@ from bench.plan import Plan
 from bench.processes import Usage, usage
 from bench.subjects import Subject
 
-_PATIENCE = 90.0  # seconds over the time of a load: what is in flight has to come back
-_CALLER_LIMIT = 45.0  # seconds until a caller has signed in
-_WARM_UP_LOAD = 100
+PATIENCE = 90.0  # seconds over the time of a load: what is in flight has to come back
+CALLER_LIMIT = 45.0  # seconds until a caller has signed in
+WARM_UP_LOAD = 100
 
 
 def visit(subject: Subject, plan: Plan) -> Visit:
@@ -24,15 +24,15 @@ def visit(subject: Subject, plan: Plan) -> Visit:
         idle = _watch(worker.pid, plan) if subject.watches_idle and plan.idle else None
         caller = subject.launch("caller", subject.caller(address))
         stack.callback(caller.stop)
-        caller.await_ready(_CALLER_LIMIT)
+        caller.await_ready(CALLER_LIMIT)
         pids = {"caller": caller.pid, "worker": worker.pid, "server": server}
-        caller.order(_PATIENCE, in_flight=_WARM_UP_LOAD, seconds=plan.warm_up)
+        caller.order(PATIENCE, in_flight=WARM_UP_LOAD, seconds=plan.warm_up)
         loads = []
         for in_flight, seconds in plan.loads_up_to(subject.most_in_flight).items():
             before = {process: usage(pid) for process, pid in pids.items()}
-            answer = caller.order(seconds + _PATIENCE, in_flight=in_flight, seconds=seconds)
+            answer = caller.order(seconds + PATIENCE, in_flight=in_flight, seconds=seconds)
             after = {process: usage(pid) for process, pid in pids.items()}
-            loads.append(_load(in_flight, answer, before, after))
+            loads.append(load_from(in_flight, answer, before, after))
         return Visit(loads, idle)
 
 
@@ -44,9 +44,10 @@ def _watch(pid: int, plan: Plan) -> Idle:
     return Idle(100 * (after.cpu - before.cpu) / seconds, after.rss)
 
 
-def _load(
+def load_from(
     in_flight: int, answer: dict[str, Any], before: dict[str, Usage], after: dict[str, Usage]
 ) -> Load:
+    """The figures of a load, from what the caller answered and what its processes used up."""
     jobs, latencies = answer["jobs"], answer["latencies"]
     return Load(
         in_flight=in_flight,

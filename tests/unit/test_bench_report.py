@@ -11,10 +11,12 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT))  # `bench` is run from the repository, it is not installed
 
 from bench import report  # noqa: E402
-from bench.closed_loop import WrongResultError, keep_in_flight  # noqa: E402
+from bench.closed_loop import WrongResultError, keep_in_flight, keep_window  # noqa: E402
 from bench.command import _parser  # noqa: E402
+from bench.durable.figures import Crash, DurableVisit, crash_from, durable_summary, starts_ms  # noqa: E402
+from bench.durable.jobs import Entry  # noqa: E402
 from bench.figures import Idle, Load, Visit, judged, percentile, spread, summary  # noqa: E402
-from bench.subjects import SUBJECTS  # noqa: E402
+from bench.subjects import ALL, DURABLE  # noqa: E402
 
 TEMPLATE = (ROOT / "bench" / "benchmarks.md.template").read_text()
 
@@ -29,9 +31,25 @@ def rounds(*rates, p50=1.0, idle=None):
     return [Visit([load(1, 500.0, p50), load(1000, rate)], idle) for rate in rates]
 
 
+def durable(*rates, recoveries=()):
+    """One visit for each rate, with a crash in the first ones."""
+    crashes = [Crash(seconds, 41, 4, int(seconds is None), 1) for seconds in recoveries]
+    crashes += [None] * (len(rates) - len(crashes))
+    return [
+        DurableVisit([load(1000, rate)], start_p50_ms=2.0, start_p99_ms=8.0, crash=crash)
+        for rate, crash in zip(rates, crashes, strict=True)
+    ]
+
+
+def entry_of(visits):
+    if isinstance(visits[0], DurableVisit):
+        return durable_summary(visits, "synced", 90.0)
+    return summary(visits)
+
+
 def results(**visits):
     entries = {
-        name: {"label": name} | summary(each) | {"versions": {"thing": "1.0"}}
+        name: {"label": name} | entry_of(each) | {"versions": {"thing": "1.0"}}
         for name, each in visits.items()
     }
     about = {
@@ -101,6 +119,87 @@ class TestTargets:
         assert judged(results(nats_core=rounds(1), spade=rounds(1))) == []
 
 
+class TestDurable:
+    def journal(self, *lines):
+        return [Entry(*line) for line in lines]
+
+    def test_the_time_to_the_next_attempt_is_that_of_the_job_that_was_held(self):
+        journal = self.journal(
+            (0, "start", "first", 1_000),
+            (1, "start", "first", 2_000),
+            (1, "start", "second", 1_000_003_000),
+            (0, "start", "second", 2_000_003_000),
+            (0, "end", "second", 2_000_004_000),
+            (1, "end", "second", 2_000_004_000),
+        )
+        assert crash_from(journal, [0, 1], 0, "first", 3_000) == Crash(2.0, 2, 2, 0, 0)
+
+    def test_what_nobody_ran_again_is_unfinished(self):
+        journal = self.journal((0, "start", "first", 1), (1, "start", "second", 2))
+        journal += self.journal((1, "end", "second", 3))
+        assert crash_from(journal, [0, 1, 2], 0, "first", 2) == Crash(None, 3, 1, 2, 0)
+
+    def test_a_job_ran_twice_when_it_ended_twice(self):
+        """It was done, but the queue had not heard so."""
+        once = self.journal((1, "start", "first", 1), (1, "end", "first", 2))
+        again = self.journal((1, "start", "second", 9), (1, "end", "second", 10))
+        assert crash_from(once + again, [1], 0, "first", 5) == Crash(None, 1, 0, 0, 1)
+
+    def test_jobs_beside_those_of_the_test_do_not_count(self):
+        journal = self.journal((1000, "start", "first", 1))
+        assert crash_from(journal, [], 0, "first", 2) == Crash(None, 0, 0, 0, 0)
+
+    def test_starts_are_told_in_milliseconds(self):
+        assert starts_ms([3_000_000, 1_000_000, 2_000_000]) == (2.0, 3.0)
+
+    def test_the_entry_of_a_queue(self):
+        entry = durable_summary(durable(100, 200, 300, recoveries=(1.0, 3.0)), "synced", 90.0)
+        assert entry["jobs_per_s"] == 200.0
+        assert (entry["durable"]["start_p50_ms"], entry["durable"]["start_p99_ms"]) == (2.0, 8.0)
+        assert entry["durable"]["recovery"] == {
+            "cap_s": 90.0,
+            "seconds": [1.0, 3.0],
+            "median_s": 2.0,
+            "jobs": 82,
+            "cut": 8,
+            "unfinished": 0,
+            "ran_twice": 2,
+        }
+
+    def test_one_crash_without_a_next_attempt_leaves_no_median(self):
+        entry = durable_summary(durable(1, 1, recoveries=(1.0, None)), "synced", 90.0)
+        assert entry["durable"]["recovery"]["median_s"] is None
+
+    def test_the_page_keeps_the_two_kinds_apart(self):
+        found = results(
+            direct=rounds(1, idle=Idle(0.2, 41.0)),
+            queue=durable(2500, recoveries=(29.5,)),
+            other=durable(400, recoveries=(None,)),
+            third=durable(300),
+        )
+        assert [row[0] for row in report.overview_table(found)[1]] == ["direct"]
+        assert [row[0::4] for row in report.durable_table(found)[1]] == [
+            ["queue", "29.5 s"],
+            ["other", "not within 90 s"],
+            ["third", "–"],
+        ]
+        assert [row[0] for row in report.crashes_table(found)[1]] == ["queue", "other"]
+        page = report.page_text(found, TEMPLATE)
+        assert "2,500 (2,500–2,500)" in page
+        assert not re.search(r"\$\w", page)
+
+    def test_a_run_without_queues_says_so(self):
+        page = report.page_text(results(direct=rounds(1)), TEMPLATE)
+        assert "No durable subject was measured" in page
+
+    def test_targets_of_the_queue_are_judged_as_soon_as_it_is_measured(self):
+        peers = {"nats_jetstream": durable(1000), "procrastinate": durable(100)}
+        assert judged(results(**peers)) == []
+        own = {"durable_sqlite": durable(2600), "durable_postgres": durable(499)}
+        verdicts = judged(results(**peers, **own))
+        assert [(each["median"], each["met"]) for each in verdicts] == [(2.6, True), (4.99, False)]
+
+
 class TestPage:
     def test_the_page_has_every_figure(self):
         found = results(
@@ -122,7 +221,7 @@ class TestPage:
         assert {len(row) for row in rows} == {len(head)}
 
     def test_every_subject_is_explained(self):
-        for subject in SUBJECTS:
+        for subject in ALL:
             assert f"**{re.split('[ ,]', subject.label)[0]}" in TEMPLATE.replace("**Raw", "**raw")
 
 
@@ -132,6 +231,10 @@ class TestCommand:
         chosen = _parser().parse_args(["--only", names]).only
         assert [subject.name for subject in chosen] == ["direct", "nats_core"]
 
+    def test_the_queues_have_a_name_together(self):
+        chosen = _parser().parse_args(["--only", "durable,direct"]).only
+        assert [subject.name for subject in chosen] == ["direct", *(each.name for each in DURABLE)]
+
     @pytest.mark.parametrize("arguments", [["--only", "direct,rabbit"], ["--rounds", "0"]])
     def test_what_makes_no_sense_is_refused(self, arguments, capsys):
         with pytest.raises(SystemExit) as left:
@@ -140,7 +243,7 @@ class TestCommand:
         assert arguments[1] in capsys.readouterr().err
 
     def test_all_that_peers_install_is_pinned(self):
-        for subject in SUBJECTS:
+        for subject in ALL:
             path = subject.requirements()
             for line in path.read_text().splitlines() if path else ():
                 assert line.startswith("#") or "==" in line
@@ -175,3 +278,20 @@ class TestClosedLoop:
         with pytest.raises(ExceptionGroup) as raised:
             await keep_in_flight(call, in_flight=1, seconds=0.0)
         assert raised.group_contains(WrongResultError)
+
+    def test_a_caller_that_blocks_waits_for_the_oldest(self):
+        """All are waited for in the end, in the order in which they were submitted."""
+        submitted = []
+
+        def submit(value):
+            submitted.append(value)
+            return value
+
+        def result(job):
+            assert job == len(done)
+            done.append(job)
+            return job
+
+        done = []
+        measured = keep_window(submit, result, in_flight=5, seconds=0.0)
+        assert (measured.jobs, submitted, done) == (5, [0, 1, 2, 3, 4], [0, 1, 2, 3, 4])
