@@ -146,7 +146,10 @@ class Intake:
         self._worker.peer_here(peer)
 
     def offline(self, leftovers: Mapping[str, Leftover]) -> None:
-        """What was not answered is said again when the connection is back."""
+        """What was not answered is said again when the connection is back; to a queue's node after
+        a hello."""
+        for node in self._queues:
+            self._worker.peer_gone(node)
 
     def online(self, now: float) -> None:
         self._worker.reconnected(self._desk.runner.concurrency, but=self._queues)
