@@ -450,7 +450,12 @@ class Store(Protocol):
         """Do all of them, or none. Answers one thing for each.
 
         Raises `StoreUnavailable` when it cannot be done now: the disk is full, the server is away.
-        Nothing was done then, as far as is known: say them again.
+        Nothing was done then, as far as is known: say them again. It may have been done, when the
+        answer to a commit was lost. Said again, `Add` finds its job (`is_new` is False); `Finish`
+        does not stand, and tells the state that it brought about; `Cancel` finds the job as it
+        left it; `Revive` and `Fire` are answered with None. Children that ended by the first time
+        are not told of again, and have to be looked up. What a `Claim` took is running for this
+        node: `Orphans` tells of it.
         """
 
     async def read(self, verb: List | Stats | Look | Schedules) -> Any:

@@ -32,12 +32,12 @@ class PostgresStore:
         """See `Store`. Also tells of which kinds jobs are there."""
         try:
             connection = await self._writer.connected(migrate=True)
+            await self._voice.start()
             kinds = await connection.kinds()
         except BaseException:
             await self.close()
             raise
         self._is_open = True
-        self._voice.start()
         return [News("changed", ""), *(News("ready", kind) for kind in kinds)] if kinds else []
 
     async def apply(self, verbs: list[Verb]) -> list[Any]:

@@ -12,6 +12,7 @@ from functools import cache
 from importlib import resources
 from typing import Any, Final
 
+import msgspec
 import psycopg
 from psycopg import errors
 from psycopg.adapt import Buffer, Loader
@@ -57,14 +58,10 @@ _IN_THE_WAY: Final = (
     errors.DeadlockDetected,
     errors.LockNotAvailable,
 )
-_NOT_NOW: Final = (
-    *_IN_THE_WAY,
-    errors.InsufficientResources,  # the disk, the memory, the number of connections
-    errors.OperatorIntervention,  # it is shut down, or starts
-    errors.ReadOnlySqlTransaction,  # a standby, for now
-    errors.SystemError,
-)
-_FOR_GOOD: Final = (errors.InvalidAuthorizationSpecification, errors.InvalidCatalogName)
+# Beginnings of SQLSTATE: the connection; another transaction; the disk, the memory, the number of
+# connections; a shutdown or a start; the system; a standby, for now.
+_NOT_NOW: Final = ("08", "40", "55P03", "53", "57", "58", "25006")
+_FOR_GOOD: Final = ("28", "3D")  # who signs in, to which database
 
 
 class Address:
@@ -83,14 +80,15 @@ class Address:
 
     def explained(self, error: psycopg.Error) -> StoreError:
         """What a failure means for a queue."""
-        what = f"{self.name}: {str(error).strip()}"
-        if isinstance(error, _FOR_GOOD):
-            return StoreError(f"{what}; look at the store's address")
-        lost = isinstance(error, psycopg.OperationalError) and error.sqlstate is None
+        what = f"{self.name}: {error.diag.message_primary or str(error).strip()}"
+        code = error.sqlstate
+        lost = code is None and isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
         if lost and re.search(r'(database|role) ".*" does not exist|authentication failed', what):
             return StoreError(f"{what}; look at the store's address")
-        if lost or isinstance(error, _NOT_NOW):
+        if lost or (code or "").startswith(_NOT_NOW):
             return StoreUnavailable(what)
+        if (code or "").startswith(_FOR_GOOD):
+            return StoreError(f"{what}; look at the store's address")
         return StoreError(what)
 
 
@@ -108,7 +106,6 @@ class Connection:
         try:
             if migrate:
                 await _migrate(raw, address.name)
-            # Of many statements in one text, those after a plan was made see what those before did.
             await raw.execute(_SETTINGS)
             await raw.execute(_functions())
             raw.adapters.register_loader("text", _Bytes)
@@ -119,8 +116,8 @@ class Connection:
 
     async def kinds(self) -> list[str]:
         """Of the jobs that wait."""
-        found = await (await self.raw.execute("SELECT pg_temp.kinds()")).fetchall()
-        return [unescaped(kind).decode() for (kind,) in found]
+        found = await self.raw.execute("SELECT to_json(kind)::text FROM pg_temp.kinds() AS kind")
+        return [msgspec.json.decode(unescaped(kind)) for (kind,) in await found.fetchall()]
 
     async def transaction(self, steps: Steps) -> list[Any]:
         """Make the calls of some verbs in one transaction."""

@@ -109,6 +109,10 @@ DECLARE
     was text;
     fx effect[];
 BEGIN
+    -- All that locks several rows does it in the order of ids.
+    PERFORM FROM jobs WHERE seq IN (
+        SELECT pg_temp.seq_of(e ->> 'id') FROM json_array_elements(verbs::json) AS e
+    ) ORDER BY id FOR UPDATE;
     FOR v IN SELECT * FROM json_to_recordset(verbs::json)
         AS v (id text, owner text, reason text, now float8)
     LOOP

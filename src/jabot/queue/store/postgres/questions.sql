@@ -2,12 +2,13 @@
 CREATE FUNCTION pg_temp.look(verbs text) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
     UPDATE jobs AS j SET reply_to = v.reply_to FROM (
-        SELECT DISTINCT ON (1) pg_temp.seq_of(e.id) AS seq, e.owner, e.reply_to
+        SELECT DISTINCT ON (w.id) w.seq, e.owner, e.reply_to
         FROM ROWS FROM (json_to_recordset(verbs::json) AS (id text, owner text, reply_to text))
             WITH ORDINALITY AS e (id, owner, reply_to, i)
-        WHERE e.reply_to <> '' ORDER BY 1, e.i DESC
+            JOIN jobs AS w ON w.seq = pg_temp.seq_of(e.id)
+        WHERE e.reply_to <> '' AND (e.owner IS NULL OR w.owner = e.owner) ORDER BY w.id, e.i DESC
     ) AS v
-    WHERE j.seq = v.seq AND (v.owner IS NULL OR j.owner = v.owner) AND j.reply_to <> v.reply_to;
+    WHERE j.seq = v.seq AND j.reply_to <> v.reply_to;
     RETURN pg_temp.peek(verbs);
 END $$;
 
@@ -24,13 +25,20 @@ $$;
 -- Whether a job has all of these labels. Its options may be broken.
 CREATE FUNCTION pg_temp.has_labels(options text, wanted json) RETURNS boolean
 LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE
+    labels json;
 BEGIN
     IF position('"labels":' IN options) = 0 THEN
         RETURN false;
     END IF;
+    IF position('\u0000' IN options) > 0 THEN  -- as `escaped` in connection.py
+        options := regexp_replace(
+            options, '(?<!\\)((?:\\\\)*)\\u0000', '\1' || chr(983040) || '0', 'g');
+    END IF;
+    labels := options::json -> 'labels';
     RETURN NOT EXISTS (
         SELECT FROM json_array_elements(wanted) AS w
-        WHERE (options::json -> 'labels' ->> (w ->> 0)) IS DISTINCT FROM w ->> 1
+        WHERE (labels ->> (w ->> 0)) IS DISTINCT FROM w ->> 1
     );
 EXCEPTION WHEN data_exception THEN
     RETURN false;

@@ -2,9 +2,10 @@
 CREATE FUNCTION pg_temp.delivered(verbs text) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
     UPDATE jobs AS j SET delivered = true FROM (
-        SELECT DISTINCT pg_temp.seq_of(id) AS seq FROM json_array_elements(verbs::json) AS v,
-            json_array_elements_text(v -> 'ids') AS id
-        ORDER BY 1
+        SELECT DISTINCT w.id, w.seq FROM json_array_elements(verbs::json) AS v,
+            json_array_elements_text(v -> 'ids') AS each JOIN jobs AS w
+            ON w.seq = pg_temp.seq_of(each)
+        ORDER BY w.id
     ) AS d
     WHERE j.seq = d.seq AND NOT j.delivered AND j.ended IS NOT NULL;
     RETURN pg_temp.nothing(verbs);

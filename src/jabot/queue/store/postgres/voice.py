@@ -29,7 +29,7 @@ _LISTEN: Final = """
     LISTEN jabot;
 """
 _TELL: Final = "SELECT pg_notify('jabot', words) FROM unnest(%s::text[]) AS words"
-_KINDS: Final = "SELECT DISTINCT kind FROM jabot.jobs WHERE state = 'available'"
+_KINDS: Final = "SELECT DISTINCT to_json(kind)::text FROM jabot.jobs WHERE state = 'available'"
 
 
 class _Word(Struct, frozen=True, omit_defaults=True):
@@ -60,9 +60,18 @@ class Voice:
         self.has_company = False
         """Whether there was another process since this one began."""
 
-    def start(self) -> None:
-        """Begin, in a task of its own."""
-        self._task = asyncio.create_task(self._run(), name="jabot-store-voice")
+    async def start(self) -> None:
+        """Hear all that is said from now on, in a task of its own. Raises `StoreError`."""
+        try:
+            connection = await connect(self._address)
+            try:
+                await self._begin(connection)
+            except BaseException:
+                await connection.close()
+                raise
+        except psycopg.Error as error:
+            raise self._address.explained(error) from error
+        self._task = asyncio.create_task(self._run(connection), name="jabot-store-voice")
 
     async def close(self) -> None:
         """Say what there is to say, and end."""
@@ -86,30 +95,36 @@ class Voice:
 
     # -- within -------------------------------------------------------------------------------
 
-    async def _run(self) -> None:
+    async def _run(self, connection: psycopg.AsyncConnection[Any] | None) -> None:
         pause = _PAUSE
-        again = False
         while True:
             try:
-                async with await connect(self._address) as connection:
-                    await self._begin(connection, again=again)
-                    pause = _PAUSE
-                    again = True
-                    await self._serve(connection)
+                if connection is None:
+                    connection = await connect(self._address)
+                    await self._begin(connection)
+                    await self._catch_up(connection)
+                pause = _PAUSE
+                await self._serve(connection)
             except (psycopg.Error, StoreError, OSError) as error:
                 log.debug("no news from %s: %s", self._address.name, error)
+            finally:
+                if connection is not None:
+                    await connection.close()
+                    connection = None
             await asyncio.sleep(pause)
             pause = min(_PAUSE_MOST, 2 * pause)
 
-    async def _begin(self, connection: psycopg.AsyncConnection[Any], *, again: bool) -> None:
+    async def _begin(self, connection: psycopg.AsyncConnection[Any]) -> None:
         self._own = connection.info.backend_pid
         connection.add_notify_handler(self._receive)
         await connection.execute(_LISTEN)
         self._say(_Word(_GREETING))
-        if again:  # nobody told us in the meantime
-            self._call(News("changed", ""))
-            for (kind,) in await (await connection.execute(_KINDS)).fetchall():
-                self._call(News("ready", kind))
+
+    async def _catch_up(self, connection: psycopg.AsyncConnection[Any]) -> None:
+        """Nobody told us in the meantime."""
+        self._call(News("changed", ""))
+        for (kind,) in await (await connection.execute(_KINDS)).fetchall():
+            self._call(News("ready", msgspec.json.decode(unescaped(kind.encode()))))
 
     async def _serve(self, connection: psycopg.AsyncConnection[Any]) -> None:
         loop = asyncio.get_running_loop()
