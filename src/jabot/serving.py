@@ -198,6 +198,13 @@ class Serving:
                 f"an access rule names the task {name}, which this node does not have"
             )
 
+        for task in self.definition.tasks if self.definition.queues else ():
+            if not task.retry.travels:
+                raise ConfigError(
+                    f"task {task.name}: retries: this node works for a queue, which cannot be told "
+                    "a function; name exceptions in `on`"
+                )
+
     def _load_changed(self) -> None:
         """Look at it soon, but not for each of thousands of jobs."""
         if not self._load_due.is_set:

@@ -71,11 +71,11 @@ class Hand:
                 self._news.clear()
                 await self._news.wait()
 
-    def show_as_node(self, to: str, tasks: str = "lift") -> None:
+    def show_as_node(self, to: str, tasks: str = "lift", **more: str) -> None:
         """Answer a greeting as a node would."""
         presence = self.person.make_presence(pto=JID(to))
-        node = ET.Element(f"{{{JABOT}}}node", {"tasks": tasks, "running": "0", "slots": "8"})
-        presence.append(node)
+        told = {"tasks": tasks, "running": "0", "slots": "8", **more}
+        presence.append(ET.Element(f"{{{JABOT}}}node", told))
         presence.send()
 
     def _received(self, iq: Any) -> None:
@@ -89,7 +89,9 @@ class Hand:
 
 
 @asynccontextmanager
-async def by_hand(server: Server, account: Account | None = None) -> AsyncIterator[Hand]:
+async def by_hand(
+    server: Server, account: Account | None = None, resource: str = "by-hand"
+) -> AsyncIterator[Hand]:
     """A session of that account, or of a new one."""
-    async with signed_in(server, account, features=(), resource="by-hand") as person:
+    async with signed_in(server, account, features=(), resource=resource) as person:
         yield Hand(person)

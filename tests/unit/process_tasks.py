@@ -28,6 +28,11 @@ def where(ctx: Context, day: dt.date, point: Point, names: dict[int, str]) -> di
 
 
 @process
+def family(ctx: Context) -> list[str]:
+    return [str(ctx.caller), str(ctx.via), *ctx.parents]
+
+
+@process
 def quiet() -> None: ...
 
 

@@ -195,3 +195,15 @@ def test_who_may_run_something_is_known(rules, name, domain):
     access, caller = Access(rules), JID(f"{name}@{domain}")
     if access.may_run(OWN, caller, "lift"):
         assert access.knows(OWN, caller)
+
+
+def test_a_queue_may_have_all_run_and_manages_nothing():
+    access = Access({"ann@x": ["lift"]})
+    queue, own = JID("jobs@x/one"), JID("bot@x/1")
+    assert not access.may_run(own, queue, "lift")
+    assert not access.knows(own, queue)
+    access.work_for("jobs@x")
+    assert access.may_run(own, queue, "secret").reason == "the node works for the queue jobs@x"
+    assert access.knows(own, queue)
+    assert not access.may_manage(own, queue)
+    assert not access.may_run(own, JID("jobs@y/one"), "lift")

@@ -131,6 +131,14 @@ def test_can(program, jid, task, code, answer):
     assert answer in result.output
 
 
+def test_can_knows_the_queues_that_a_node_works_for(program):
+    asked = ("can", "jobs@localhost/one", "lift", program(), "--queue", "jobs@localhost")
+    assert jabot(*asked[:4]).exit_code == 4
+    assert jabot(*asked).output == "yes: the node works for the queue jobs@localhost\n"
+    assert jabot("can", "jobs@localhost", "exit", *asked[3:]).exit_code == 4
+    assert "leave out the resource" in jabot(*asked, "--queue", "jobs@localhost/one").output
+
+
 def test_can_follows_the_command_line_before_the_program_before_the_environment(program):
     asked = ("can", "alice@localhost", "exit", program())
     assert jabot(*asked, "--account", "alice@localhost").output.startswith("yes")

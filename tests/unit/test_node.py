@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 import jabot
-from jabot import JID, Account, ConfigError, ConnectionFailed, JabotError, Node, Replaced
+from jabot import JID, Account, ConfigError, ConnectionFailed, JabotError, Node, Replaced, Retry
 from jabot.runner.timers import Timer
 from jabot.schedule import Cron, Every
 from jabot.tasks import Task
@@ -52,6 +52,8 @@ def test_a_task_cannot_take_the_name_of_a_command(name):
         {"manage": "a@b"},
         {"drain_limit": "soon"},
         {"drain_limit": 0},
+        {"queue": "jobs@localhost/one"},
+        {"queue": ["jobs@localhost", "a@b@c"]},
     ],
 )
 def test_options_that_cannot_be_used(options):
@@ -240,6 +242,14 @@ async def test_a_rule_for_a_task_that_is_not_there_keeps_it_from_signing_in(serv
     node = Node(allow={"alice@localhost": ["lfit"]})
     node.task(name="lift")(lambda: None)
     with pytest.raises(ConfigError, match="names the task lfit"):
+        await serve(node)
+    assert not Session.last.connected
+
+
+async def test_a_policy_that_no_queue_can_be_told_keeps_it_from_signing_in(serve):
+    node = Node(queue=["jobs@localhost", "jobs@localhost", "other@localhost"])
+    node.task(name="lift", retries=Retry(on=callable))(lambda: None)
+    with pytest.raises(ConfigError, match="task lift: retries: this node works for a queue"):
         await serve(node)
     assert not Session.last.connected
 

@@ -10,7 +10,7 @@ import pytest
 
 from jabot import JID
 from jabot.errors import JobCancelled, TaskFailed
-from jabot.runner import Runner, State
+from jabot.runner import Options, Runner, State
 from unit import process_tasks
 
 ALICE = JID("älice@localhost/phone")
@@ -27,6 +27,13 @@ async def test_typed_arguments_progress_and_result_cross_the_border():
     assert job.args[0] == dt.date(2024, 5, 6)
     assert await job == {str(os.getpid()): f"{job.id} 3 sieben"}
     assert steps == ["1 of 2 (50%), 06.05. für älice@localhost/phone"]
+
+
+async def test_what_a_queue_says_of_a_job_crosses_the_border():
+    options = Options(via=JID("jobs@localhost"), parents=b'["one","two"]')
+    job = Runner().submit(process_tasks.family, (), {}, ALICE, options)
+    assert await job == [str(ALICE), "jobs@localhost", "one", "two"]
+    assert await submit(Runner(), process_tasks.family) == [str(ALICE), "None"]
 
 
 @pytest.mark.parametrize(

@@ -728,3 +728,63 @@ def test_many_questions_do_not_make_many_copies_of_a_large_outcome(worker, sent)
     worker.answered(C, [told], 1.0)
     worker.received(C, "c@x", [Query("j"), Query("j")], 2.0)
     assert len(sent.take()) == 1  # asked anew by somebody who has it
+
+
+# -- a queue's node, which gives the same job again ----------------------------------------------
+
+
+def test_an_attempt_after_a_stopped_one_begins_when_that_has_ended(worker, sent):
+    start(worker)
+    worker.started(KEY, 0.0)
+    assert start(worker, Cancel("j", 1, "over")) == [CancelJob(KEY, "over")]
+    again = Submit("j", "t", attempt=2)
+    assert start(worker, again, again) == []
+    sent.clear()
+    worker.cancelled(KEY, 1.0, "over")
+    assert worker.anew() == [StartJob(KEY, C, again)]
+    assert sent.take() == []  # nobody wants to hear of the first one
+    worker.succeeded(KEY, Raw(b"7"), 2.0)
+    assert sent.take() == [(C, Succeeded("j", 2, Raw(b"7")))]
+
+
+def test_one_that_comes_to_its_end_all_the_same_is_not_run_again(worker, sent):
+    start(worker)
+    start(worker, Cancel("j", 1), Submit("j", "t", attempt=2))
+    worker.succeeded(KEY, Raw(b"7"), 1.0)
+    assert worker.anew() == []
+    assert sent.take()[-1] == (C, Succeeded("j", 2, Raw(b"7")))
+
+
+def test_the_one_that_waits_can_be_called_off(worker, sent):
+    start(worker)
+    start(worker, Cancel("j", 1), Submit("j", "t", attempt=2))
+    assert start(worker, Cancel("j", 2, "enough")) == []  # it is being stopped already
+    worker.failed(KEY, 1.0, kind="E", message="")
+    assert worker.anew() == []
+    assert (sent.take()[-1][1].attempt, worker.anew()) == (2, [])
+
+
+def test_one_that_waits_is_handed_back_by_a_worker_that_stops(worker, sent):
+    start(worker)
+    start(worker, Cancel("j", 1), Submit("j", "t", attempt=2))
+    worker.draining = True
+    worker.failed(KEY, 1.0, kind="E", message="")
+    assert worker.anew() == []
+    frame = sent.take()[-1][1]
+    assert (frame.id, frame.attempt, frame.code) == ("j", 2, "draining")
+
+
+def test_a_job_that_was_cancelled_may_be_given_again(worker, sent):
+    start(worker, Cancel("j", 1))  # of an attempt that never came
+    (event,) = start(worker, Submit("j", "t", attempt=2))
+    assert event.submit.attempt == 2
+    assert start(worker, Submit("j", "t")) == [Report(C, "attempt 1 of job j is over")]
+
+
+def test_many_attempts_are_several_heartbeats(worker, sent):
+    start(worker, *(Submit(f"j{n}", "t") for n in range(limits.HEARTBEAT)))
+    worker.heartbeat(C)
+    assert len(sent.take()) == 1
+    start(worker, Submit("one more", "t"))
+    worker.heartbeat(C)
+    assert [len(frame.held) for _, frame in sent.take()] == [limits.HEARTBEAT, 1]

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from jabot.errors import ConfigError
 from jabot.jid import JID
-from jabot.tasks import Context, Kind, Registry, Step, Task
+from jabot.protocol.options import JobOptions, Lane, RetryOptions
+from jabot.tasks import Context, Kind, Registry, Retry, Step, Task
 from jabot.tasks.context import Cancellation
 from jabot.tasks.registry import close_match
 from jabot.tasks.result import encode_result
@@ -280,3 +281,70 @@ def test_log_lines_begin_with_the_jobs_id(caplog):
     with caplog.at_level(logging.INFO, "jabot.task"):
         context().log.info("lifted %d", 3)
     assert caplog.messages == ["[j-1] lifted 3"]
+
+
+# -- what a queue is told of a task ------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({}, JobOptions()),
+        ({"priority": -3, "expires": "5m"}, JobOptions(priority=-3, expires=300.0)),
+        ({"unique": True}, JobOptions(unique="*")),
+        ({"unique": "nightly"}, JobOptions(unique="nightly")),
+        ({"rate": "30/m"}, JobOptions(lane=Lane("*", rate=0.5))),
+        ({"rate": 2, "pool_concurrency": 3}, JobOptions(lane=Lane("*", 3, 2.0))),
+        ({"retries": 2}, JobOptions(retry=RetryOptions(3, 1.0, 2.0, 60.0, 0.1))),
+        ({"retries": Retry(1)}, JobOptions(retry=RetryOptions(1, 1.0, 2.0, 60.0, 0.1))),
+        (
+            {"retries": Retry(2, on=(OSError, "a.Oops"))},
+            JobOptions(retry=RetryOptions(2, 1.0, 2.0, 60.0, 0.1, ["OSError", "a.Oops"])),
+        ),
+        ({"retries": Retry(on=callable)}, JobOptions()),  # a node that works for a queue refuses it
+    ],
+)
+def test_what_a_queue_is_told(options, told):
+    assert Task(lift, **options).defaults == told
+    assert msgspec.json.decode(msgspec.json.encode(told), type=JobOptions) == told
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"priority": 101}, "priority=101: Expected `int` <= 100"),
+        ({"priority": "high"}, "priority='high': Expected `int | null`, got `str`"),
+        ({"expires": "soon"}, "expires: 'soon' is not a duration"),
+        ({"expires": 0}, "expires: a duration is more than zero"),
+        ({"expires": 1e12}, "expires=1000000000000.0: Expected"),
+        ({"unique": ""}, "unique='': Expected `str` of length >= 1"),
+        ({"unique": 5}, "unique=5: Expected `str | null`, got `int`"),
+        ({"rate": "10/x"}, "rate: '10/x'; write 5/s, 10/m, 100/h or 1000/d"),
+        ({"rate": "0/m"}, "rate=0.0: Expected `float` > 0.0"),
+        ({"pool_concurrency": 0}, "pool_concurrency=0: Expected `int` >= 1"),
+        ({"pool_concurrency": "x"}, "pool_concurrency='x': Expected `int | null`, got `str`"),
+        ({"retries": Retry(most=1e12)}, "retries: most=1000000000000.0: Expected"),
+        ({"retries": Retry(on=[""])}, "retries: on=['']: Expected `str` of length >= 1"),
+    ],
+)
+def test_what_no_queue_could_be_told(options, text):
+    with pytest.raises(ConfigError, match=f"task lift: {re.escape(text)}"):
+        Task(lift, **options)
+
+
+def test_a_job_knows_its_parents_results_and_reads_them_when_they_are_asked_for():
+    def context(parents):
+        return Context(
+            job_id="j",
+            caller=JID("a@b/c"),
+            attempt=1,
+            report=lambda step: None,
+            is_cancelled=lambda: False,
+            parents=parents,
+        )
+
+    ctx = context(b'[1,{"a":null},"x"]')
+    assert ctx.parents == [1, {"a": None}, "x"]
+    assert ctx.parents is ctx.parents
+    assert context(b"null").parents == []
+    context(b"[not read")

@@ -8,7 +8,9 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 
@@ -18,6 +20,8 @@ from jabot.cli.exit_codes import NOT_ALLOWED
 from jabot.cli.load import load_node, source_dir
 from jabot.errors import ConfigError
 from jabot.node import Node
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 _POLL = 0.5  # seconds between two looks at the files
 
@@ -33,6 +37,12 @@ def _host_and_port(
     return host.strip("[]") or "127.0.0.1", int(port)
 
 
+def _queue_option(text: str) -> Callable[[F], F]:
+    return click.option(
+        "--queue", multiple=True, metavar="JID", help=f"{text} May be given more than once."
+    )
+
+
 @click.command()
 @click.argument("target", metavar="FILE_OR_MODULE[:NODE]")
 @click.option("--reload", is_flag=True, help="Restart when a .py file beside the program changes.")
@@ -42,12 +52,7 @@ def _host_and_port(
     callback=_host_and_port,
     help="Serve figures about jobs to Prometheus there; on 127.0.0.1 when no host is named.",
 )
-@click.option(
-    "--queue",
-    multiple=True,
-    metavar="JID",
-    help="Work for this queue as well: take jobs that it keeps. May be given more than once.",
-)
+@_queue_option("Work for this queue as well: take jobs that it keeps.")
 @account_option
 def run(
     target: str,
@@ -80,7 +85,8 @@ def run(
 @click.argument("task")
 @click.argument("target", metavar="FILE_OR_MODULE[:NODE]")
 @click.option("--account", metavar="JID", help="As if the node were signed in as this account.")
-def can(jid: str, task: str, target: str, account: str | None) -> None:
+@_queue_option("As if the node worked for this queue as well.")
+def can(jid: str, task: str, target: str, account: str | None, queue: tuple[str, ...]) -> None:
     """Say whether JID may run TASK on the node in a program, and why.
 
     TASK may also be `exit`: the right to stop the node. Nothing is signed in. Exit code 4 means no.
@@ -89,6 +95,8 @@ def can(jid: str, task: str, target: str, account: str | None) -> None:
     node = load_node(target)
     if task != "exit" and task not in [offered.name for offered in node.tasks]:
         raise ConfigError(f"{target} has no task {task}; it has: {_names(node.tasks)}")
+    for address in queue:
+        node.work_for(address)
     decision = node.can(resolve_jid(account or node.account_jid), caller, task)
     click.echo(f"{'yes' if decision else 'no'}: {decision.reason}")
     if not decision:

@@ -3,35 +3,92 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
 from jabot.errors import ConfigError
-from jabot.protocol.options import THIS, Lane, RetryOptions
+from jabot.protocol.options import THIS, JobOptions, Lane, RetryOptions
+from jabot.schedule import parse_duration
 from jabot.tasks.retry import Retry
 
 _RATE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*/\s*(s|m|h|d)\s*")
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 
 
-def lane(slots: int | None, rate: float | str | None, name: str | None = None) -> Lane | None:
+S = TypeVar("S", bound=msgspec.Struct)
+
+
+def defaults(
+    *,
+    priority: int | None,
+    expires: float | str | None,
+    unique: Literal[True] | str | None,
+    rate: float | str | None,
+    pool_concurrency: int | None,
+    retry: Retry | None,
+) -> JobOptions:
+    """What the author of a task says of its jobs. Raises `ConfigError`, naming the option.
+
+    A policy with a function is left out: it holds for direct jobs only.
+    """
+    try:
+        seconds = None if expires is None else parse_duration(expires)
+    except ConfigError as error:
+        raise ConfigError(f"expires: {error}") from None
+    _made(JobOptions, expires=seconds)
+    _made(JobOptions, priority=priority)
+    _made(JobOptions, unique=THIS if unique is True else unique)
+    return JobOptions(
+        priority=priority,
+        expires=seconds,
+        unique=THIS if unique is True else unique,
+        lane=lane(pool_concurrency, rate, slots_option="pool_concurrency"),
+        retry=policy(retry) if retry is not None and retry.travels else None,
+    )
+
+
+def lane(
+    slots: int | None,
+    rate: float | str | None,
+    name: str | None = None,
+    *,
+    slots_option: str = "concurrency",
+) -> Lane | None:
     """Limits over the whole pool: `slots` jobs at once, `rate` of them begun, of all that share
-    `name` (None: of the task). Raises `ConfigError` for what cannot be used."""
+    `name` (None: of the task). Raises `ConfigError`, naming the option."""
     if slots is None and rate is None:
         return None
-    starts = None if rate is None else _rate(rate)
-    try:
-        return msgspec.convert({"name": name or THIS, "slots": slots, "rate": starts}, Lane)
-    except msgspec.ValidationError as error:
-        raise ConfigError(f"at once: {slots!r}, rate: {rate!r}: {error}") from None
+    group = _made(Lane, {"name": "limit_key"}, name=name or THIS).name
+    starts = None if rate is None else _made(Lane, name=group, rate=_rate(rate)).rate
+    at_once = _made(Lane, {"slots": slots_option}, name=group, slots=slots).slots
+    return Lane(group, at_once, starts)
 
 
 def policy(retry: Retry) -> RetryOptions:
     """Raises `ConfigError` for a policy that cannot travel."""
-    return RetryOptions(
-        retry.attempts, retry.backoff, retry.factor, retry.most, retry.jitter, retry.names()
+    return _made(
+        RetryOptions,
+        {name: f"retries: {name}" for name in RetryOptions.__struct_fields__},
+        attempts=retry.attempts,
+        backoff=retry.backoff,
+        factor=retry.factor,
+        most=retry.most,
+        jitter=retry.jitter,
+        on=retry.names(),
     )
+
+
+def _made(kind: type[S], options: Mapping[str, str] = MappingProxyType({}), /, **values: Any) -> S:
+    """Checked as by who reads it. `options` are the names by which users know the fields."""
+    try:
+        return msgspec.convert(values, kind)
+    except msgspec.ValidationError as error:
+        text, _, path = str(error).partition(" - at `$.")
+        field = path.rstrip("`").partition("[")[0]
+        raise ConfigError(f"{options.get(field, field)}={values.get(field)!r}: {text}") from None
 
 
 def _rate(value: Any) -> float:

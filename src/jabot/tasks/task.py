@@ -7,13 +7,10 @@ import inspect
 from collections.abc import Callable
 from typing import Any, Generic, Literal, ParamSpec, TypedDict, TypeVar
 
-import msgspec
-
 from jabot.errors import ConfigError
-from jabot.protocol.options import THIS, JobOptions, Lane
 from jabot.schedule import parse_duration
 from jabot.tasks.command import Command
-from jabot.tasks.queueing import lane, policy
+from jabot.tasks.queueing import defaults
 from jabot.tasks.retry import Retry
 from jabot.tasks.signature import Signature
 
@@ -95,14 +92,17 @@ class Task(Generic[P, R]):
         self.concurrency = concurrency
         self.timeout = None if timeout is None else parse_duration(timeout)
         self.retry = Retry.of(retries)
-        self.defaults = _defaults(
-            self.name,
-            priority=priority,
-            expires=expires,
-            unique=unique,
-            limits=lane(pool_concurrency, rate),
-            retry=self.retry if retries else None,
-        )
+        try:
+            self.defaults = defaults(
+                priority=priority,
+                expires=expires,
+                unique=unique,
+                rate=rate,
+                pool_concurrency=pool_concurrency,
+                retry=self.retry if retries else None,
+            )
+        except ConfigError as error:
+            raise ConfigError(f"task {self.name}: {error}") from None
         """What a queue is told of its jobs."""
         self.__doc__ = inspect.getdoc(function)
         self.__wrapped__ = function
@@ -122,29 +122,6 @@ class Task(Generic[P, R]):
 
     def __repr__(self) -> str:
         return f"<Task {self.usage}>"
-
-
-def _defaults(
-    name: str,
-    *,
-    priority: int | None,
-    expires: float | str | None,
-    unique: Literal[True] | str | None,
-    limits: Lane | None,
-    retry: Retry | None,
-) -> JobOptions:
-    values = {
-        "priority": priority,
-        "expires": None if expires is None else parse_duration(expires),
-        "unique": THIS if unique is True else unique,
-        "lane": limits,
-        # A function in it holds here, and not at a queue.
-        "retry": policy(retry) if retry is not None and retry.travels else None,
-    }
-    try:
-        return msgspec.convert(values, JobOptions)
-    except msgspec.ValidationError as error:
-        raise ConfigError(f"task {name}: {error}") from None
 
 
 def _kind(function: Callable[..., Any], process: bool) -> Kind:
