@@ -89,7 +89,20 @@ async def test_batches_that_cannot_be_read(xmpp: Server) -> None:
             ["cancel", []],
             ["succeeded", ID, 1, 7],
             ["part", 1, 5, 2, ID, "x"],
-            ["submit", ID[:-1] + "2", "echo", [5], {}, 1, None, {}, "from version 2"],
+            [
+                "submit",
+                ID[:-1] + "2",
+                "echo",
+                [5],
+                {},
+                1,
+                None,
+                {},
+                None,
+                "",
+                None,
+                "from version 2",
+            ],
         ]
         assert await hand.send(bot.full, batch) == ""
         assert await hand.hear("succeeded", ID[:-1] + "2") == ["succeeded", ID[:-1] + "2", 1, 5]

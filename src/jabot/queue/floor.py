@@ -25,7 +25,9 @@ from jabot.protocol.frames import (
     Heartbeat,
     Hello,
     Progress,
+    Query,
     Rejected,
+    State,
     Submit,
     Succeeded,
 )
@@ -56,7 +58,7 @@ from jabot.xmpp import Link
 log = logging.getLogger(__name__)
 
 _tasks = msgspec.json.Decoder(dict[str, JobOptions] | None)
-_SILENCE: Final = 5.0  # seconds without a sign after which another node of the queue is no more
+_SILENCE: Final = 3.0  # seconds without a sign after which another node of the queue is no more
 _LOOK: Final = 1.0  # seconds between two looks at the leases
 _END = Succeeded | Failed | Cancelled | Rejected
 
@@ -178,6 +180,8 @@ class Floor:
                     self._ends(peer, frame, promise)
             elif isinstance(frame, Progress):
                 self._steps(peer, frame)
+            elif isinstance(frame, State):
+                self._stands(peer, frame)
             elif isinstance(frame, Heartbeat):
                 self._still_has(peer, frame, now)
             elif isinstance(frame, Hello):
@@ -340,6 +344,14 @@ class Floor:
             Progress(step.id, step.attempt, held.seq, step.done, step.total, step.text),
         )
 
+    def _stands(self, peer: str, state: State) -> None:
+        """The answer to our question for a job that the store says it has."""
+        held = self._crew.held(state.id)
+        if state.state != "unknown" or held is None or held.ending:
+            return
+        if (held.worker, held.attempt) == (peer, state.attempt):
+            self._is_lost(held, "does not have it")
+
     def _damaged(self, peer: str, frame: Damaged) -> None:
         """An outcome that cannot be read: the worker would send the same again for ever."""
         held = self._crew.held(frame.id)
@@ -495,8 +507,11 @@ class Floor:
         for record in records:
             held = self._crew.held(record.id)
             if held is None or held.attempt != record.attempt:
-                self._crew.hold(record, now)
+                held = self._crew.hold(record, now, acked=True)
                 log.info("job %s runs at %s, as the store says", record.id, record.worker)
+                worker = self._crew.get(held.worker)
+                if worker is not None and worker.here:  # who comes later says what it has
+                    self._link.push(held.worker, Query(record.id, record.attempt))
         self._watch()
 
     def _watch(self) -> None:
