@@ -23,7 +23,7 @@ class End:
 
     def received(self, peer, account, frames, now):
         self.told.append(("received", peer, account, len(frames)))
-        self.say(peer, frames)
+        return self.say(peer, frames)
 
     def answered(self, peer, frames, now):
         self.told.append(("answered", peer, len(frames)))
@@ -106,6 +106,69 @@ async def test_answers_come_behind_what_the_batch_made_us_say(wire, end):
         ("received", BOT, "bot@localhost", 2),
         ("received", OTHER, "bot@localhost", 1),
     ]
+
+
+async def test_an_answer_that_waits_for_a_promise(wire, end):
+    first, second = promises = [asyncio.Future(), asyncio.Future()]
+    end.say = lambda peer, frames: promises.pop(0) if peer == BOT else None
+    wire.say(BOT, *queries(1))
+    wire.say(BOT, *queries(1))
+    wire.say(OTHER, *queries(1))
+    await turns(2)
+    assert wire.take() == [(OTHER, "")]  # nobody waits for another one's
+    second.set_result(None)
+    wire.link.push(BOT, State("j0", 1, "running"))
+    await turns(3)
+    told = [entry[:2] for entry in wire.take()]
+    assert told == [(BOT, [State("j0", 1, "running")]), (BOT, "")]
+    first.set_result(None)
+    await turns(3)
+    assert wire.take() == [(BOT, "")]
+
+
+async def test_the_promises_of_two_ends(wire, end):
+    other = End()
+    wire.link.ends.append(other)
+    first, second = asyncio.Future(), asyncio.Future()
+    end.say, other.say = lambda *_: first, lambda *_: second
+    wire.say(BOT, *queries(1))
+    second.set_result(None)
+    await turns(3)
+    assert wire.take() == []
+    first.set_result(None)
+    await turns(3)
+    assert wire.take() == [(BOT, "")]
+
+
+@pytest.mark.parametrize("which", [0, 1])
+@pytest.mark.parametrize(
+    "broken", [lambda promise: promise.set_exception(OSError("the disk")), asyncio.Future.cancel]
+)
+async def test_a_promise_that_cannot_be_kept(wire, end, which, broken):
+    other = End()
+    wire.link.ends.append(other)
+    promises = [asyncio.Future(), asyncio.Future()]
+    end.say, other.say = lambda *_: promises[0], lambda *_: promises[1]
+    wire.say(BOT, *queries(1))
+    broken(promises[which])
+    await turns(3)
+    assert wire.take() == []
+    promises[1 - which].set_result(None)
+    await turns(3)
+    assert wire.take() == [(BOT, "resource-constraint")]
+
+
+@pytest.mark.parametrize("back", [False, True])
+async def test_a_promise_to_a_connection_that_is_gone(wire, end, back):
+    promise = asyncio.Future()
+    end.say = lambda peer, frames: promise
+    wire.say(BOT, *queries(1))
+    wire.drop()
+    if back:
+        wire.back()
+    promise.set_result(None)
+    await turns(3)
+    assert wire.take() == []  # who did not hear says it again
 
 
 async def test_the_window_and_the_pile(wire, end):

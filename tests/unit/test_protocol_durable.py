@@ -254,7 +254,7 @@ def test_a_cancel_waits_for_a_node_of_the_queue(caller, sent):
     assert caller.cancel("j", 2.0, "enough") == []
     assert len(caller) == 1
     caller.place("j", P, 3.0, durable=True)
-    assert sent.take() == [(P, Cancel("j", 1, "enough"))]
+    assert sent.take() == [(P, Cancel("j", 2, "enough"))]
     error = end_of(caller.received(P, [Cancelled("j", 1)], 3.1)).error
     assert isinstance(error, JobCancelled)
 
@@ -272,7 +272,7 @@ def test_a_cancel_outlives_the_node_that_was_told(caller, sent):
     event = needs(lose(caller))
     assert (event.queue, event.kept) == (QUEUE, True)
     caller.place("j", P, 2.0, durable=True)
-    assert sent.take() == [(P, Cancel("j", 1, "enough"))]
+    assert sent.take() == [(P, Cancel("j", 3, "enough"))]
     assert result_of(caller.received(P, [Succeeded("j", 1, Raw(b"1"))], 2.1)) == b"1"
 
 
@@ -285,7 +285,7 @@ def test_a_cancel_of_an_offer_that_one_node_is_too_late_for(caller, sent):
         caller.received(P, [Rejected("j", 1, "draining")], 2.1) == []
     )  # the first one may have it
     assert isinstance(
-        end_of(caller.received(P, [State("j", 1, "unknown")], 2.2)).error, JobCancelled
+        end_of(caller.received(P, [State("j", 2, "unknown")], 2.2)).error, JobCancelled
     )
 
 
@@ -320,3 +320,44 @@ def test_re_attaching(caller, sent):
 def test_re_attaching_to_what_nobody_knows(caller, sent):
     caller.attach("j", [Q], 0.0, durable=True)
     assert isinstance(end_of(caller.received(Q, [State("j", 0, "unknown")], 0.1)).error, UnknownJob)
+
+
+def test_a_cancel_that_came_before_the_submit_goes_again(caller, sent):
+    offered(caller)
+    ((_, submit),) = sent.take()
+    caller.cancel("j", 0.1)
+    ((_, first),) = sent.take()
+    assert caller.received(Q, [State("j", first.attempt, "unknown")], 0.2) == []
+    assert caller.answered(Q, [submit], 0.3) == []
+    ((_, second),) = sent.take()
+    assert second.attempt > first.attempt
+    assert caller.received(Q, [State("j", first.attempt, "unknown")], 0.4) == []  # late
+    error = end_of(caller.received(Q, [State("j", second.attempt, "unknown")], 0.5)).error
+    assert isinstance(error, JobCancelled)
+
+
+@pytest.mark.parametrize("how", ["bounced", "put_off"])
+def test_a_cancel_goes_again_when_the_submit_came_back(caller, sent, how):
+    offered(caller)
+    ((_, submit),) = sent.take()
+    caller.cancel("j", 0.1)
+    sent.take()
+    assert getattr(caller, how)(Q, [submit], 0.2) == []
+    assert [type(frame) for _, frame in sent.take()] == [Cancel]
+
+
+def test_a_submit_without_an_answer_is_asked_for_when_it_is_known_to_have_arrived(caller, sent):
+    offered(caller)
+    ((_, submit),) = sent.take()
+    caller.received(Q, [Progress("j", 1, 1)], 0.1)
+    caller.unanswered(Q, [submit])
+    assert sent.take() == [(Q, Query("j", 1))]
+    assert not caller.wants(Q, submit)
+
+
+def test_a_node_that_takes_its_word_back(caller, sent):
+    accepted(caller, sent)
+    event = needs(caller.received(Q, [Rejected("j", 1, "draining")], 1.0))
+    assert (event.queue, event.kept) == (QUEUE, False)
+    caller.place("j", P, 2.0, durable=True)
+    assert [type(frame) for _, frame in sent.take()] == [Submit]

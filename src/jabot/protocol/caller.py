@@ -207,6 +207,8 @@ class Caller:
         """No answer came in time; the window sends again what `wants()` says."""
         for job in self._offered(peer, frames):
             job.doubtful = True
+            if job.queue and job.phase is not Phase.OFFERED:  # then it does not go again
+                self._actions.copy_is_gone(job, peer)
 
     def wants(self, peer: str, frame: Frame) -> bool:
         """Whether a frame of ours is still worth sending to that peer."""
@@ -226,7 +228,7 @@ class Caller:
 
         Its jobs have the grace to be heard of again. What was never sent may move at once.
         """
-        self.unanswered(peer, leftover.unanswered)
+        self._never_answered(peer, leftover)
         for job in self._offered(peer, leftover.unsent):
             self._feed(job, Input.BOUNCED, now, peer)
         self._away(peer, now, WorkerLost(f"{peer} vanished"))
@@ -241,7 +243,7 @@ class Caller:
         """Our own connection went; nothing is lost by that alone."""
         self._actions.online = False
         for peer, leftover in leftovers.items():
-            self.unanswered(peer, leftover.unanswered)
+            self._never_answered(peer, leftover)
             for job in self._offered(peer, leftover.unsent):
                 job.copies -= 1
         for peer in self._peers:
@@ -290,9 +292,17 @@ class Caller:
         for frame in frames:
             if isinstance(frame, Submit):
                 job = self._jobs.get(frame.id)
-                if job is not None and job.peer == peer and job.attempt == frame.attempt:
+                if job is None or job.peer != peer:
+                    continue
+                if job.queue or job.attempt == frame.attempt:
                     jobs.append(job)
         return jobs
+
+    def _never_answered(self, peer: str, leftover: Leftover) -> None:
+        for job in self._offered(peer, leftover.unanswered):
+            job.doubtful = True
+            job.copies -= 1
+            job.calls += 1  # a cancel that was said before it may have come before it, too
 
     def _about_job(self, peer: str, frame: Any, kind: Input, now: float) -> None:
         job_id, attempt = frame.id, frame.attempt  # all frames that have an Input have them
@@ -374,5 +384,7 @@ def _is_late(job: CallerJob, peer: str, kind: Input, attempt: int) -> bool:
         return kind is Input.UNKNOWN and not attempt
     if kind is Input.PROGRESS:
         return attempt < job.attempt
+    if kind is Input.UNKNOWN and 0 < attempt < job.calls:
+        return True  # it answers an earlier cancel
     # An outcome comes from any node of the queue, all else from the one that was asked.
     return kind not in _OUTCOMES and peer != job.peer

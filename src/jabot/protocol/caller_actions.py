@@ -120,6 +120,14 @@ class Actions:
             job.phase = Phase.OFFERED
             self._offer(job, peer, None)
 
+    def copy_is_gone(self, job: CallerJob, peer: str) -> None:
+        """No answer will ever come to a submit, for there is something newer to say to the queue:
+        the node that did not answer may not know who wants to hear of the job."""
+        if job.phase is Phase.CANCELLING:
+            self._repeat(job, peer, None)
+        elif job.phase is Phase.ACCEPTED:
+            self._ask(job, peer, None)
+
     def end(
         self, job: CallerJob, *, result: Raw | None = None, error: JabotError | None = None
     ) -> Phase:
@@ -137,7 +145,7 @@ class Actions:
 
     def _take(self, job: CallerJob, peer: str, frame: Frame | None) -> None:
         if job.queue:
-            job.kept, job.since, job.avoid = True, None, frozenset()
+            job.kept, job.since, job.avoid, job.copies = True, None, frozenset(), 0
         self.tell(JobAccepted(job.id, peer, job.attempt))
 
     def _adopt(self, job: CallerJob, peer: str, frame: Frame | None) -> None:
@@ -174,9 +182,11 @@ class Actions:
         error = refusal(frame)
         if frame.code not in TRANSIENT:
             return self.end(job, error=error)
+        job.copies = max(0, job.copies - 1)
+        if job.kept:  # as one of its nodes had said; another submit, or a query, tells for sure
+            job.kept, job.doubtful = False, True
         if job.phase is Phase.CANCELLING and job.in_queue:
             return Phase.CANCELLING  # the cancel has an answer of its own
-        job.copies -= 1
         if job.phase in (Phase.CANCELLING, Phase.ASKING) or not self._may_move(job):
             return self.end(job, error=error)
         return self._elsewhere(job, peer, error)
@@ -267,7 +277,24 @@ class Actions:
         self.send(peer, Query(job.id, job.attempt))
 
     def _call_off(self, job: CallerJob, peer: str, frame: Frame | None) -> None:
-        self.send(peer, Cancel(job.id, job.attempt, shortened(job.reason)))
+        attempt = job.attempt
+        if job.queue:  # which does not look at the number, but says it again
+            attempt = job.calls = max(job.calls, attempt) + 1
+        self.send(peer, Cancel(job.id, attempt, shortened(job.reason)))
+
+    def _insist(self, job: CallerJob, peer: str, frame: Frame | None) -> None:
+        job.kept = bool(job.queue)
+        self._repeat(job, peer, frame)
+
+    def _repeat(self, job: CallerJob, peer: str, frame: Frame | None) -> None:
+        job.copies -= 1
+        if job.queue:
+            self._call_off(job, peer, None)
+
+    def _confirm(self, job: CallerJob, peer: str, frame: Frame | None) -> Phase:
+        if job.queue and job.copies > 0 and not job.kept:
+            return Phase.CANCELLING
+        return self._stop(job, peer, None)
 
     def _quit(self, job: CallerJob, peer: str, frame: Frame | None) -> Phase:
         for asked in sorted(job.asked):

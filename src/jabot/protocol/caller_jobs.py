@@ -93,6 +93,7 @@ class CallerJob(Struct, eq=False, gc=False):
     reason: str = ""  # of the cancel
     queue: str = ""  # the address of the queue that it was offered to last
     kept: bool = False  # that queue has said that it is on disk
+    calls: int = 0  # the number of the newest cancel to a queue
     since: float | None = None  # from then on, it has had no node of that queue that took it
 
     def submit(self, now: float) -> Submit:

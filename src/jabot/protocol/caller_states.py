@@ -84,6 +84,9 @@ class Do(_Word):
     OFFER = "send `submit` again"
     ASK = "send `query`"
     CALL_OFF = "send `cancel`"
+    INSIST = "if it is a queue: it has it now; send `cancel` again, that came perhaps too early"
+    REPEAT = "if it is a queue: send `cancel` again, now that no `submit` is on its way"
+    CONFIRM = "end with JobCancelled, unless a `submit` to a queue is still on its way"
     QUIT = "send `cancel` to all that were asked, end with JobCancelled"
     EXPIRE = "send `cancel` if a worker has it, end with JobTimeout"
 
@@ -138,9 +141,12 @@ TABLE: Final[Mapping[Phase, Mapping[Input, Step]]] = {
     },
     Phase.CANCELLING: {
         **_ENDS,
+        Input.ANSWERED: Step(Do.INSIST, Phase.CANCELLING),
         Input.REJECTED: Step(Do.REFUSE, Phase.ENDED),
         Input.PROGRESS: Step(Do.STEP, Phase.CANCELLING),
-        Input.UNKNOWN: Step(Do.STOP, Phase.ENDED),
+        Input.UNKNOWN: Step(Do.CONFIRM, Phase.ENDED),
+        Input.BOUNCED: Step(Do.REPEAT, Phase.CANCELLING),
+        Input.PUT_OFF: Step(Do.REPEAT, Phase.CANCELLING),
         Input.BACK: Step(Do.CALL_OFF, Phase.CANCELLING),
         Input.LOST: Step(Do.CHASE, Phase.ENDED),
     },

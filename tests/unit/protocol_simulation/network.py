@@ -17,19 +17,22 @@ class Weather:
 class Network:
     """Time, and everything that is on its way.
 
-    Batches overtake each other as they like. Presence does not: what a peer sends in a new session
+    Batches overtake each other as they like, unless `in_order`: as on a server, but for those that
+    were lost and go again. Presence does not: what a peer sends in a new session
     arrives after the news that the old one ended, and after what bounced meanwhile (RFC 6120
     section 10.1).
     """
 
-    def __init__(self, random, weather):
+    def __init__(self, random, weather, in_order=False):
         self.random = random
+        self.in_order = in_order
         self.weather = weather
         self.now = 0.0
         self.online = {}  # address -> node
         self.nodes = []
         self._queue = []
         self._order = itertools.count()
+        self._newest = {}  # (from, to) -> when the newest batch arrives
         self._barriers = {}  # (from, to) -> when the newest presence arrives
 
     def at(self, when, action, *args):
@@ -70,6 +73,10 @@ class Network:
         fate = {}
         for delay in self._copies():
             when = max(self.now + delay, self._barriers.get((sender.address, to), 0.0))
+            if self.in_order:
+                when = self._newest[sender.address, to] = max(
+                    when, self._newest.get((sender.address, to), 0.0)
+                )
             request = (sender, sender.session, to, text, deflated)
             self.at(when, self._deliver, request, fate, answer)
 
