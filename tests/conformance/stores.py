@@ -42,7 +42,7 @@ def sqlite_memory(directory: Path) -> Store:
 
 
 def postgres(directory: Path) -> Store:
-    return open_store(shared().fresh_database())
+    return open_store(shared().emptied_database())
 
 
 KINDS: dict[str, Callable[[Path], Store]] = {

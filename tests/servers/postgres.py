@@ -25,7 +25,6 @@ _PROGRAMS = "/usr/lib/postgresql"
 _USER = "postgres"  # the server refuses to run as root
 _LOOK_EVERY = 0.02
 _SETTINGS = {
-    "fsync": "on",
     "synchronous_commit": "on",
     "max_connections": "60",
     "shared_buffers": "128MB",
@@ -40,7 +39,9 @@ class Postgres:
     kind = "postgres"
     host = LOOPBACK
 
-    def __init__(self) -> None:
+    def __init__(self, *, keeps: bool = True) -> None:
+        """`keeps` False: what was committed need not survive a crash of the machine."""
+        self._settings = _SETTINGS | {"fsync": "on" if keeps else "off"}
         self._programs = _programs()
         self.folder = Path(tempfile.mkdtemp(prefix="jabot-postgres-"))
         self.port = free_port()
@@ -48,6 +49,7 @@ class Postgres:
         self._log_file = self.folder / "console.log"
         self._process: subprocess.Popen[bytes] | None = None
         self._numbers = itertools.count(1)
+        self._reused: str | None = None
         if os.getuid() == 0:
             shutil.chown(self.folder, _USER, _USER)
 
@@ -70,6 +72,18 @@ class Postgres:
         with psycopg.connect(self.url("template1"), autocommit=True) as connection:
             connection.execute(f"CREATE DATABASE {name} TEMPLATE template0")
         return self.url(name)
+
+    def emptied_database(self) -> str:
+        """The URL of one database that each caller gets, without what jabot left in it.
+
+        A tenth of the time of a fresh one, for tests that come one after the other.
+        """
+        if self._reused is None:
+            self._reused = self.fresh_database()
+        with psycopg.connect(self._reused, autocommit=True) as connection:
+            connection.execute("SET client_min_messages = warning")
+            connection.execute("DROP SCHEMA IF EXISTS jabot CASCADE")
+        return self._reused
 
     def start(self) -> None:
         """Start, or start again; returns when clients can sign in."""
@@ -136,7 +150,7 @@ class Postgres:
         )
         if made.returncode != 0:
             raise RuntimeError(f"initdb failed:\n{made.stdout}{made.stderr}")
-        settings = _SETTINGS | {
+        settings = self._settings | {
             "listen_addresses": self.host,
             "port": str(self.port),
             "unix_socket_directories": str(self.folder),
@@ -183,7 +197,7 @@ _shared: list[Postgres] = []
 def shared() -> Postgres:
     """A running server for all tests of this process that do not harm it."""
     if not _shared:
-        server = Postgres()
+        server = Postgres(keeps=False)
         server.start()
         _shared.append(server)
     return _shared[0]
