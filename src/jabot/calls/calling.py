@@ -110,17 +110,18 @@ class Calling:
         it runs at most once; with them it may run again, elsewhere, when it failed or its node was
         lost. With `wait` it waits for a node, up to `timeout`, when none is online.
 
-        For a job that goes to a queue there are the options of `jabot.QueueOptions` as well:
-        `delay`, `at`, `expires`, `priority`, `key`, `key_for`, `unique`, `concurrency`, `rate`,
-        `limit_key`, `after`, `labels`. A task's parameter that has the name of an option is given
-        by position, or in `arguments`, a mapping.
+        A queue takes more options: `delay`, `at`, `expires`, `priority`, `key`, `key_for`,
+        `unique`, `concurrency`, `rate`, `limit_key`, `after` and `labels` (`QueueOptions` in
+        `jabot.calls.queue_options` says what each is); a plain worker refuses them. A task's
+        parameter that has the name of an option is given by position, or in `arguments`, a mapping.
 
         A task is given by its name, or as itself: then its result has the annotated type. Waits
         while too much is under way to its node already.
 
         Raises what kept the job from being taken: `NobodyThere`, `UnknownTask`, `BadArguments`,
-        `NotAllowed`, `TooManyJobs`, `Draining`, `TooLarge`, `JobTimeout`; `ConfigError` for an
-        option that cannot be used; `ConnectionFailed` when this program was refused for good.
+        `NotAllowed`, `TooManyJobs`, `Draining`, `TooLarge`, `JobTimeout`, `QueueNeeded`,
+        `KeyReused`; `ConfigError` for an option that cannot be used; `ConnectionFailed` when this
+        program was refused for good.
         """
         queue, kwargs = split(kwargs)
         chosen = options(to or self._default_to, timeout, retries, where, wait, **queue)

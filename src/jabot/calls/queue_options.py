@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from typing import Any, Final, Literal, TypedDict
+from typing import Any, Final, Literal, Protocol, TypedDict
 
 import msgspec
 
-from jabot.calls.job import Job
 from jabot.errors import ConfigError
 from jabot.peers import Where
 from jabot.protocol.options import NO_OPTIONS, THIS, JobOptions, Lane
 from jabot.schedule import parse_duration
 from jabot.tasks import Retry
 from jabot.tasks.queueing import lane, policy
+
+
+class Submitted(Protocol):
+    """A job that was given to a queue: any handle."""
+
+    @property
+    def id(self) -> str: ...
 
 
 class QueueOptions(TypedDict, total=False):
@@ -38,7 +45,7 @@ class QueueOptions(TypedDict, total=False):
     rate: float | str
     """How many are begun: `"10/m"`, or a number in a second; counted as `concurrency` is."""
     limit_key: str
-    after: Iterable[Job[Any] | str]
+    after: Submitted | str | Iterable[Submitted | str]
     """Run when these have succeeded; `ctx.parents` are their results."""
     labels: Mapping[str, str]
     """Of the job, to find it by."""
@@ -62,17 +69,20 @@ def split(kwargs: dict[str, Any]) -> tuple[QueueOptions, dict[str, Any]]:
 
 
 def job_options(given: QueueOptions) -> JobOptions:
-    """As they travel. Raises `ConfigError`, naming the option."""
-    if not given:
-        return NO_OPTIONS
+    """As they travel; None is as if it were not given. Raises `ConfigError`, naming the option."""
     if unknown := given.keys() - NAMES:
         raise ConfigError(f"{', '.join(sorted(unknown))}: there is no such option")
-    values = {name: _READERS[name](value) for name, value in given.items() if name in _READERS}
+    values = {
+        name: _READERS[name](value)
+        for name, value in given.items()
+        if name in _READERS and value is not None
+    }
     values["lane"] = _lane(given)
     try:
-        return msgspec.convert(values, JobOptions)
+        options = msgspec.convert(values, JobOptions)
     except msgspec.ValidationError as error:
         raise ConfigError(f"an option of the job cannot be used: {error}") from None
+    return NO_OPTIONS if options == NO_OPTIONS else options
 
 
 def for_any(options: JobOptions) -> bytes:
@@ -87,7 +97,10 @@ def for_queue(options: JobOptions, retry: Retry | None, where: Where) -> bytes:
     """
     if retry is None and not where:
         return for_any(options)
-    wanted = {k: [v] if isinstance(v, str) else list(v) for k, v in where.items()}
+    try:
+        wanted = {k: [v] if isinstance(v, str) else list(v) for k, v in where.items()}
+    except TypeError:
+        raise ConfigError("where: a queue is told values; give a text, or a list of some") from None
     full = msgspec.structs.replace(
         options, retry=None if retry is None else policy(retry), where=wanted
     )
@@ -113,6 +126,8 @@ def _moment(value: Any) -> float:
         return value.timestamp()
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ConfigError(f"at: {value!r} is neither a datetime nor seconds since 1970")
+    if not math.isfinite(value):
+        raise ConfigError(f"at: {value!r} is no moment")
     return float(value)
 
 
@@ -121,11 +136,21 @@ def _unique(value: Any) -> str | None:
 
 
 def _parents(value: Any) -> list[str]:
-    jobs = [value] if isinstance(value, str | Job) else list(value)
-    for job in jobs:
-        if not isinstance(job, str | Job):
-            raise ConfigError(f"after: {job!r} is neither a job nor the id of one")
-    return [job if isinstance(job, str) else job.id for job in jobs]
+    one = isinstance(value, str) or hasattr(value, "id") or not isinstance(value, Iterable)
+    return [_id_of(job) for job in ([value] if one else value)]
+
+
+def _id_of(job: Any) -> str:
+    job_id = job if isinstance(job, str) else getattr(job, "id", None)
+    if not isinstance(job_id, str):
+        raise ConfigError(f"after: {job!r} is neither a job nor the id of one")
+    return job_id
+
+
+def _labels(value: Any) -> dict[str, str]:
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"labels: {value!r} is no mapping of names to values")
+    return dict(value)
 
 
 def _lane(given: QueueOptions) -> Lane | None:
@@ -148,5 +173,5 @@ _READERS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "key_for": _duration("key_for"),
     "unique": _unique,
     "after": _parents,
-    "labels": dict,
+    "labels": _labels,
 }
