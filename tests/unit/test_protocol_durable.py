@@ -134,6 +134,17 @@ def test_what_the_queue_does_not_know_any_more_is_offered_again(caller, sent):
     assert caller.answered(Q, [frame], 1.3) == [JobAccepted("j", Q, 1)]
 
 
+def test_what_is_unknown_after_a_lost_offer_is_offered_again(caller, sent):
+    offered(caller)
+    ((_, submit),) = sent.take()
+    lose(caller, leftover=Leftover([submit], []))
+    caller.place("j", P, 2.0, durable=True)
+    ((_, submit),) = sent.take()
+    caller.answered(P, [submit], 2.1)
+    caller.received(P, [State("j", 1, "unknown")], 2.2)
+    assert [type(frame) for _, frame in sent.take()] == [Submit]
+
+
 def test_a_queue_may_say_unknown_without_an_attempt(caller, sent):
     accepted(caller, sent)
     caller.received(Q, [State("j", 0, "unknown")], 1.0)
@@ -153,6 +164,17 @@ def test_nothing_is_too_late_from_any_node_of_the_queue(caller, sent):
     caller.received(W, [Succeeded("j", 2)], 2.3)
     assert len(caller) == 1
     assert result_of(caller.received(Q, [Succeeded("j", 1, Raw(b"1"))], 2.4)) == b"1"
+
+
+def test_what_a_node_said_before_it_went_does_not_give_it_the_job_again(caller, sent):
+    offered(caller)
+    lose(caller)
+    caller.place("j", P, 2.0, durable=True)
+    ((_, _), (_, frame)) = sent.take()
+    step = JobStepped("j", 1.0, None, None)
+    assert caller.received(Q, [Progress("j", 1, 1, 1.0)], 2.1) == [step]
+    assert (caller.in_flight(Q), caller.in_flight(P)) == (0, 1)
+    assert caller.answered(P, [frame], 2.2) == [JobAccepted("j", P, 1)]
 
 
 def test_the_outcome_may_come_while_a_node_is_looked_for(caller, sent):

@@ -384,7 +384,7 @@ def _is_late(job: CallerJob, peer: str, kind: Input, attempt: int) -> bool:
         return kind is Input.UNKNOWN and not attempt
     if kind is Input.PROGRESS:
         return attempt < job.attempt
-    if kind is Input.UNKNOWN and 0 < attempt < job.calls:
+    if job.phase is Phase.CANCELLING and kind is Input.UNKNOWN and 0 < attempt < job.calls:
         return True  # it answers an earlier cancel
     # An outcome comes from any node of the queue, all else from the one that was asked.
     return kind not in _OUTCOMES and peer != job.peer

@@ -163,9 +163,13 @@ class Actions:
             job.seq = frame.seq
             self.tell(JobStepped(job.id, frame.done, frame.total, frame.text))
 
-    def _adopt_step(self, job: CallerJob, peer: str, frame: Progress) -> None:
+    def _adopt_step(self, job: CallerJob, peer: str, frame: Progress) -> Phase | None:
+        if job.phase is Phase.OFFERED and job.peer != peer:
+            self._step(job, peer, frame)  # another node of the queue, which may be gone by now
+            return Phase.OFFERED
         self._adopt(job, peer, frame)
         self._step(job, peer, frame)
+        return None
 
     def _succeed(self, job: CallerJob, peer: str, frame: Succeeded) -> Phase:
         self._was_taken(job, peer)
