@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 
@@ -106,12 +107,21 @@ def test_the_result_is_json_and_words_are_read_by_the_types(submit: Submit) -> N
         assert done.stdout.count("\n") == 1
 
 
+def test_a_job_that_is_left_gives_its_id(submit: Submit) -> None:
+    done = submit("lift", "1", "--no-wait")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert str(uuid.UUID(done.stdout.strip())) == done.stdout.strip()
+    done = submit("lift", "x", "--no-wait")
+    assert (done.returncode, done.stdout) == (2, "")
+
+
 def test_each_way_to_fail_has_its_exit_code(submit: Submit) -> None:
     for words, code, reason in [
         (["drop"], 1, "Error: the task failed: ValueError: too \ufffd[31mheavy\n(-v shows"),
         (["lift", "x"], 2, "Error: reps: 'x' is not a whole number"),
         (["lifd", "1"], 2, "Error: there is no task lifd here; did you mean lift?"),
         (["lift", "1", "--where", "gpu=b200"], 3, "has not gpu=b200"),
+        (["lift", "1", "--key", "k"], 2, "asked for with key, which only a queue can"),
         (["secret"], 4, "Error: you may not run secret"),
         (["lift", "1000", "--timeout", "500ms"], 124, "Error: lift had no outcome within 0.5 s"),
     ]:

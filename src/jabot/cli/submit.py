@@ -18,11 +18,11 @@ from jabot.cli.account import account_option
 from jabot.cli.arguments import Arguments, read_words
 from jabot.cli.exit_codes import exit_codes, failure
 from jabot.cli.interrupt import Interrupt
+from jabot.cli.job_options import duration, given, labels, queue_options
 from jabot.cli.progress import ProgressLine
 from jabot.cli.screen import as_json, hush, is_verbose
 from jabot.client import Client
 from jabot.errors import ConfigError, JabotError, JobTimeout, UnknownTask
-from jabot.schedule import parse_duration
 
 _LOOK_AGAIN = 0.5  # seconds before nodes are asked for again, where nobody was
 
@@ -36,6 +36,8 @@ class Order:
     literal: Sequence[str]
     """Words after `--`: positional, whatever they look like."""
     options: Options
+    leave: bool = False
+    """Whether its id is enough."""
 
 
 class _Submit(click.Command):
@@ -54,28 +56,6 @@ def _address(_: click.Context, __: click.Parameter, text: str) -> str:
         raise click.BadParameter(str(error)) from None
 
 
-def _duration(_: click.Context, __: click.Parameter, text: str | None) -> float | None:
-    try:
-        return None if text is None else parse_duration(_with_unit(text))
-    except ConfigError as error:
-        raise click.BadParameter(str(error)) from None
-
-
-def _with_unit(text: str) -> str:
-    """`30` and `2.5` are seconds."""
-    return f"{text}s" if text.replace(".", "", 1).isdecimal() else text
-
-
-def _labels(_: click.Context, __: click.Parameter, given: Sequence[str]) -> dict[str, list[str]]:
-    labels: dict[str, list[str]] = {}
-    for text in given:
-        name, _equals, value = text.partition("=")
-        if not name or not value:
-            raise click.BadParameter(f"{text!r}: a label is written name=value")
-        labels.setdefault(name, []).append(value)
-    return labels
-
-
 @click.command(cls=_Submit, context_settings={"ignore_unknown_options": True})
 @click.argument("task")
 @click.argument("words", nargs=-1, metavar="[ARG...] [name=value...]", type=click.UNPROCESSED)
@@ -89,7 +69,7 @@ def _labels(_: click.Context, __: click.Parameter, given: Sequence[str]) -> dict
 @click.option(
     "--timeout",
     metavar="TIME",
-    callback=_duration,
+    callback=duration,
     help="Seconds, or as 500ms, 5m, 1h 30m: give up, and have the job stopped, after that long.",
 )
 @click.option(
@@ -103,15 +83,20 @@ def _labels(_: click.Context, __: click.Parameter, given: Sequence[str]) -> dict
     "--where",
     multiple=True,
     metavar="LABEL=VALUE",
-    callback=_labels,
+    callback=labels,
     help="Only on nodes with this label; given twice for one label, either value will do.",
 )
 @click.option("--wait", is_flag=True, help="Wait for a node when none is online.")
+@click.option(
+    "--no-wait", is_flag=True, help="Print the id of the job once it was taken, and leave it."
+)
+@queue_options
 @click.option("-v", "--verbose", is_flag=True, help="Show the traceback of a task that failed.")
 @account_option
 @click.pass_context
 def submit(  # noqa: PLR0913 - the options of a job
     ctx: click.Context,
+    /,
     task: str,
     words: tuple[str, ...],
     to: str,
@@ -119,10 +104,12 @@ def submit(  # noqa: PLR0913 - the options of a job
     retries: int,
     where: dict[str, list[str]],
     wait: bool,
+    no_wait: bool,
     verbose: bool,
     account: str | None,
+    **queue: Any,
 ) -> None:
-    """Have TASK run at a node, and print its result as JSON.
+    """Have TASK run at a node or by a queue, and print its result as JSON.
 
     Arguments are read by the types of the task's parameters, as in a chat: 30 is a number for an
     int and a text for a str, a,b,c is a list, yes is a boolean, and what begins with { or [ is
@@ -139,26 +126,30 @@ def submit(  # noqa: PLR0913 - the options of a job
     Before the -- a parameter may also be given as an option: --reps 30, --quick, --no-quick. The
     options below go first: a task's parameter of the same name is given as name=value.
 
+    The options that begin with "Queue:" are for the address of a queue; a plain node refuses them.
+
     On a terminal a bar shows the progress. Ctrl-C cancels the job and waits until it has stopped; a
     second one leaves at once.
 
     \b
     Exit codes:
-        0    the result is on standard output
+        0    the result is on standard output, or with --no-wait the id of the job
         1    the task failed, was cancelled or lost its node; or it could not be asked for
-        2    the command line is wrong: no such task, or not its arguments
+        2    the command line is wrong: no such task, not its arguments, or not for a plain node
         3    nobody is there to do it; nothing ran
         4    this account is not allowed to; nothing ran
         124  no outcome within the timeout
         130  stopped by Ctrl-C (143 by SIGTERM)
     """
-    order = Order(
-        task, words, ctx.meta["literal"], options(to, timeout, retries, where or None, wait)
-    )
+    try:
+        chosen = options(to, timeout, retries, where or None, wait, **given(queue))
+    except ConfigError as error:
+        raise click.UsageError(str(error)) from None
+    order = Order(task, words, ctx.meta["literal"], chosen, leave=no_wait)
     hush()
     with exit_codes():
-        chosen = resolve_account(account)
-        code = asyncio.run(_submit(chosen, order, verbose=verbose or is_verbose()))
+        signed_in = resolve_account(account)
+        code = asyncio.run(_submit(signed_in, order, verbose=verbose or is_verbose()))
     if code:
         sys.exit(code)
 
@@ -173,7 +164,7 @@ async def _submit(account: Account, order: Order, *, verbose: bool) -> int:
             return interrupt.code
         except JabotError as error:
             raise failure(error, interrupt.code, verbose=verbose) from error
-    click.echo(as_json(result, indent=sys.stdout.isatty()))
+    click.echo(result if order.leave else as_json(result, indent=sys.stdout.isatty()))
     return interrupt.code or 0
 
 
@@ -197,6 +188,8 @@ async def _result(account: Account, order: Order, line: ProgressLine, interrupt:
             chosen = replace(chosen, timeout=max(deadline - loop.time(), 0.001))
         job = interrupt.job = await begin(app, order.task, args, kwargs, chosen)
         try:
+            if order.leave:
+                return await _taken(job)
             await _follow(job, line)
             return await job
         except JobTimeout as error:
@@ -220,6 +213,13 @@ async def _arguments(app: Client, order: Order) -> Arguments:
     except UnknownTask:
         description = None  # there is none, or we may not run it: that is said when it is asked for
     return read_words(order.words, order.literal, description)
+
+
+async def _taken(job: Job[Any]) -> str:
+    await job.taken()
+    if job.peer is None:  # it was refused
+        await job
+    return job.id
 
 
 async def _follow(job: Job[Any], line: ProgressLine) -> None:
