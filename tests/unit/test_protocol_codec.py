@@ -52,6 +52,7 @@ texts = st.text(max_size=50)
 attempts = st.integers(1, 2**31 - 1)
 numbers = st.integers(0, 2**53 - 1)
 maybe_floats = st.none() | st.floats(allow_nan=False, allow_infinity=False)
+pairs = st.dictionaries(texts, texts, max_size=3)
 held = st.lists(st.tuples(ids, attempts), max_size=3)
 strategies = [
     st.builds(
@@ -62,7 +63,10 @@ strategies = [
         st.dictionaries(st.text(max_size=5), values, max_size=3).map(raw),
         attempts,
         st.none() | st.floats(0, 1e6),
-        st.dictionaries(texts, texts, max_size=3),
+        pairs,
+        values.map(raw),
+        texts,
+        st.lists(values, max_size=3).map(raw),
     ),
     st.builds(Accepted, ids, attempts),
     st.builds(Rejected, ids, numbers, st.text(max_size=32), texts),
@@ -72,7 +76,14 @@ strategies = [
     st.builds(Cancel, ids, numbers, texts),
     st.builds(Cancelled, ids, attempts, texts),
     st.builds(Heartbeat, held),
-    st.builds(Hello, held, st.none() | numbers),
+    st.builds(
+        Hello,
+        held,
+        st.none() | numbers,
+        st.dictionaries(texts, values, max_size=3).map(raw),
+        pairs,
+        st.text(max_size=32),
+    ),
     st.builds(Describe, st.none() | st.text(min_size=1, max_size=20)),
     st.builds(Description, st.none(), st.text(max_size=32), values.map(raw)),
     st.builds(Query, ids, numbers),
@@ -98,6 +109,21 @@ def test_what_goes_in_comes_out(some, deflate):
     text = batch(*some, deflate=deflate)
     assert decode_batch(text.text, deflated=text.deflated) == some
     assert codec.size_as_sent(text.text.encode()) <= limits.BATCH_SENT
+
+
+def test_what_an_older_program_leaves_out_is_nothing():
+    (submit,) = decode_batch('[["submit","j","t",[],{},1,null,{}]]', deflated=False)
+    assert submit == Submit("j", "t")
+    assert (bytes(submit.options), submit.caller, bytes(submit.parents)) == (b"null", "", b"null")
+    (hello,) = decode_batch('[["hello",[],8]]', deflated=False)
+    assert (bytes(hello.tasks), hello.labels, hello.version) == (b"null", {}, "")
+
+
+def test_an_address_is_bounded():
+    (frame,) = decode_batch(
+        json.dumps([["submit", "j", "t", [], {}, 1, None, {}, None, "x" * 3072]]), deflated=False
+    )
+    assert isinstance(frame, Damaged)
 
 
 @given(st.text() | st.binary().map(lambda b: b.decode("latin-1")), st.booleans())
