@@ -35,6 +35,7 @@ from jabot.protocol.events import (
     WorkerEvent,
 )
 from jabot.protocol.frames import NO_KWARGS, Description, Frame, Hello, Query, Submit
+from jabot.protocol.options import needs_queue
 from jabot.protocol.worker import Events
 from jabot.runner import Desk, Job, Options
 from jabot.tasks import Signature, Step
@@ -195,7 +196,7 @@ class Intake:
     def _ask_desk(self, peer: str, submit: Submit) -> Job:
         caller = self._caller(peer)
         if bytes(submit.options) != b"null":
-            raise QueueNeeded(_needs_queue(submit))
+            raise QueueNeeded(needs_queue(submit.task, bytes(submit.options)))
         task = self._desk.tasks.get(submit.task)
         if task is None:
             raise UnknownTask(self._no_such_task(caller, submit.task))
@@ -283,17 +284,6 @@ class Intake:
     def _tick(self) -> None:
         self._worker.tick(self._loop.time())
         self._alarm.set(self._worker.next_timer())
-
-
-def _needs_queue(submit: Submit) -> str:
-    try:
-        names = ", ".join(msgspec.json.decode(submit.options, type=dict[str, Any]))
-    except msgspec.MsgspecError:
-        names = "its options"
-    return (
-        f"{submit.task} was asked for with {names}, which only a queue can do, and this is a plain "
-        "worker; a parameter of the task's that has the name of an option goes into arguments={...}"
-    )
 
 
 def _from_queue(queue: JID, submit: Submit) -> tuple[JID, Options]:

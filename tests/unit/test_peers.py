@@ -186,3 +186,24 @@ def test_labels_that_cannot_be(labels):
 def test_too_many_labels():
     with pytest.raises(ConfigError, match="at most 32"):
         check_labels({str(number): "x" for number in range(33)})
+
+
+def test_a_queue_goes_before_the_workers_of_its_account(peers):
+    peers.saw(peer("worker", labels={"gpu": "a100"}))
+    assert chosen(peers, queue=True) is None
+    peers.saw(peer("queue", queue=True, running=400))
+    assert chosen(peers) == chosen(peers, where={"gpu": "a100"}) == "queue"  # it has no labels
+    assert chosen(peers, queue=True) == "queue"
+    assert chosen(peers, avoid={f"{POOL}/queue"}) is None
+    peers.gone(f"{POOL}/queue")
+    assert chosen(peers) == "worker"
+
+
+def test_a_queue_says_so():
+    attributes = peer("queue", queue=True).attributes()
+    assert attributes["queue"] == "1"
+    seen = Peer.read(f"{POOL}/queue", attributes)
+    assert seen.queue
+    assert Peer.read(f"{POOL}/queue", {"running": "5"}, seen).queue  # as before
+    assert not Peer.read(f"{POOL}/worker", peer("worker").attributes()).queue
+    assert not Peer.read(f"{POOL}/worker", {"queue": "yes"}).queue
