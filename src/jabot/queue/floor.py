@@ -383,6 +383,7 @@ class Floor:
             or (record.worker, record.attempt) != (peer, frame.attempt)
         ):
             log.info("%s ends attempt %d of job %s, which is over", peer, frame.attempt, frame.id)
+            self._tell(record)  # perhaps a node ended it that died before it could say so
             return
         self._finish(self._end_of(record, frame), record)
 
@@ -463,6 +464,7 @@ class Floor:
         self.look_for(*finished.ready)  # also because a slot is free now
         if not finished.stands:
             log.info("attempt %d of job %s had ended already", verb.attempt, verb.id)
+            self.tell_of([verb.id])  # perhaps by this very verb, whose first answer was lost
             return
         if finished.state is not None and finished.state.ended:
             self._announce(
