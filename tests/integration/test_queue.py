@@ -12,6 +12,7 @@ import pytest
 
 from chatting import LIMIT, calling, serving
 from jabot import (
+    BadArguments,
     Client,
     Context,
     Expired,
@@ -116,6 +117,13 @@ async def test_what_a_task_raises_comes_back(bench: Bench) -> None:
         with pytest.raises(TaskFailed, match="ValueError: ouch") as raised:
             await soon(await app.submit("fall"))
         assert "in fall" in raised.value.traceback
+
+
+async def test_arguments_that_the_worker_does_not_take(bench: Bench) -> None:
+    async with bench.queue(), bench.working(echo), bench.calling() as app:
+        job = await app.submit("echo", value=1.5, retries=3)
+        with pytest.raises(BadArguments, match="value"):
+            await soon(job)
 
 
 async def test_retries_are_the_queues(bench: Bench) -> None:

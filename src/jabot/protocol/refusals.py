@@ -68,6 +68,8 @@ def refusal(frame: Rejected) -> JabotError:
 def failure(frame: Failed) -> JabotError:
     """The error that a `failed` frame stands for."""
     kind = _FAILURES.get(frame.code)
+    if frame.code == "refused":  # by the worker that a queue gave it to; the type is its code
+        kind = next((error for code, error in REFUSALS.items() if code == frame.type), None)
     if kind is not None:
         return kind(frame.message)
     text = f"{frame.type}: {frame.message}" if frame.message else frame.type
