@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import dataclasses
 import logging
+import time
 from collections.abc import Iterable
 from typing import Any
 
@@ -15,12 +16,17 @@ from jabot.errors import ConfigError
 from jabot.jid import JID
 from jabot.node import Node
 from jabot.peers import Peer
+from jabot.queue.attendance import Attendance
 from jabot.queue.callers import Callers
 from jabot.queue.crew import GRACE, LEASE, Crew
+from jabot.queue.dispatch import Dispatch
+from jabot.queue.fate import Fate
 from jabot.queue.floor import Floor
 from jabot.queue.front import Front
 from jabot.queue.ledger import Ledger
+from jabot.queue.outcomes import Outcomes
 from jabot.queue.own_tasks import OwnTasks
+from jabot.queue.ready import Ready
 from jabot.queue.rights import Rights
 from jabot.queue.store import open_store
 from jabot.queue.store.verbs import Delivered, Look, News, Stats, Store
@@ -107,36 +113,68 @@ class QueueServing(Serving):
         super().__init__(definition, account, timing)
         self.store: Store = open_store(rules.store)
         self.crew = Crew(rules.lease, rules.grace)
-        self.floor = Floor(
-            self.link,
-            self.store,
-            self.crew,
-            rights=self.rights,
-            due_at=lambda moment: self.upkeep.due_at(moment),
-            most_losses=rules.losses,
+        self.ledger = Ledger(
+            self.store, lambda: self.dispatch.claims(), lambda: self.attendance.take_over()
         )
-        self.ledger = Ledger(self.store, self.floor.claims, self.floor.take_over)
+        self.ready = Ready(self.ledger.look)
         self.callers = Callers(
             self.link,
             lambda job_id, told: self.ledger.do(Look(job_id), told),
-            lambda job_ids: self.ledger.do(Delivered(job_ids, self.floor.wall()), _nothing),
+            lambda job_ids: self.ledger.do(Delivered(job_ids, time.time()), _nothing),
+            lambda job_id: self.store.tell(News("ended", job_id)),
         )
-        self.floor.join(self.ledger, self.callers)
+        self._make_floor(rules)
         self.front = Front(
             self.link,
             self.ledger,
             self.callers,
-            self.floor,
+            self.ready,
+            self.outcomes,
             rights=self.rights,
+            defaults=self.crew.defaults,
             is_own=self._owns,
-            due_at=lambda moment: self.upkeep.due_at(moment),
+            due_at=self._due_at,
         )
         shared = not rules.store.startswith("sqlite:")
         self.upkeep = Upkeep(
-            self.ledger, self.floor, keeping=rules.keeping, pulse=1.0 if shared else None
+            self.ledger,
+            self.ready,
+            self.attendance,
+            self.outcomes,
+            self.callers,
+            keeping=rules.keeping,
+            pulse=1.0 if shared else None,
         )
         self.link.ends[:0] = [self.front, self.floor]
         self._begun = False
+
+    def _make_floor(self, rules: QueueRules) -> None:
+        """The parts on the side of the workers."""
+        self.outcomes = Outcomes(
+            self.link,
+            self.store,
+            self.crew,
+            self.ledger,
+            self.ready,
+            self.callers,
+            fate=Fate(self.crew.defaults, rules.losses),
+            due_at=self._due_at,
+        )
+        self.dispatch = Dispatch(
+            self.link,
+            self.crew,
+            self.ready,
+            self.outcomes,
+            rights=self.rights,
+            due_at=self._due_at,
+        )
+        self.attendance = Attendance(
+            self.link, self.crew, self.ledger, self.ready, self.outcomes, rights=self.rights
+        )
+        self.floor = Floor(self.attendance, self.dispatch, self.outcomes, self.rights)
+
+    def _due_at(self, moment: float) -> None:
+        self.upkeep.due_at(moment)
 
     async def run(self) -> None:
         """As a node's. Raises `StoreError` when its store cannot be used."""
@@ -148,7 +186,7 @@ class QueueServing(Serving):
             await super().run()
         finally:
             self.upkeep.close()
-            self.floor.close()
+            self.outcomes.close()
             working.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await working
@@ -161,13 +199,13 @@ class QueueServing(Serving):
         if not self._begun:  # before that, the address was not known
             self._begun = True
             self.upkeep.start()
-            self.ledger.do(Stats(self.floor.wall()), lambda f: self.floor.look_for(*f.kinds))
+            self.ledger.do(Stats(time.time()), lambda f: self.ready.look_for(*f.kinds))
 
     def _check_rules(self) -> None:
         """Rules may name any task: those of workers are not known before they come."""
 
     async def _leave(self, connection: asyncio.Future[None]) -> None:
-        self.front.draining = self.floor.draining = True
+        self.front.draining = self.dispatch.draining = True
         await self.ledger.drained()
         await super()._leave(connection)
 

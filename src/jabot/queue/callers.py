@@ -33,7 +33,9 @@ class Callers:
 
     A job's own line in the store says who hears of it; here stand only those besides. Who is not
     online asks again when it is back: nothing is kept for it here. `look(job_id, told)` reads a job
-    that somebody is still to be told of; `delivered(job_ids)` is called for what has arrived.
+    that somebody is still to be told of; `delivered(job_ids)` is called for what has arrived, and
+    `unknown(job_id)` for what has ended while its submitter is not known here, but perhaps to
+    another node of the queue.
     """
 
     def __init__(
@@ -41,10 +43,12 @@ class Callers:
         link: Link,
         look: Callable[[str, Callable[[Record | None], None]], None],
         delivered: Callable[[list[str]], None],
+        unknown: Callable[[str], None],
     ) -> None:
         self._link = link
         self._look = look
         self._delivered = delivered
+        self._unknown = unknown
         self._here: set[str] = set()
         self._besides: dict[str, dict[tuple[str, str], None]] = {}  # (peer, the id it knows)
         self._of_peer: dict[str, set[str]] = {}
@@ -84,15 +88,20 @@ class Callers:
             if not self._link.is_full(peer):  # it is lossy, and the next one says more
                 self._link.push(peer, _as(step, as_id))
 
-    def ended(self, record: Record) -> bool:
-        """A job has its outcome: tell all who want to hear. False when its submitter is not known
-        here, and perhaps to another node of the queue."""
-        for peer, as_id in self._hearing(record):
-            if self._link.is_full(peer) or peer in self._owed:
-                self._owed.setdefault(peer, deque()).append(record.id)
-            else:
-                self._link.push(peer, outcome(record, as_id))
-        return not record.reply_to or record.reply_to in self._here
+    def ended(self, record: Record) -> None:
+        """A job has its outcome: tell all who want to hear."""
+        self._tell(record)
+        if record.reply_to and record.reply_to not in self._here:
+            self._unknown(record.id)
+
+    def tell_of(self, job_ids: Sequence[str]) -> None:
+        """These have ended."""
+        for job_id in job_ids:
+            self._look(job_id, self._ended_meanwhile)
+
+    def heard_of(self, job_id: str) -> None:
+        """Another node of the queue has ended a job, and does not know who submitted it."""
+        self._look(job_id, self._ended_elsewhere)
 
     def answer(self, peer: str, record: Record, as_id: str) -> None:
         """Tell one who asks where a job stands."""
@@ -109,6 +118,21 @@ class Callers:
             for job_id in ended:
                 self._no_longer(job_id, peer)
         self._pay(peer)
+
+    def _tell(self, record: Record) -> None:
+        for peer, as_id in self._hearing(record):
+            if self._link.is_full(peer) or peer in self._owed:
+                self._owed.setdefault(peer, deque()).append(record.id)
+            else:
+                self._link.push(peer, outcome(record, as_id))
+
+    def _ended_meanwhile(self, record: Record | None) -> None:
+        if record is not None and record.state.ended:
+            self.ended(record)
+
+    def _ended_elsewhere(self, record: Record | None) -> None:
+        if record is not None and record.state.ended and not record.delivered:
+            self._tell(record)
 
     def _hearing(self, record: Record) -> list[tuple[str, str]]:
         hearing = [(record.reply_to, record.id)] if record.reply_to in self._here else []

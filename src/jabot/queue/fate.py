@@ -1,18 +1,85 @@
-"""What becomes of a job whose attempt did not succeed. No I/O, no clock."""
+"""What becomes of a job whose attempt has ended. No I/O, and a clock that is handed in."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import random
+import time
+from collections.abc import Callable, Mapping
+
+import msgspec
 
 from jabot.errors import JabotError, TaskFailed, WorkerLost
-from jabot.protocol.frames import Failed
+from jabot.protocol.frames import Cancelled, Failed, Rejected, Succeeded
 from jabot.protocol.options import JobOptions, RetryOptions
+from jabot.protocol.refusals import TRANSIENT
 from jabot.protocol.refusals import failure as error_of
 from jabot.queue.store.verbs import Failure, Finish, Record
 from jabot.tasks import Retry
 
 LOST = "lost"
 _FINAL = frozenset({"refused", "too_large", "expired", "parent", "undecodable"})
+
+
+class Fate:
+    """Ends for attempts, by what the authors of tasks say (`defaults`).
+
+    A job that has no policy of its own is tried `most_losses` times when its workers are lost.
+    """
+
+    def __init__(
+        self,
+        defaults: Mapping[str, JobOptions],
+        most_losses: int = 5,
+        *,
+        wall: Callable[[], float] = time.time,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self._defaults = defaults
+        self._most_losses = most_losses
+        self._wall = wall
+        self._chance = chance
+
+    def ended(self, record: Record, frame: Succeeded | Failed | Cancelled | Rejected) -> Finish:
+        """By the word of its worker."""
+        match frame:
+            case Succeeded():
+                return Finish(
+                    record.id,
+                    record.attempt,
+                    "succeed",
+                    self._wall(),
+                    result=frame.result,
+                    worker=record.worker,
+                )
+            case Cancelled():
+                return Finish(
+                    record.id,
+                    record.attempt,
+                    "cancel",
+                    self._wall(),
+                    failure=Failure("JobCancelled", frame.reason),
+                    worker=record.worker,
+                    outcome="cancelled",
+                )
+            case Rejected() if frame.code in TRANSIENT or frame.code == "unknown_task":
+                return self.released(record)
+            case Rejected():
+                failure = Failure(frame.code, frame.message, code="refused")
+            case Failed():
+                failure = Failure(frame.type, frame.message, frame.traceback, frame.code)
+        return self.failed(record, failure)
+
+    def failed(self, record: Record, failure: Failure) -> Finish:
+        """With a failure, after which it may be tried again."""
+        defaults = self._defaults.get(record.task)
+        verb = after_failure(
+            record, failure, defaults, self._most_losses, self._wall(), self._chance
+        )
+        return msgspec.structs.replace(verb, worker=record.worker)
+
+    def released(self, record: Record) -> Finish:
+        """Without having begun."""
+        return Finish(record.id, record.attempt, "release", self._wall(), worker=record.worker)
 
 
 def after_failure(

@@ -18,9 +18,10 @@ from jabot.protocol.options import NO_OPTIONS, JobOptions
 from jabot.protocol.states import JobState
 from jabot.queue.callers import Callers, refusal
 from jabot.queue.defaults import with_defaults
-from jabot.queue.floor import Floor
 from jabot.queue.ledger import Ledger
+from jabot.queue.outcomes import Outcomes
 from jabot.queue.promise import Promise
+from jabot.queue.ready import Ready
 from jabot.queue.rights import Rights
 from jabot.queue.store.verbs import Add, Added, Look, Record, Stopped, kind_of
 from jabot.queue.store.verbs import Cancel as CancelVerb
@@ -36,18 +37,21 @@ _NULL = b"null"
 class Front:
     """Takes jobs, cancels and questions, and answers when the store has them.
 
-    `is_own(account, frame)` tells what the queue itself
-    does: such frames are somebody else's. `due_at(moment)` is told when a job is to run later.
+    `defaults` is what the authors of tasks say of their jobs. `is_own(account, frame)` tells what
+    the queue itself does: such frames are somebody else's. `due_at(moment)` is told when a job is
+    to run later.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts that it speaks with, by name
         self,
         link: Link,
         ledger: Ledger,
         callers: Callers,
-        floor: Floor,
+        ready: Ready,
+        outcomes: Outcomes,
         *,
         rights: Rights,
+        defaults: Mapping[str, JobOptions],
         is_own: Callable[[str, Incoming], bool],
         due_at: Callable[[float], None],
         wall: Callable[[], float] = time.time,
@@ -55,8 +59,10 @@ class Front:
         self._link = link
         self._ledger = ledger
         self._callers = callers
-        self._floor = floor
+        self._ready = ready
+        self._outcomes = outcomes
         self._rights = rights
+        self._defaults = defaults
         self._is_own = is_own
         self._due_at = due_at
         self._wall = wall
@@ -128,7 +134,7 @@ class Front:
             self._refuse(peer, frame, "draining", "this node of the queue is stopping")
             return
         now = self._wall()
-        options = with_defaults(options, self._floor.defaults(frame.task), frame, now)
+        options = with_defaults(options, self._defaults.get(frame.task), frame, now)
         add = Add(
             frame.id,
             account,
@@ -144,7 +150,7 @@ class Front:
         promise.wait(self._ledger, add, lambda added: self._added(peer, frame, options, added))
         due = max(now + options.delay, options.at or 0.0)
         if due <= now and not options.after:
-            self._floor.look_for(kind_of(frame.task, options.where))  # in the same transaction
+            self._ready.look_for(kind_of(frame.task, options.where))  # in the same transaction
         if due > now or options.lane is not None:
             self._due_at(due)
         for moment in (frame.timeout, options.expires):
@@ -165,7 +171,7 @@ class Front:
             self._refuse(peer, frame, "too_many_jobs", text)
             return
         if added.state is JobState.AVAILABLE and options.after:  # the others had ended already
-            self._floor.look_for(kind_of(frame.task, options.where))
+            self._ready.look_for(kind_of(frame.task, options.where))
         if added.state is not None and added.state.ended:
             self._look(peer, frame.id, None)
         elif not added.is_new and added.id == frame.id:
@@ -188,7 +194,7 @@ class Front:
             self._callers.listen(record.id, peer, frame.id)
         else:
             self._callers.answer(peer, record, frame.id)
-        self._floor.stopped(stopped)
+        self._outcomes.stopped(stopped)
 
     def _query(self, peer: str, account: str, frame: Query, promise: Promise) -> None:
         verb = Look(frame.id, account)

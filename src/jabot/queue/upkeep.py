@@ -14,8 +14,11 @@ from jabot.alarm import Alarm
 from jabot.errors import ConfigError
 from jabot.moments import Timers
 from jabot.queue import timetable
-from jabot.queue.floor import Floor
+from jabot.queue.attendance import Attendance
+from jabot.queue.callers import Callers
 from jabot.queue.ledger import Ledger
+from jabot.queue.outcomes import Outcomes
+from jabot.queue.ready import Ready
 from jabot.queue.store.verbs import (
     Add,
     Added,
@@ -56,14 +59,20 @@ class Upkeep:
     def __init__(
         self,
         ledger: Ledger,
-        floor: Floor,
+        ready: Ready,
+        attendance: Attendance,
+        outcomes: Outcomes,
+        callers: Callers,
         *,
         keeping: Keeping,
         pulse: float | None = None,
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._ledger = ledger
-        self._floor = floor
+        self._ready = ready
+        self._attendance = attendance
+        self._outcomes = outcomes
+        self._callers = callers
         self._keeping = keeping
         self._pulse = pulse
         self._wall = wall
@@ -79,7 +88,7 @@ class Upkeep:
         self._timers.set("prune", now + _PRUNE)
         if self._pulse is not None:
             self._timers.set("pulse", now + self._pulse)
-        self._floor.take_over()
+        self._attendance.take_over()
         self.reload()
         self._alarm.set(now)
 
@@ -98,11 +107,11 @@ class Upkeep:
     def heard(self, news: News) -> None:
         """Another process on the same store did something."""
         if news.kind == "ready":
-            self._floor.look_for(news.what)
+            self._ready.look_for(news.what)
         elif news.kind == "cancelling":
-            self._floor.cancel(news.what, news.detail)
+            self._outcomes.cancel(news.what, news.detail)
         elif news.kind == "ended":
-            self._floor.heard_of(news.what)
+            self._callers.heard_of(news.what)
         elif news.kind == "changed":
             self.reload()
 
@@ -128,15 +137,15 @@ class Upkeep:
             elif name == "prune":
                 self._prune()
             elif name == "pulse":
-                self._floor.take_over()
+                self._attendance.take_over()
                 self._soon("pulse", now + (self._pulse or 1.0))
             else:
                 self._fire(name)
         self._alarm.set(self._timers.next())
 
     def _moved(self, moved: Moved) -> None:
-        self._floor.look_for(*moved.ready)
-        self._floor.tell_of(moved.ended)
+        self._ready.look_for(*moved.ready)
+        self._callers.tell_of(moved.ended)
         now, wall = self._loop.time(), self._wall()
         wait = _AT_LEAST if moved.next is None else min(_AT_LEAST, max(0.0, moved.next - wall))
         self._soon("due", now + wait)
@@ -200,7 +209,7 @@ class Upkeep:
     def _fired(self, schedule: Schedule, added: Added | None) -> None:
         if added is not None:
             log.info("schedule %s: job %s", schedule.name, added.id)
-            self._floor.look_for(kind_of(schedule.task, schedule.options.where))
+            self._ready.look_for(kind_of(schedule.task, schedule.options.where))
         self.reload()
 
 

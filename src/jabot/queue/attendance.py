@@ -1,0 +1,168 @@
+"""Who is at work: hello, heartbeats, and what workers say that they hold."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+
+import msgspec
+
+from jabot.protocol.frames import Cancel, Heartbeat, Hello, Query, Rejected, State
+from jabot.protocol.options import JobOptions
+from jabot.protocol.refusals import shortened
+from jabot.queue.crew import Crew
+from jabot.queue.ledger import Ledger
+from jabot.queue.outcomes import Outcomes
+from jabot.queue.promise import Promise
+from jabot.queue.ready import Ready
+from jabot.queue.rights import Rights
+from jabot.queue.store.verbs import Adopt, Orphans, Record
+from jabot.xmpp import Link
+
+log = logging.getLogger(__name__)
+
+_tasks = msgspec.json.Decoder(dict[str, JobOptions] | None)
+_SILENCE: Final = 3.0  # seconds without a sign after which another node of the queue is no more
+
+
+class Attendance:
+    """Keeps what workers say and what the store says of them together."""
+
+    def __init__(
+        self,
+        link: Link,
+        crew: Crew,
+        ledger: Ledger,
+        ready: Ready,
+        outcomes: Outcomes,
+        *,
+        rights: Rights,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._link = link
+        self._crew = crew
+        self._ledger = ledger
+        self._ready = ready
+        self._outcomes = outcomes
+        self._rights = rights
+        self._wall = wall
+        self._loop = asyncio.get_running_loop()
+
+    # -- they come and go ---------------------------------------------------------------------
+
+    def heard(self, peer: str) -> None:
+        """A worker said something."""
+        if self._crew.heard(peer):
+            self._ready.look_for()
+
+    def hello(self, peer: str, account: str, hello: Hello, promise: Promise) -> None:
+        """A worker says what it can do, and what it has."""
+        if not self._rights.may_work(account):
+            self._refuse(peer, "not_allowed", f"{account} may not work for this queue")
+            return
+        try:
+            tasks = _tasks.decode(hello.tasks) or {}
+        except msgspec.MsgspecError as error:
+            self._refuse(peer, "bad_arguments", f"its tasks cannot be read: {error}")
+            return
+        new = self._crew.get(peer) is None
+        worker = self._crew.hello(peer, account, hello.slots or 0, tasks, hello.labels)
+        log.log(
+            logging.INFO if new else logging.DEBUG,
+            "%s works here: %d slots, tasks: %s",
+            peer,
+            worker.slots,
+            ", ".join(sorted(tasks)),
+        )
+        for held in self._crew.missing(peer, hello.held):
+            self._outcomes.is_lost(held, "does not have it any more")
+        unknown = self._crew.renew(peer, hello.held, self._loop.time())
+        if unknown:
+            verb = Adopt(str(self._rights.own()), peer, unknown, self._wall())
+            promise.wait(self._ledger, verb, partial(self._adopted, peer, unknown))
+        labelled = [kind for kind in self._ready.labelled if worker.does(kind)]
+        self._ready.look_for(*worker.tasks, *labelled)
+        self._outcomes.watch()
+
+    def gone(self, peer: str, now: float) -> None:
+        """A worker's presence went, or nobody has its address."""
+        if self._crew.gone(peer, now):
+            log.info("%s is gone", peer)
+            self._outcomes.watch()
+
+    def refuses(self, peer: str, error: Exception) -> None:
+        """A worker will not take what it was sent."""
+        worker = self._crew.get(peer)
+        if worker is not None:
+            self._link.complain(peer, f"refuses the queue's jobs: {error}")
+            worker.slots = 0  # until it says hello again
+
+    def offline(self) -> None:
+        """Our own connection went: the workers are where they were. Their leases go on."""
+        for worker in list(self._crew):
+            worker.stay += 1
+            worker.here = False
+
+    def online(self, now: float) -> None:
+        """The workers see that, and say hello."""
+        for held in self._crew.all_held:
+            held.until = max(held.until, now + self._crew.lease)
+
+    # -- what they have -----------------------------------------------------------------------
+
+    def heartbeat(self, peer: str, heartbeat: Heartbeat, now: float) -> None:
+        """A worker says what it still runs."""
+        for job_id, attempt in self._crew.renew(peer, heartbeat.held, now):
+            self._disown(peer, job_id, attempt)
+
+    def stands(self, peer: str, state: State) -> None:
+        """The answer to our question for a job that the store says it has."""
+        held = self._crew.held(state.id)
+        if state.state != "unknown" or held is None or held.ending:
+            return
+        if (held.worker, held.attempt) == (peer, state.attempt):
+            self._outcomes.is_lost(held, "does not have it")
+
+    def take_over(self) -> None:
+        """Learn of the running jobs that are ours without our knowing."""
+        node = str(self._rights.own())
+        self._ledger.do(Orphans(node, _SILENCE, self._wall()), self._taken_over)
+
+    # -- within -------------------------------------------------------------------------------
+
+    def _refuse(self, peer: str, code: str, text: str) -> None:
+        self._link.complain(peer, text)
+        self._link.push(peer, Rejected("hello", 0, code, shortened(text)))
+
+    def _adopted(self, peer: str, pairs: list[tuple[str, int]], records: list[Record]) -> None:
+        now = self._loop.time()
+        stand = {(record.id, record.attempt) for record in records}
+        for record in records:
+            self._crew.hold(record, now, acked=True)
+            if record.cancelling is not None:
+                self._outcomes.cancel(record.id, record.cancelling)
+        for job_id, attempt in pairs:
+            if (job_id, attempt) not in stand:
+                self._disown(peer, job_id, attempt)
+        self._outcomes.watch()
+
+    def _disown(self, peer: str, job_id: str, attempt: int) -> None:
+        """It runs what was given to another, or has ended."""
+        log.info("%s still has attempt %d of job %s, which is over", peer, attempt, job_id)
+        self._link.push(peer, Cancel(job_id, attempt, "this attempt is over"))
+
+    def _taken_over(self, records: list[Record]) -> None:
+        now = self._loop.time()
+        for record in records:
+            held = self._crew.held(record.id)
+            if held is None or held.attempt != record.attempt:
+                held = self._crew.hold(record, now, acked=True)
+                log.info("job %s runs at %s, as the store says", record.id, record.worker)
+                worker = self._crew.get(held.worker)
+                if worker is not None and worker.here:  # who comes later says what it has
+                    self._link.push(held.worker, Query(record.id, record.attempt))
+        self._outcomes.watch()

@@ -1,0 +1,125 @@
+"""Jobs go out: claims, and submits to workers."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from jabot.protocol.frames import NO_META, Frame, Submit
+from jabot.queue.crew import Crew, Held, Worker
+from jabot.queue.ledger import Entry
+from jabot.queue.outcomes import Outcomes
+from jabot.queue.ready import Ready
+from jabot.queue.rights import Rights
+from jabot.queue.store.verbs import Claim, Record
+from jabot.xmpp import Link
+
+
+class Dispatch:
+    """Gives available jobs to workers with free slots.
+
+    `due_at(moment)` is told when there may be more to claim.
+    """
+
+    def __init__(
+        self,
+        link: Link,
+        crew: Crew,
+        ready: Ready,
+        outcomes: Outcomes,
+        *,
+        rights: Rights,
+        due_at: Callable[[float], None],
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._link = link
+        self._crew = crew
+        self._ready = ready
+        self._outcomes = outcomes
+        self._rights = rights
+        self._due_at = due_at
+        self._wall = wall
+        self._loop = asyncio.get_running_loop()
+        self.draining = False
+
+    def claims(self) -> list[Entry]:
+        """What goes along with the next transaction: jobs for those who have room."""
+        ready = self._ready.kinds
+        if not ready or self.draining:
+            return []
+        entries: list[Entry] = []
+        for worker, kinds, most in self._crew.openings(ready):
+            worker.claiming += most
+            verb = Claim(str(self._rights.own()), worker.jid, kinds, most, self._wall())
+            entries.append(
+                (
+                    verb,
+                    partial(self._claimed, worker, verb, self._ready.words),
+                    partial(self._unclaimed, worker, most),
+                )
+            )
+        return entries
+
+    def held_by(self, peer: str, frame: Submit) -> Held | None:
+        """What a submit of ours is about, as long as that attempt is the peer's."""
+        held = self._crew.held(frame.id)
+        if held is not None and (held.worker, held.attempt) == (peer, frame.attempt):
+            return held
+        return None
+
+    def answered(self, peer: str, frames: Sequence[Frame]) -> None:
+        """A worker is responsible for these."""
+        for frame in frames:
+            if isinstance(frame, Submit):
+                held = self.held_by(peer, frame)
+                if held is not None:
+                    held.acked = True
+
+    def never_arrived(self, peer: str, frames: Sequence[Frame]) -> None:
+        """A worker has none of these: others may have them at once."""
+        for frame in frames:
+            if isinstance(frame, Submit):
+                held = self.held_by(peer, frame)
+                if held is not None and not held.acked and not held.ending:
+                    held.ending = True
+                    self._outcomes.release(held.record)
+
+    # -- within -------------------------------------------------------------------------------
+
+    def _claimed(self, worker: Worker, claim: Claim, words: int, records: list[Record]) -> None:
+        worker.claiming -= claim.most
+        if len(records) < claim.most:
+            self._ready.exhausted(claim.kinds, words)
+        else:
+            self._ready.look_for()
+        now, wall = self._loop.time(), self._wall()
+        if any(record.options.lane is not None for record in records):
+            self._due_at(wall)  # upkeep knows when the lane lets the next one through
+        present = self._crew.get(worker.jid) is worker and worker.here
+        for record in records:
+            if present:
+                self._crew.hold(record, now)
+                self._link.push(worker.jid, _submit(record, wall))
+            else:
+                self._outcomes.release(record)
+        self._outcomes.watch()
+
+    def _unclaimed(self, worker: Worker, most: int, error: Exception) -> None:
+        worker.claiming -= most
+
+
+def _submit(record: Record, wall: float) -> Submit:
+    left = None if record.deadline is None else max(0.0, round(record.deadline - wall, 3))
+    return Submit(
+        record.id,
+        record.task,
+        record.args,
+        record.kwargs,
+        record.attempt,
+        left,
+        record.meta or NO_META,
+        caller=record.reply_to or record.owner,
+        parents=record.parents,
+    )
