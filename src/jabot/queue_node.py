@@ -24,6 +24,7 @@ from jabot.queue.fate import Fate
 from jabot.queue.floor import Floor
 from jabot.queue.front import Front
 from jabot.queue.ledger import Ledger
+from jabot.queue.office import Office
 from jabot.queue.outcomes import Outcomes
 from jabot.queue.own_tasks import OwnTasks
 from jabot.queue.ready import Ready
@@ -31,6 +32,7 @@ from jabot.queue.rights import Rights
 from jabot.queue.store import open_store
 from jabot.queue.store.verbs import Delivered, Look, News, Stats, Store
 from jabot.queue.upkeep import Keeping, Upkeep
+from jabot.queue.workforce import Workforce
 from jabot.schedule import parse_duration
 from jabot.serving import Definition, Serving
 from jabot.xmpp import Timing
@@ -144,6 +146,15 @@ class QueueServing(Serving):
             self.callers,
             keeping=rules.keeping,
             pulse=1.0 if shared else None,
+        )
+        self.office = Office(
+            self.store,
+            self.ledger,
+            self.ready,
+            self.outcomes,
+            Workforce(self.crew, lambda: self.session.jid),
+            rights=self.rights,
+            due_at=self._due_at,
         )
         self.link.ends[:0] = [self.front, self.floor]
         self._begun = False

@@ -10,6 +10,7 @@ from jabot.protocol.states import JobState
 from jabot.queue.store.verbs import (
     Add,
     Claim,
+    Count,
     DropSchedule,
     Filter,
     Finish,
@@ -98,6 +99,8 @@ async def test_a_purged_job_takes_its_names_along(queue):
         (Filter(ended_before=7.0), "e"),
         (Filter(ended_before=6.0), ""),
         (Filter(owner=OWNER, states=[JobState.AVAILABLE], task="lift"), "d"),
+        (Filter(ending="b"), "b"),
+        (Filter(ending="%"), ""),
     ],
 )
 async def test_filters(queue, chosen, found):
@@ -123,6 +126,36 @@ async def test_pages_follow_each_other(queue):
         seen += [job.id for job in page]
         before = page[-1].id
     assert seen == names[::-1]
+
+
+async def test_the_end_of_an_id_finds_it_whichever_its_case(queue):
+    await queue.add("0192-AbCd", "0192-abce", "dd", "xx%y")
+    for ending, found in [("bcd", ["0192-AbCd"]), ("bc_", []), ("%y", ["xx%y"]), ("0192-", [])]:
+        jobs = await queue.do(List(Filter(ending=ending)))
+        assert [job.id for job in jobs] == found
+
+
+async def test_a_list_that_looks_at_the_newest_only(queue):
+    await queue.add(*(f"j{number}" for number in range(9)))
+    for within, found in [(3, ["j8", "j7", "j6"]), (9, [f"j{n}" for n in range(9)][::-1])]:
+        jobs = await queue.store.read(List(Filter(), within=within))
+        assert [job.id for job in jobs] == found
+    assert await queue.store.read(List(Filter(ending="j0"), within=3)) == []
+
+
+async def test_count_tells_what_purge_would_delete(queue):
+    await queue.add(*"abc", labels={"of": "them"})
+    await queue.add("child", after=["a"])
+    for job in "bc":
+        await queue.cancel(job)
+    (record,) = await queue.claim(1)
+    await queue.finish(record.id, "succeed")  # its child waits for a worker now, and needs it
+    for chosen in (Filter(), Filter(labels={"of": "them"}), Filter(owner="nobody@example.org")):
+        counts = await queue.do(Count(chosen)), await queue.store.read(Count(chosen))
+        assert counts == (2, 2) if chosen.owner is None else counts == (0, 0)
+    for left in (1, 0):
+        assert await queue.do(Purge(Filter(), most=1)) == 1
+        assert await queue.do(Count(Filter())) == left
 
 
 async def test_stats_count_by_task_and_state(queue):

@@ -9,11 +9,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Final
 
-import msgspec
 from msgspec import Struct
 
 from jabot.protocol.options import JobOptions
-from jabot.queue.store.verbs import Record
+from jabot.queue.store.verbs import Record, read_kind
 
 LEASE: Final = 15.0  # seconds that a worker may hold a job without a heartbeat
 GRACE: Final = 1.0  # seconds that a worker may be away before its jobs are given to others
@@ -237,8 +236,5 @@ class Crew:
 
 @lru_cache(maxsize=4096)
 def _read_kind(kind: str) -> tuple[str, tuple[tuple[str, frozenset[str]], ...]]:
-    task, _, where = kind.partition(" ")
-    if not where:
-        return task, ()
-    read = msgspec.json.decode(where, type=dict[str, list[str]])
-    return task, tuple((name, frozenset(values)) for name, values in read.items())
+    task, where = read_kind(kind)
+    return task, tuple((name, frozenset(values)) for name, values in where.items())

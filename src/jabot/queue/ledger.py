@@ -47,6 +47,22 @@ class Ledger:
         self._waiting.append((verb, done, failed))
         self._wanted.set()
 
+    async def ask(self, verb: Verb) -> Any:
+        """Have it done, and wait for the answer. Raises `StoreUnavailable` when it surely or
+        perhaps was not."""
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+        def done(answer: Any) -> None:
+            if not future.done():
+                future.set_result(answer)
+
+        def failed(error: Exception) -> None:
+            if not future.done():
+                future.set_exception(error)
+
+        self.do(verb, done, failed)
+        return await future
+
     def look(self) -> None:
         """Ask `more()` in any case."""
         self._wanted.set()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from jabot.access import Access
+from jabot.access import Access, Decision
 from jabot.errors import NotAllowed
 from jabot.jid import JID
 
@@ -24,9 +24,17 @@ class Rights:
 
     def check(self, peer: str, task: str) -> None:
         """Raises `NotAllowed` when a caller may not have a task run."""
-        decision = self.access.may_run(self.own(), JID(peer), task)
+        decision = self.may_run(JID(peer), task)
         if not decision:
             raise NotAllowed(f"you may not run {task}: {decision.reason}")
+
+    def may_run(self, caller: JID, task: str) -> Decision:
+        """Whether a caller may have a task run."""
+        return self.access.may_run(self.own(), caller, task)
+
+    def may_manage(self, caller: JID) -> Decision:
+        """Whether a caller may see and handle the jobs of others."""
+        return self.access.may_manage(self.own(), caller)
 
     def may_call(self, peer: str) -> bool:
         """Whether somebody has any right as a caller."""

@@ -165,12 +165,16 @@ def _filter(chosen: verbs.Filter) -> dict[str, Any]:
         "labels": list(chosen.labels.items()) or None,
         "before": chosen.before,
         "ended_before": chosen.ended_before,
+        "ending": chosen.ending,
     }
 
 
-def _list(verb: verbs.List | verbs.Purge) -> dict[str, Any]:
-    ended = True if isinstance(verb, verbs.Purge) else None
-    return {**_filter(verb.filter), "ended": ended, "most": verb.most}
+def _list(verb: verbs.List) -> dict[str, Any]:
+    return {**_filter(verb.filter), "ended": None, "most": verb.most, "within": verb.within}
+
+
+def _ended(verb: verbs.Purge | verbs.Count) -> dict[str, Any]:
+    return {**_filter(verb.filter), "ended": True, "most": verb.most, "within": None}
 
 
 def _put_schedule(verb: verbs.PutSchedule) -> dict[str, Any]:
@@ -216,7 +220,8 @@ ARGUMENTS: Final[dict[type, Callable[[Any], Any]]] = {
     verbs.Due: _itself,
     verbs.Orphans: _itself,
     verbs.Prune: _itself,
-    verbs.Purge: _list,
+    verbs.Purge: _ended,
+    verbs.Count: _ended,
     verbs.List: _list,
     verbs.Stats: _itself,
     verbs.PutSchedule: _put_schedule,

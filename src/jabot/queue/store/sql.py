@@ -39,6 +39,7 @@ from jabot.queue.store.verbs import (
     Look,
     Moved,
     Orphans,
+    Question,
     Record,
     Revive,
     Schedules,
@@ -81,12 +82,12 @@ def work(verbs: Sequence[Verb]) -> Steps:
     return results
 
 
-def ask(verb: List | Stats | Look | Schedules) -> Steps:
+def ask(verb: Question) -> Steps:
     """As `work`, for one question that changes nothing: `Look` tells nobody's address."""
     kind = type(verb)
     call = _call([verb])
     (answer,) = yield [Call("peek", call.verbs) if kind is Look else call]
-    return _READ[kind](answer)
+    return _READ.get(kind, _plain)(answer)
 
 
 def _stages(verbs: Sequence[Verb]) -> Iterator[list[Verb]]:

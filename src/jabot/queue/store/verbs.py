@@ -295,6 +295,7 @@ class Filter(Struct, frozen=True, omit_defaults=True):
     labels: dict[str, str] = {}
     before: str | None = None  # id of the last one of the page before
     ended_before: float | None = None
+    ending: str | None = None  # how the id ends, in small letters
 
 
 class Purge(_Verb, frozen=True):
@@ -304,14 +305,25 @@ class Purge(_Verb, frozen=True):
     most: int = 10_000
 
 
+class Count(_Verb, frozen=True):
+    """Answered with how many ended jobs `Purge` would delete, counted up to `most`."""
+
+    filter: Filter
+    most: int = 10_000_000
+
+
 # -- questions ------------------------------------------------------------------------------------
 
 
 class List(_Verb, frozen=True):
-    """Answered with up to `most` `Record`s without payloads, the newest first."""
+    """Answered with up to `most` `Record`s without payloads, the newest first.
+
+    With `within`, only about that many of the newest jobs are looked at.
+    """
 
     filter: Filter
     most: int = 100
+    within: int | None = None
 
 
 class Stats(_Verb, frozen=True):
@@ -417,6 +429,7 @@ Verb: TypeAlias = (
     | Orphans
     | Prune
     | Purge
+    | Count
     | List
     | Stats
     | PutSchedule
@@ -424,6 +437,7 @@ Verb: TypeAlias = (
     | Schedules
     | Fire
 )
+Question: TypeAlias = List | Count | Stats | Look | Schedules
 
 
 class News(Struct, frozen=True):
@@ -458,7 +472,7 @@ class Store(Protocol):
         node: `Orphans` tells of it.
         """
 
-    async def read(self, verb: List | Stats | Look | Schedules) -> Any:
+    async def read(self, verb: Question) -> Any:
         """A question that may take long, beside the work; what it sees may be a little old."""
 
     def listen(self, heard: Any) -> None:
@@ -477,3 +491,9 @@ def kind_of(task: str, where: dict[str, list[str]]) -> str:
         return task
     ordered = {name: sorted(values) for name, values in sorted(where.items())}
     return f"{task} {msgspec.json.encode(ordered).decode()}"
+
+
+def read_kind(kind: str) -> tuple[str, dict[str, list[str]]]:
+    """The task and the labels that `kind_of` made one text of."""
+    task, _, where = kind.partition(" ")
+    return task, msgspec.json.decode(where, type=dict[str, list[str]]) if where else {}

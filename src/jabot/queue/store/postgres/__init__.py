@@ -10,7 +10,7 @@ from jabot.queue.store.postgres.connection import Address, Line
 from jabot.queue.store.postgres.spread import news_of
 from jabot.queue.store.postgres.voice import Voice
 from jabot.queue.store.sql import ask, work
-from jabot.queue.store.verbs import List, Look, News, Schedules, Stats, Verb
+from jabot.queue.store.verbs import News, Question, Verb
 
 
 class PostgresStore:
@@ -49,7 +49,7 @@ class PostgresStore:
                 self._voice.tell(news)
         return results
 
-    async def read(self, verb: List | Stats | Look | Schedules) -> Any:
+    async def read(self, verb: Question) -> Any:
         """See `Store`."""
         self._check()
         (answer,) = await self._reader.transaction(lambda: ask(verb))

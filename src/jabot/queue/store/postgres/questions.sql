@@ -52,6 +52,8 @@ DECLARE
     wanted_task text := filter ->> 'task';
     wanted_labels json := CASE WHEN filter ->> 'labels' IS NOT NULL THEN filter -> 'labels' END;
     ended_before float8 := filter ->> 'ended_before';
+    ending text := filter ->> 'ending';
+    bottom bigint := 0;
     wanted_states text[];
 BEGIN
     IF filter ->> 'before' IS NOT NULL THEN
@@ -60,12 +62,16 @@ BEGIN
     IF filter ->> 'states' IS NOT NULL THEN
         wanted_states := ARRAY(SELECT json_array_elements_text(filter -> 'states'));
     END IF;
+    IF filter ->> 'within' IS NOT NULL THEN
+        bottom := (SELECT max(n.seq) FROM jobs AS n) - (filter ->> 'within')::bigint;
+    END IF;
     RETURN QUERY SELECT j.seq FROM jobs AS j
-        WHERE j.seq < top
+        WHERE j.seq < top AND j.seq > bottom
             AND (wanted_owner IS NULL OR j.owner = wanted_owner)
             AND (wanted_task IS NULL OR j.task = wanted_task)
             AND (wanted_states IS NULL OR j.state = ANY (wanted_states))
             AND (ended_before IS NULL OR j.ended < ended_before)
+            AND (ending IS NULL OR lower(right(j.id, length(ending))) = ending)
             AND (filter ->> 'ended' IS NULL OR (j.ended IS NOT NULL AND NOT EXISTS (
                 SELECT FROM links AS l JOIN jobs AS c ON c.seq = l.child
                 WHERE l.parent = j.seq AND c.ended IS NULL)))
@@ -79,6 +85,13 @@ CREATE FUNCTION pg_temp.list(verbs text) RETURNS text LANGUAGE sql STABLE AS $$
         SELECT string_agg(pg_temp.brief_row(j), ',' ORDER BY j.seq DESC)
         FROM pg_temp.fitting(v.filter) AS f JOIN jobs AS j ON j.seq = f.seq
     ), '') || ']', ',' ORDER BY v.i) || ']'
+    FROM json_array_elements(verbs::json) WITH ORDINALITY AS v (filter, i)
+$$;
+
+-- How many ended jobs a filter fits, of those that may be deleted.
+CREATE FUNCTION pg_temp.count(verbs text) RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT '[' || string_agg(
+        (SELECT count(*) FROM pg_temp.fitting(v.filter))::text, ',' ORDER BY v.i) || ']'
     FROM json_array_elements(verbs::json) WITH ORDINALITY AS v (filter, i)
 $$;
 

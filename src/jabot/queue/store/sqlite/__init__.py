@@ -14,7 +14,7 @@ from jabot.errors import StoreError
 from jabot.queue.store.sql import Steps, ask, work
 from jabot.queue.store.sqlite.file import Hold, connect, explained, migrate
 from jabot.queue.store.sqlite.program import install, run
-from jabot.queue.store.verbs import List, Look, News, Schedules, Stats, Verb
+from jabot.queue.store.verbs import News, Question, Verb
 
 T = TypeVar("T")
 
@@ -55,7 +55,7 @@ class SqliteStore:
         writer = self._opened(self._writer)
         return await writer.do(lambda: writer.transaction(work(verbs), "BEGIN IMMEDIATE"))
 
-    async def read(self, verb: List | Stats | Look | Schedules) -> Any:
+    async def read(self, verb: Question) -> Any:
         """See `Store`."""
         reader = self._opened(self._reader or self._writer)
         (answer,) = await reader.do(lambda: reader.transaction(ask(verb), "BEGIN"))

@@ -143,15 +143,21 @@ INSERT INTO answer (json)
 
 -- name: purge_one(i, filter)
 -- The same once.
+INSERT INTO count_one VALUES (:i, :filter);
+INSERT INTO drop_all VALUES (NULL);
+
+-- name: count(verbs)
+-- How many ended jobs a filter fits, of those that may be deleted.
+DELETE FROM result;
+INSERT INTO count_one SELECT key, value FROM json_each(:verbs);
+INSERT INTO answer (json)
+    SELECT '[' || group_concat(json) || ']' FROM (SELECT json FROM result ORDER BY i);
+
+-- name: count_one(i, filter)
+-- The same once; `dropping` holds them.
 DELETE FROM dropping;
 INSERT INTO fitting VALUES (:filter);
-DELETE FROM dropping WHERE seq IN (
-    SELECT d.seq FROM dropping AS d CROSS JOIN jobs AS j ON j.seq = d.seq
-    WHERE j.ended IS NULL OR EXISTS (
-        SELECT 1 FROM links AS l CROSS JOIN jobs AS c ON c.seq = l.child
-        WHERE l.parent = d.seq AND c.ended IS NULL));
 INSERT INTO result SELECT :i, count(*) FROM dropping;
-INSERT INTO drop_all VALUES (NULL);
 
 -- name: fitting(filter)
 -- Put up to `most` jobs that a filter fits into `dropping`, the newest first.
@@ -159,13 +165,20 @@ INSERT INTO dropping SELECT j.seq FROM jobs AS j
     WHERE j.seq < coalesce((
             SELECT b.seq FROM jobs AS b WHERE b.id = json_extract(:filter, '$.before')
         ), CASE WHEN json_extract(:filter, '$.before') IS NULL THEN 9223372036854775807 ELSE 0 END)
+        AND j.seq > coalesce(
+            (SELECT max(n.seq) FROM jobs AS n) - json_extract(:filter, '$.within'), 0)
         AND j.owner = coalesce(json_extract(:filter, '$.owner'), j.owner)
         AND j.task = coalesce(json_extract(:filter, '$.task'), j.task)
         AND (json_extract(:filter, '$.states') IS NULL
             OR j.state IN (SELECT s.value FROM json_each(:filter, '$.states') AS s))
         AND (json_extract(:filter, '$.ended_before') IS NULL
             OR j.ended < json_extract(:filter, '$.ended_before'))
-        AND (json_extract(:filter, '$.ended') IS NULL OR j.ended IS NOT NULL)
+        AND (json_extract(:filter, '$.ended') IS NULL OR (j.ended IS NOT NULL AND NOT EXISTS (
+            SELECT 1 FROM links AS l CROSS JOIN jobs AS c ON c.seq = l.child
+            WHERE l.parent = j.seq AND c.ended IS NULL)))
+        AND (json_extract(:filter, '$.ending') IS NULL
+            OR lower(substr(j.id, -length(json_extract(:filter, '$.ending'))))
+                = json_extract(:filter, '$.ending'))
         AND (json_extract(:filter, '$.labels') IS NULL OR NOT EXISTS (
             SELECT 1 FROM json_each(:filter, '$.labels') AS w
             WHERE NOT EXISTS (

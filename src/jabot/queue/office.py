@@ -1,0 +1,322 @@
+"""Looking after a queue: what those may see and do who ask for it, whichever way they came in."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+
+from jabot.errors import BadArguments, NotAllowed, UnknownJob
+from jabot.jid import JID
+from jabot.protocol.states import JobState
+from jabot.queue.answers import (
+    JobLine,
+    JobSheet,
+    LaneLine,
+    Standing,
+    TaskLine,
+    job_line,
+    job_sheet,
+    spread,
+)
+from jabot.queue.ledger import Ledger
+from jabot.queue.outcomes import Outcomes
+from jabot.queue.ready import Ready
+from jabot.queue.reasons import Scene, why, why_lane, why_stuck
+from jabot.queue.rights import Rights
+from jabot.queue.store.verbs import (
+    Cancel,
+    Count,
+    Figures,
+    Filter,
+    List,
+    Look,
+    News,
+    Pause,
+    Purge,
+    Record,
+    Revive,
+    Stats,
+    Store,
+    TaskFigures,
+    kind_of,
+    read_kind,
+)
+from jabot.queue.workforce import Workforce
+
+log = logging.getLogger(__name__)
+
+MOST: Final = 1000  # jobs in one page
+RECENT: Final = 10_000  # the newest jobs of the queue, among which a short id is looked for
+SHORTEST: Final = 4  # characters of a short id
+_CANDIDATES: Final = 5  # jobs that are named when a short id is not clear
+_PURGED: Final = 1000  # jobs in one transaction, so that others get their turn
+_PARENTS: Final = 100  # that are looked at to tell what a job waits for
+
+
+class Office:
+    """Answers those who look after jobs, and does what they want done.
+
+    Each method takes who asks. Everybody who may call sees and handles his own jobs; those who
+    manage the queue do so with those of all. A job is named by its id, or by the end of it where
+    that is clear among the newest jobs and those that run. `due_at(moment)` is told when something
+    is to be looked at. Raises `NotAllowed`, `UnknownJob`, `BadArguments`, and `StoreUnavailable`
+    when it cannot be done now.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        ledger: Ledger,
+        ready: Ready,
+        outcomes: Outcomes,
+        workforce: Workforce,
+        *,
+        rights: Rights,
+        due_at: Callable[[float], None],
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._store = store
+        self._ledger = ledger
+        self._ready = ready
+        self._outcomes = outcomes
+        self._workforce = workforce
+        self._rights = rights
+        self._due_at = due_at
+        self._wall = wall
+
+    # -- jobs ---------------------------------------------------------------------------------
+
+    async def jobs(self, who: JID, chosen: Filter, most: int = 100) -> list[JobLine]:
+        """Up to `most` (1,000) jobs that a filter fits, the newest first. The next page comes after
+        the id of the last one (`before`)."""
+        chosen = self._within(who, chosen)
+        if not 1 <= most <= MOST:
+            raise BadArguments(f"limit: from 1 to {MOST}, not {most}; the rest is the next page")
+        records: list[Record] = await self._store.read(List(chosen, most))
+        return [job_line(record) for record in records]
+
+    async def show(self, who: JID, job: str) -> JobSheet:
+        """All about one job, and why it is where it is."""
+        record = await self._found(self.scope(who), job)
+        ended = record.state.ended
+        scene = Scene(self._wall()) if ended else await self._scene(record)
+        parents = {} if ended else await self._parents(record)
+        return job_sheet(record, why(record, scene, parents))
+
+    async def cancel(self, who: JID, job: str, reason: str = "") -> JobLine:
+        """Stop a job: as it is then. One that runs is `running` until its worker has stopped it."""
+        scope = self.scope(who)
+        record = await self._found(scope, job)
+        if not reason and record.owner != who.bare:
+            reason = f"by {who.bare}"
+        stopped = await self._ledger.ask(Cancel(record.id, scope, reason, self._wall()))
+        if stopped is None:
+            raise _unknown(job, scope)
+        self._outcomes.stopped(stopped)
+        log.info("%s cancels job %s of %s", who.bare, record.id, record.owner)
+        return job_line(stopped.record)
+
+    async def retry(self, who: JID, job: str) -> JobLine:
+        """Run a job again that failed or was cancelled, with a full number of attempts."""
+        scope = self.scope(who)
+        found = await self._found(scope, job)
+        record: Record | None = await self._ledger.ask(Revive(found.id, scope, self._wall()))
+        if record is None:
+            found = await self._found(scope, found.id)
+            raise BadArguments(
+                f"{found.task} {found.id} is {found.state.value}: only a job that failed or was "
+                "cancelled is run again"
+            )
+        if record.state.ended:
+            raise BadArguments(
+                f"{record.task} {record.id} comes after a job that failed, was cancelled or is no "
+                "longer kept; run that one again first"
+            )
+        self._expect(record)
+        log.info("%s has job %s of %s run again", who.bare, record.id, record.owner)
+        return job_line(record)
+
+    async def count(self, who: JID, chosen: Filter) -> int:
+        """How many jobs `purge` would delete."""
+        count: int = await self._store.read(Count(self._within(who, chosen)))
+        return count
+
+    async def purge(self, who: JID, chosen: Filter) -> int:
+        """Delete the ended jobs that a filter fits, and say how many they were. One that another
+        still waits for stays."""
+        verb = Purge(self._within(who, chosen), _PURGED)
+        total = 0
+        while count := await self._ledger.ask(verb):
+            total += count
+        log.info("%s has had %d ended jobs deleted", who.bare, total)
+        return total
+
+    # -- tasks --------------------------------------------------------------------------------
+
+    async def pause(self, who: JID, task: str) -> None:
+        """Begin no jobs of a task any more. Those that run go on."""
+        self._check_manages(who, f"pause {task}")
+        await self._ledger.ask(Pause(task, paused=True))
+        log.info("%s pauses %s", who.bare, task)
+
+    async def resume(self, who: JID, task: str) -> None:
+        """Begin jobs of a task again."""
+        self._check_manages(who, f"resume {task}")
+        await self._ledger.ask(Pause(task, paused=False))
+        log.info("%s resumes %s", who.bare, task)
+        figures: Figures = await self._store.read(Stats(self._wall()))
+        kinds = [kind for kind in figures.kinds if read_kind(kind)[0] == task]
+        self._ready.look_for(*kinds)
+        for kind in kinds:
+            self._store.tell(News("ready", kind))
+
+    async def stats(self, who: JID) -> Standing:
+        """How the queue stands. Those who manage it are told of all; others of the tasks that they
+        may have run, without the workers and what they do for whom."""
+        scope = self.scope(who)
+        now = self._wall()
+        figures: Figures = await self._store.read(Stats(now))
+        workers, silent = await self._workforce.everywhere()
+        scene = _scene(now, workers, figures)
+        tasks = {
+            task: _task_line(task, of_task, figures, scene)
+            for task, of_task in figures.tasks.items()
+            if scope is None or self._rights.may_run(who, task)
+        }
+        if scope is not None:
+            return Standing(jid=self._rights.own().bare, now=now, tasks=tasks)
+        return Standing(
+            jid=self._rights.own().bare,
+            now=now,
+            tasks=tasks,
+            workers=workers,
+            lanes=dict(scene.lanes),
+            silent=silent,
+        )
+
+    # -- rights -------------------------------------------------------------------------------
+
+    def scope(self, who: JID) -> str | None:
+        """The account whose jobs somebody sees and handles; None: those of all.
+
+        Raises `NotAllowed` for who may do nothing here.
+        """
+        if self._rights.may_manage(who):
+            return None
+        if not self._rights.may_call(str(who)):
+            raise NotAllowed(f"{who.bare} has no jobs here, and may not see those of others")
+        return who.bare
+
+    def _check_manages(self, who: JID, what: str) -> None:
+        decision = self._rights.may_manage(who)
+        if not decision:
+            raise NotAllowed(f"you may not {what}: {decision.reason}")
+
+    def _within(self, who: JID, chosen: Filter) -> Filter:
+        """The filter, and no more than what somebody may see."""
+        scope = self.scope(who)
+        if scope is None:
+            return chosen
+        if chosen.owner not in (None, scope):
+            raise NotAllowed(f"only those who manage this queue see the jobs of {chosen.owner}")
+        return msgspec.structs.replace(chosen, owner=scope)
+
+    # -- within -------------------------------------------------------------------------------
+
+    async def _found(self, scope: str | None, job: str) -> Record:
+        """The job of an id, or of the end of one."""
+        record: Record | None = await self._store.read(Look(job, scope))
+        if record is not None:
+            return record
+        ending = job.casefold()
+        if len(ending) < SHORTEST:
+            raise BadArguments(
+                f"{job!r} is too short for an id: give {SHORTEST} characters of its end, or more"
+            )
+        verb = List(Filter(owner=scope, ending=ending), _CANDIDATES, within=RECENT)
+        recent: list[Record] = await self._store.read(verb)
+        running = [each for each in self._workforce.held(scope) if each.endswith(ending)]
+        ids = list(dict.fromkeys([*(each.id for each in recent), *running]))
+        if len(ids) > 1:
+            named = ", ".join(ids[:_CANDIDATES])
+            raise BadArguments(f"{job}: more than one job ends so: {named}; give more of its id")
+        if ids:
+            record = await self._store.read(Look(ids[0], scope))
+        if record is None:
+            raise _unknown(job, scope)
+        return record
+
+    def _expect(self, record: Record) -> None:
+        """A job is available again: have it begun, and its limits heeded."""
+        options = record.options
+        self._ready.look_for(kind_of(record.task, options.where))
+        if options.lane is not None:
+            self._due_at(record.due)
+        if record.deadline is not None:
+            self._due_at(record.deadline)
+        if options.expires is not None:
+            self._due_at(record.due + options.expires)
+
+    async def _scene(self, record: Record) -> Scene:
+        waits = record.state in (JobState.AVAILABLE, JobState.RUNNING)
+        workers = (await self._workforce.everywhere())[0] if waits else []
+        figures = None
+        if record.state is JobState.AVAILABLE:
+            figures = await self._store.read(Stats(self._wall()))
+        return _scene(self._wall(), workers, figures)
+
+    async def _parents(self, record: Record) -> dict[str, Record | None]:
+        if record.waits_for <= 0:
+            return {}
+        return {
+            job_id: await self._store.read(Look(job_id, record.owner))
+            for job_id in record.options.after[:_PARENTS]
+        }
+
+
+def _unknown(job: str, scope: str | None) -> UnknownJob:
+    of_yours = " of yours" if scope is not None else ""
+    return UnknownJob(
+        f"there is no job {job}{of_yours} here; a short id is looked for among the newest "
+        f"{RECENT:,} jobs of the queue and those that run"
+        if len(job) < 32
+        else f"there is no job {job}{of_yours} here"
+    )
+
+
+def _scene(now: float, workers: list[Any], figures: Figures | None) -> Scene:
+    if figures is None:
+        return Scene(now, workers)
+    lanes = {name: msgspec.convert(lane, LaneLine) for name, lane in figures.lanes.items()}
+    return Scene(now, workers, frozenset(figures.paused), lanes)
+
+
+def _task_line(task: str, of_task: TaskFigures, figures: Figures, scene: Scene) -> TaskLine:
+    return TaskLine(
+        states=of_task.states,
+        paused=of_task.paused,
+        oldest=of_task.oldest,
+        ended_last_minute=of_task.ended_last_minute,
+        waited=spread(of_task.waits),
+        ran=spread(of_task.runs),
+        stuck=_stuck(task, figures, scene) if of_task.states.get("available") else "",
+    )
+
+
+def _stuck(task: str, figures: Figures, scene: Scene) -> str:
+    """Why available jobs of a task are not begun at once; empty when some are."""
+    if task in scene.paused:
+        return f"{task} is paused"
+    kinds = [where for name, where in map(read_kind, figures.kinds) if name == task]
+    reasons = dict.fromkeys(why_stuck(task, where, scene) for where in kinds)
+    if "" in reasons or not kinds:
+        lane = scene.lanes.get(task)
+        return why_lane(task, lane, scene.now) if lane else _HELD_BACK if not kinds else ""
+    return "; ".join(reasons)
+
+
+_HELD_BACK: Final = "limits that jobs share (lanes, unique names) hold them back"
