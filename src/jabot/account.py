@@ -17,7 +17,7 @@ import ipaddress
 import json
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -73,6 +73,8 @@ class Account:
     password: str = field(repr=False)
     server: ServerAddress | None = None  # None: by DNS (RFC 6120 section 3.2)
     ca_file: Path | None = None  # given: certificates are checked against it, on loopback too
+    # What makes its connections, for `xmpp/session.py`; None: the network.
+    lines: Callable[[Account], Any] | None = field(default=None, repr=False)
 
     @property
     def on_loopback(self) -> bool:

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import dataclasses
 import logging
-import time
 from collections.abc import Iterable
 from typing import Any
 
@@ -122,7 +121,7 @@ class QueueServing(Serving):
         self.callers = Callers(
             self.link,
             lambda job_id, told: self.ledger.do(Look(job_id), told),
-            lambda job_ids: self.ledger.do(Delivered(job_ids, time.time()), _nothing),
+            lambda job_ids: self.ledger.do(Delivered(job_ids, self.wall()), _nothing),
             lambda job_id: self.store.tell(News("ended", job_id)),
         )
         self._make_floor(rules)
@@ -136,6 +135,7 @@ class QueueServing(Serving):
             defaults=self.crew.defaults,
             is_own=self._owns,
             due_at=self._due_at,
+            wall=self.wall,
         )
         shared = not rules.store.startswith("sqlite:")
         self.upkeep = Upkeep(
@@ -146,6 +146,7 @@ class QueueServing(Serving):
             self.callers,
             keeping=rules.keeping,
             pulse=1.0 if shared else None,
+            wall=self.wall,
         )
         self.office = Office(
             self.store,
@@ -168,7 +169,7 @@ class QueueServing(Serving):
             self.ledger,
             self.ready,
             self.callers,
-            fate=Fate(self.crew.defaults, rules.losses),
+            fate=Fate(self.crew.defaults, rules.losses, wall=self.wall),
             due_at=self._due_at,
         )
         self.dispatch = Dispatch(
@@ -178,9 +179,16 @@ class QueueServing(Serving):
             self.outcomes,
             rights=self.rights,
             due_at=self._due_at,
+            wall=self.wall,
         )
         self.attendance = Attendance(
-            self.link, self.crew, self.ledger, self.ready, self.outcomes, rights=self.rights
+            self.link,
+            self.crew,
+            self.ledger,
+            self.ready,
+            self.outcomes,
+            rights=self.rights,
+            wall=self.wall,
         )
         self.floor = Floor(self.attendance, self.dispatch, self.outcomes, self.rights)
 
@@ -210,7 +218,7 @@ class QueueServing(Serving):
         if not self._begun:  # before that, the address was not known
             self._begun = True
             self.upkeep.start()
-            self.ledger.do(Stats(time.time()), lambda f: self.ready.look_for(*f.kinds))
+            self.ledger.do(Stats(self.wall()), lambda f: self.ready.look_for(*f.kinds))
 
     def _check_rules(self) -> None:
         """Rules may name any task: those of workers are not known before they come."""

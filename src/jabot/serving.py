@@ -69,6 +69,7 @@ class Serving:
         self, definition: Definition, account: Account, timing: Timing | None = None
     ) -> None:
         self.definition = definition
+        self.wall = (timing or Timing()).wall
         self.session = Session(account, self, timing)
         self.runner = Runner(
             concurrency=definition.concurrency,
@@ -127,7 +128,7 @@ class Serving:
             self.has_started = True
             self._show_load()
             connection = asyncio.ensure_future(self.session.run())
-            timers = [asyncio.create_task(_ticking(t)) for t in self.definition.timers]
+            timers = [asyncio.create_task(self._ticking(t)) for t in self.definition.timers]
             await _first(connection, stopping)
             for timer in timers:
                 timer.cancel()
@@ -168,6 +169,12 @@ class Serving:
     async def _start(self) -> None:
         for hook in self.definition.on_start:
             await call(hook, name="jabot on_start")
+
+    async def _ticking(self, timer: Timer) -> None:
+        try:
+            await timer.run(self.wall)
+        except Exception:
+            log.exception("the timer of %r is dead", timer.function)
 
     async def _leave(self, connection: asyncio.Future[None]) -> None:
         """Finish what runs, call the hooks, and go; raises what ended the connection, if not us."""
@@ -298,13 +305,6 @@ def _text_handler(handler: Callable[[Message], Any]) -> Callable[[Message], Awai
         return None if answer is None else str(answer)
 
     return handle
-
-
-async def _ticking(timer: Timer) -> None:
-    try:
-        await timer.run()
-    except Exception:
-        log.exception("the timer of %r is dead", timer.function)
 
 
 async def _first(*futures: asyncio.Future[Any]) -> None:

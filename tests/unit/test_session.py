@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import logging
+from dataclasses import replace
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -33,9 +34,9 @@ class Stream:
     made: list
     script: list
 
-    def __init__(self, account, resource, context, *, features, **handlers):
+    def __init__(self, resource, *, features, **handlers):
         loop = asyncio.get_running_loop()
-        self.boundjid = JID(f"{account.jid.bare}/{resource}")
+        self.boundjid = JID(f"{ACCOUNT.jid.bare}/{resource}")
         self.on_message, self.on_presence = handlers["on_message"], handlers["on_presence"]
         self.on_iq, self.texts = handlers["on_iq"], []
         self.closed = loop.create_future()
@@ -113,17 +114,16 @@ class Listener:
 
 
 @pytest.fixture
-async def line(clock, monkeypatch):
+async def line(clock):
     """A session and the connections it makes."""
 
     class Line:
         def __init__(self):
             self.streams, self.script = [], []
             kind = type("Scripted", (Stream,), {"made": self.streams, "script": self.script})
-            monkeypatch.setattr("jabot.xmpp.session.Stream", kind)
-            monkeypatch.setattr("jabot.xmpp.session.tls_context", lambda account: None)
             self.listener = Listener()
-            self.session = Session(ACCOUNT, self.listener, TIMING)
+            account = replace(ACCOUNT, lines=lambda account: kind)
+            self.session = Session(account, self.listener, TIMING)
 
         def run(self, **options):
             self.running = asyncio.ensure_future(self.session.run(**options))

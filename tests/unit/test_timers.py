@@ -4,11 +4,10 @@ import asyncio
 import itertools
 import logging
 import threading
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import pytest
 
-from jabot.runner import timers
 from jabot.runner.timers import Timer
 from jabot.schedule import Cron, Every
 from unit.clock import turns
@@ -17,18 +16,16 @@ EPOCH = datetime(2024, 6, 1, 12).astimezone()
 
 
 @pytest.fixture
-def wall(clock, monkeypatch):
+def wall(clock):
     """The wall clock, going with the made-up one; `wall.shift` sets it."""
 
-    class Wall(datetime):
+    class Wall:
         shift = 0.0
 
-        @classmethod
-        def now(cls, tz=None):
-            return (EPOCH + timedelta(seconds=clock.now - 1000 + cls.shift)).replace(tzinfo=None)
+        def __call__(self):
+            return EPOCH.timestamp() + clock.now - 1000 + self.shift
 
-    monkeypatch.setattr(timers, "datetime", Wall)
-    return Wall
+    return Wall()
 
 
 @pytest.fixture
@@ -37,7 +34,7 @@ async def start(clock, wall):
 
     def start(function, schedule):
         timer = Timer(function, schedule)
-        running.append(asyncio.ensure_future(timer.run()))
+        running.append(asyncio.ensure_future(timer.run(wall)))
         timer.running = running[-1]
         return timer
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
+import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -37,12 +38,12 @@ class Timer:
         """No more ticks; the function may cancel its own timer. On the event loop only."""
         self._cancelled.set()
 
-    async def run(self) -> None:
-        """Tick until it is cancelled."""
-        started = ticked = datetime.now().astimezone()
+    async def run(self, wall: Callable[[], float] = time.time) -> None:
+        """Tick until it is cancelled. `wall` tells the date, in seconds since 1970."""
+        started = ticked = _date(wall())
         while not self._cancelled.is_set():
             # A clock that was set back meanwhile must not bring the same tick again.
-            now = max(datetime.now().astimezone(), ticked)
+            now = max(_date(wall()), ticked)
             delay = self.schedule.delay(now, started)
             if delay == float("inf"):
                 log.warning("the timer %s is never due again", self._name)
@@ -62,6 +63,11 @@ class Timer:
     @property
     def _name(self) -> str:
         return getattr(self.function, "__qualname__", repr(self.function))
+
+
+def _date(seconds: float) -> datetime:
+    """In the machine's time zone."""
+    return datetime.fromtimestamp(seconds).astimezone()
 
 
 async def call(function: Callable[..., Any], *args: Any, name: str) -> Any:

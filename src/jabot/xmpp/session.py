@@ -7,13 +7,12 @@ import logging
 import os
 import secrets
 import socket
+import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 from xml.etree import ElementTree as ET
-
-from slixmpp.exceptions import IqError, IqTimeout
 
 from jabot.account import Account
 from jabot.errors import (
@@ -35,7 +34,7 @@ from jabot.xmpp.stanzas import (
     read_presence,
     read_text,
 )
-from jabot.xmpp.stream import Stream, tls_context
+from jabot.xmpp.stream import over_network
 
 log = logging.getLogger(__name__)
 
@@ -75,9 +74,43 @@ class Carrier(Protocol):
         """The line takes more again."""
 
 
+class Line(Protocol):
+    """One connection to a server, as a session uses it. `Stream` is the one over a network; an
+    account may bring its own (`Account.lines`)."""
+
+    boundjid: JID
+    closed: asyncio.Future[ConnectionFailed]
+    is_choked: bool
+    received_at: float
+
+    async def open(self, limit: float) -> None:
+        """Sign in and bind within `limit` seconds; raises `ConnectionFailed`."""
+
+    def close(self) -> None:
+        """Drop the connection now; does nothing when it is over already."""
+
+    def give_up(self, reason: str) -> None:
+        """Drop a connection that is good for nothing, for a reason that is told."""
+
+    async def leave(self, limit: float) -> None:
+        """End it in the orderly way, within `limit` seconds."""
+
+    def send_element(self, xml: ET.Element) -> None:
+        """Send a stanza; raises `ConnectionFailed` when closed."""
+
+    def send_text(self, xml: str) -> None:
+        """Send stanzas that are text already; raises `ConnectionFailed` when closed."""
+
+    async def ping_server(self, limit: float) -> None:
+        """A round trip to the server. Raises `ConnectionFailed` or `TimeoutError`."""
+
+    async def ask_features(self, jid: JID, limit: float) -> frozenset[str] | None:
+        """What a program at a full address says that it can; None when it says nothing."""
+
+
 @dataclass(frozen=True)
 class Timing:
-    """The limits of a session, in seconds.
+    """The limits of a session, in seconds, and the clock that tells its program the date.
 
     A dead line is found after `quiet + ping` at the latest.
     """
@@ -86,6 +119,7 @@ class Timing:
     quiet: float = 20.0  # silence after which the server is pinged
     ping: float = 10.0  # how long it has to answer
     backoff: Backoff = field(default_factory=Backoff)
+    wall: Callable[[], float] = time.time  # seconds since 1970
 
 
 def new_resource() -> str:
@@ -115,8 +149,8 @@ class Session:
         self.timing = timing or Timing()
         self._listener = listener
         self._resource = new_resource()
-        self._context = tls_context(account)
-        self._stream: Stream | None = None
+        self._new_line: Callable[..., Line] = (account.lines or over_network)(account)
+        self._stream: Line | None = None
         self._outbox = Outbox()
         self._confirming: asyncio.Task[None] | None = None
         self._stopping = asyncio.Event()
@@ -219,13 +253,9 @@ class Session:
         stream = self._stream
         if jid in self._features or stream is None:
             return self._features.get(jid, frozenset())
-        try:
-            request = stream.plugin["xep_0030"].get_info(jid=jid, timeout=limit + 1, cached=False)
-            info = await stream.answer(request, limit)
-        except (IqError, IqTimeout, TimeoutError, ConnectionFailed) as problem:
-            log.debug("%s does not say what it can: %r", jid, problem)
+        features = await stream.ask_features(jid, limit)
+        if features is None:
             return frozenset()  # not remembered: it may say so next time
-        features = frozenset(info["disco_info"]["features"])
         if stream is self._stream:
             self._features[jid] = features
             if len(self._features) > _REMEMBERED_FEATURES:
@@ -236,10 +266,8 @@ class Session:
 
     async def _one_connection(self) -> None:
         """Connect and stay until the stream ends; returns only when that was asked for."""
-        stream = Stream(
-            self.account,
+        stream: Line = self._new_line(
             self._resource,
-            self._context,
             on_message=self._message,
             on_presence=self._presence,
             on_iq=lambda iq: self._iq(stream, iq),
@@ -290,7 +318,7 @@ class Session:
         except TimeoutError:
             return
 
-    async def _watch(self, stream: Stream) -> None:
+    async def _watch(self, stream: Line) -> None:
         """Ping a silent server, and give a connection up on which nothing comes back."""
         loop = asyncio.get_running_loop()
         while True:
@@ -313,7 +341,7 @@ class Session:
 
     # -- texts that must arrive ------------------------------------------------------------------
 
-    def _send_waiting(self, stream: Stream) -> None:
+    def _send_waiting(self, stream: Line) -> None:
         """Send as many texts as may be under way, and see to it that they are confirmed."""
         try:
             for element in self._outbox.take():
@@ -323,7 +351,7 @@ class Session:
         if self._outbox and self._confirming is None:
             self._confirming = asyncio.ensure_future(self._confirm(stream))
 
-    async def _confirm(self, stream: Stream) -> None:
+    async def _confirm(self, stream: Line) -> None:
         """Ping until all texts are confirmed; each answer makes room for more of them."""
         try:
             while self._outbox and stream is self._stream:
@@ -348,7 +376,7 @@ class Session:
         elif (typing := read_chat_state(xml, self.jid)) is not None:
             _guarded(self._listener.typing_received, *typing)
 
-    def _iq(self, stream: Stream, xml: ET.Element) -> bool:
+    def _iq(self, stream: Line, xml: ET.Element) -> bool:
         if self._carrier is None:
             return False
         if self._stream is not stream:  # bound, and not yet known to be: ask for it again

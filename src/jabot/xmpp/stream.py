@@ -7,12 +7,13 @@ import logging
 import os
 import ssl
 from collections.abc import Awaitable, Callable
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 from xml.etree import ElementTree as ET
 
 from slixmpp import ClientXMPP
-from slixmpp.exceptions import IqError
+from slixmpp.exceptions import IqError, IqTimeout
 from slixmpp.xmlstream.handler import Callback
 from slixmpp.xmlstream.matcher import MatchXPath
 from slixmpp.xmlstream.tostring import tostring
@@ -50,6 +51,11 @@ def tls_context(account: Account) -> ssl.SSLContext:
     return context
 
 
+def over_network(account: Account) -> Callable[..., Stream]:
+    """Makes the connections of an account: a `Stream` for each resource."""
+    return partial(Stream, account, tls_context(account))
+
+
 class Stream(ClientXMPP, asyncio.BufferedProtocol):
     """slixmpp's client with its own ideas taken out: it neither reconnects nor keeps a roster, and
     its stanzas go to four functions.
@@ -63,8 +69,8 @@ class Stream(ClientXMPP, asyncio.BufferedProtocol):
     def __init__(
         self,
         account: Account,
-        resource: str,
         context: ssl.SSLContext,
+        resource: str,
         *,
         on_message: Callable[[ET.Element], None],
         on_presence: Callable[[ET.Element], None],
@@ -199,6 +205,17 @@ class Stream(ClientXMPP, asyncio.BufferedProtocol):
             await self.answer(iq.send(timeout=limit + 1), limit)
         except IqError:
             log.debug("the server knows no ping; an error is an answer, too")
+
+    async def ask_features(self, jid: JID, limit: float) -> frozenset[str] | None:
+        """What a program at a full address says that it can (XEP-0030); None when it says
+        nothing."""
+        try:
+            request = self.plugin["xep_0030"].get_info(jid=jid, timeout=limit + 1, cached=False)
+            info = await self.answer(request, limit)
+        except (IqError, IqTimeout, TimeoutError, ConnectionFailed) as problem:
+            log.debug("%s does not say what it can: %r", jid, problem)
+            return None
+        return frozenset(info["disco_info"]["features"])
 
     # -- what slixmpp calls ----------------------------------------------------------------------
 
