@@ -122,7 +122,7 @@ class QueueServing(Serving):
             self.link,
             lambda job_id, told: self.ledger.do(Look(job_id), told),
             lambda job_ids: self.ledger.do(Delivered(job_ids, self.wall()), _nothing),
-            lambda job_id: self.store.tell(News("ended", job_id)),
+            lambda news: self.store.tell(news),
         )
         self._make_floor(rules)
         self.front = Front(

@@ -7,6 +7,10 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final
 
+import msgspec
+from msgspec import Struct
+
+from jabot.pace import Pace
 from jabot.protocol.frames import (
     NULL,
     Cancelled,
@@ -19,13 +23,25 @@ from jabot.protocol.frames import (
 )
 from jabot.protocol.states import JobState
 from jabot.queue.fate import failure_frame
-from jabot.queue.store.verbs import Failure, Record
+from jabot.queue.store.verbs import Failure, News, Record
 from jabot.xmpp import Link
 
 log = logging.getLogger(__name__)
 
 _MOST: Final = 100_000  # jobs that are heard of by others than who submitted them last
 _OUTCOMES = (Succeeded, Failed, Cancelled)
+_STEPS: Final = 1.0  # of a job, in a second, that other nodes of the queue are told
+
+
+class _Step(Struct, frozen=True):
+    """The detail of `progress`."""
+
+    reply_to: str
+    step: Progress
+
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(_Step).decode
 
 
 class Callers:
@@ -34,8 +50,7 @@ class Callers:
     A job's own line in the store says who hears of it; here stand only those besides. Who is not
     online asks again when it is back: nothing is kept for it here. `look(job_id, told)` reads a job
     that somebody is still to be told of; `delivered(job_ids)` is called for what has arrived, and
-    `unknown(job_id)` for what has ended while its submitter is not known here, but perhaps to
-    another node of the queue.
+    `elsewhere(news)` for what those should hear who know only another node of the queue.
     """
 
     def __init__(
@@ -43,16 +58,17 @@ class Callers:
         link: Link,
         look: Callable[[str, Callable[[Record | None], None]], None],
         delivered: Callable[[list[str]], None],
-        unknown: Callable[[str], None],
+        elsewhere: Callable[[News], None],
     ) -> None:
         self._link = link
         self._look = look
         self._delivered = delivered
-        self._unknown = unknown
+        self._elsewhere = elsewhere
         self._here: set[str] = set()
         self._besides: dict[str, dict[tuple[str, str], None]] = {}  # (peer, the id it knows)
         self._of_peer: dict[str, set[str]] = {}
         self._owed: dict[str, deque[str]] = {}  # for those who take too little at a time
+        self._pace = Pace(burst=1, rate=_STEPS)
 
     def listen(self, job_id: str, peer: str, as_id: str) -> bool:
         """Let a peer hear of a job, under the id that it knows; False when there are too many."""
@@ -82,26 +98,30 @@ class Callers:
         for peer in [*self._here, *self._of_peer]:
             self.gone(peer)
 
-    def stepped(self, record: Record, step: Progress) -> None:
+    def stepped(self, record: Record, step: Progress, now: float) -> None:
         """A job has got on."""
-        for peer, as_id in self._hearing(record):
-            if not self._link.is_full(peer):  # it is lossy, and the next one says more
-                self._link.push(peer, _as(step, as_id))
+        self._step(record.id, record.reply_to, step)
+        if self._pace.take(record.id, now):
+            told = _Step(self._absent(record), step)
+            self._elsewhere(News("progress", record.id, _encode(told).decode()))
 
     def ended(self, record: Record) -> None:
         """A job has its outcome: tell all who want to hear."""
-        self._tell(record)
-        if record.reply_to and record.reply_to not in self._here:
-            self._unknown(record.id)
+        self._tell(record, record.reply_to)
+        self._elsewhere(News("ended", record.id, self._absent(record)))
 
     def tell_of(self, job_ids: Sequence[str]) -> None:
         """These have ended."""
         for job_id in job_ids:
             self._look(job_id, self._ended_meanwhile)
 
-    def heard_of(self, job_id: str) -> None:
-        """Another node of the queue has ended a job, and does not know who submitted it."""
-        self._look(job_id, self._ended_elsewhere)
+    def heard(self, news: News) -> None:
+        """What another node of the queue tells of a job: `ended` or `progress`."""
+        if news.kind == "progress":
+            told = _decode(news.detail)
+            self._step(news.what, told.reply_to, told.step)
+        elif news.detail in self._here or news.what in self._besides:
+            self._look(news.what, lambda record: self._ended_elsewhere(record, news.detail))
 
     def answer(self, peer: str, record: Record, as_id: str) -> None:
         """Tell one who asks where a job stands."""
@@ -119,8 +139,12 @@ class Callers:
                 self._no_longer(job_id, peer)
         self._pay(peer)
 
-    def _tell(self, record: Record) -> None:
-        for peer, as_id in self._hearing(record):
+    def _absent(self, record: Record) -> str:
+        """Who should hear of a job from another node of the queue, if anybody."""
+        return "" if record.reply_to in self._here else record.reply_to
+
+    def _tell(self, record: Record, reply_to: str) -> None:
+        for peer, as_id in self._hearing(record.id, reply_to):
             if self._link.is_full(peer) or peer in self._owed:
                 self._owed.setdefault(peer, deque()).append(record.id)
             else:
@@ -130,13 +154,18 @@ class Callers:
         if record is not None and record.state.ended:
             self.ended(record)
 
-    def _ended_elsewhere(self, record: Record | None) -> None:
-        if record is not None and record.state.ended and not record.delivered:
-            self._tell(record)
+    def _ended_elsewhere(self, record: Record | None, reply_to: str) -> None:
+        if record is not None and record.state.ended:
+            self._tell(record, reply_to)
 
-    def _hearing(self, record: Record) -> list[tuple[str, str]]:
-        hearing = [(record.reply_to, record.id)] if record.reply_to in self._here else []
-        besides = self._besides.get(record.id)
+    def _step(self, job_id: str, reply_to: str, step: Progress) -> None:
+        for peer, as_id in self._hearing(job_id, reply_to):
+            if not self._link.is_full(peer):  # it is lossy, and the next one says more
+                self._link.push(peer, _as(step, as_id))
+
+    def _hearing(self, job_id: str, reply_to: str) -> list[tuple[str, str]]:
+        hearing = [(reply_to, job_id)] if reply_to in self._here else []
+        besides = self._besides.get(job_id)
         if besides:
             hearing += [key for key in besides if key not in hearing]
         return hearing
@@ -163,7 +192,7 @@ class Callers:
     def _tell_late(self, peer: str, record: Record | None) -> None:
         if record is None or not record.state.ended:
             return
-        for other, as_id in self._hearing(record):
+        for other, as_id in self._hearing(record.id, record.reply_to):
             if other == peer:
                 self._link.push(peer, outcome(record, as_id))
 

@@ -89,6 +89,7 @@ class Outcomes:
         self._callers.stepped(
             held.record,
             Progress(step.id, step.attempt, held.seq, step.done, step.total, step.text),
+            self._loop.time(),
         )
 
     def damaged(self, peer: str, frame: Damaged) -> None:

@@ -110,8 +110,8 @@ class Upkeep:
             self._ready.look_for(news.what)
         elif news.kind == "cancelling":
             self._outcomes.cancel(news.what, news.detail)
-        elif news.kind == "ended":
-            self._callers.heard_of(news.what)
+        elif news.kind in ("ended", "progress"):
+            self._callers.heard(news)
         elif news.kind == "changed":
             self.reload()
 

@@ -447,7 +447,8 @@ class News(Struct, frozen=True):
     # `ready`: jobs of a kind have become available; `ended`: a job has; `cancelling`: a running
     # job is to be stopped; `progress`: of a running job; `changed`: schedules, pauses
     what: str  # the kind, or the job's id
-    detail: str = ""  # of `progress`: a JSON array of done, total and text
+    detail: str = ""  # of `cancelling`: why; of `ended`: who has not heard of it; of `progress`:
+    # that, and the step
 
 
 class Store(Protocol):

@@ -61,7 +61,8 @@ class PostgresStore:
 
     def tell(self, news: News) -> None:
         """See `Store`."""
-        self._voice.tell(news)
+        if self._voice.has_company:
+            self._voice.tell(news)
 
     async def close(self) -> None:
         """See `Store`."""
