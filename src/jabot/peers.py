@@ -192,8 +192,8 @@ class Peers:
         return None if jid is None else self._peers[jid]
 
     def is_free(self, jid: str) -> bool:
-        """Whether a node that is online has a slot for another job."""
-        return self._load(jid) < 1
+        """Whether a node that is online has a slot for another job; a queue always takes one."""
+        return self._peers[jid].queue or self._load(jid) < 1
 
     def _load(self, jid: str) -> float:
         return (self._others[jid] + self._in_flight(jid)) / max(1, self._peers[jid].slots)

@@ -11,6 +11,7 @@ from typing import Any
 
 from jabot.access import Access, Rules
 from jabot.account import Account
+from jabot.chat import texts
 from jabot.errors import ConfigError
 from jabot.jid import JID
 from jabot.node import Node
@@ -113,7 +114,7 @@ class QueueServing(Serving):
         self.rights = Rights(lambda: self.session.jid, definition.access, rules.work)
         super().__init__(definition, account, timing)
         self.store: Store = open_store(rules.store)
-        self.crew = Crew(rules.lease, rules.grace)
+        self.crew = Crew(rules.lease, rules.grace, self._load_changed)
         self.ledger = Ledger(
             self.store, lambda: self.dispatch.claims(), lambda: self.attendance.take_over()
         )
@@ -239,9 +240,21 @@ class QueueServing(Serving):
         return self.rights.knows(watcher)
 
     def _offer(self, to: JID | None) -> Peer:
+        """Its load is that of the workers that are with it."""
+        crew = self.crew
         return dataclasses.replace(
-            super()._offer(to), tasks=None, queue=True, lease=self.crew.lease
+            super()._offer(to),
+            tasks=None,
+            running=crew.running,
+            slots=crew.slots,
+            queue=True,
+            lease=crew.lease,
         )
+
+    def _load(self) -> tuple[str | None, str | None]:
+        """It takes jobs whatever its workers do."""
+        workers = sum(worker.here for worker in self.crew)
+        return "chat", texts.crew_load(self.crew.running, self.crew.slots, workers)
 
     def _heard(self, news: News) -> None:
         self.upkeep.heard(news)

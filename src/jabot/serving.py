@@ -220,15 +220,15 @@ class Serving:
     def _show_load(self) -> None:
         self._load_shown = self._loop.time()
         self.employment.news()
+        self.presence.set(*(self._own_status or self._load()))
+
+    def _load(self) -> tuple[str | None, str | None]:
+        """What people see of how busy the node is: `show` and a text."""
         runner = self.runner
-        text: str | None = load(runner.running, runner.concurrency, runner.waiting)
+        text = load(runner.running, runner.concurrency, runner.waiting)
         if runner.running >= runner.concurrency:
-            show: str | None = "dnd"
-        else:
-            show = None if runner.running else "chat"
-        if self._own_status is not None:
-            show, text = self._own_status
-        self.presence.set(show, text)
+            return "dnd", text
+        return None if runner.running else "chat", text
 
     def _make_intake(self) -> Intake:
         return Intake(self.desk, self.link, self.definition.jobs_per_caller)

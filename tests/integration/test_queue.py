@@ -109,6 +109,34 @@ async def test_it_waits_for_a_worker(bench: Bench) -> None:
             assert await soon(job) == "山"
 
 
+async def test_it_tells_the_load_of_its_workers(bench: Bench) -> None:
+    running, go = asyncio.Event(), asyncio.Event()
+
+    async def hold() -> None:
+        running.set()
+        await go.wait()
+
+    async def load(app: Client) -> tuple[int, int]:
+        (queue,) = await app.nodes()
+        return queue.running, queue.slots
+
+    async def until_load(app: Client, wanted: tuple[int, int]) -> None:
+        async with asyncio.timeout(LIMIT):
+            while await load(app) != wanted:
+                await asyncio.sleep(0.05)
+
+    async with bench.queue(), bench.calling() as app:
+        assert await load(app) == (0, 0)
+        async with bench.working(hold, concurrency=3):
+            job = await app.submit("hold")
+            await asyncio.wait_for(running.wait(), LIMIT)
+            await until_load(app, (1, 3))
+            go.set()
+            await soon(job)
+            await until_load(app, (0, 3))
+        await until_load(app, (0, 0))
+
+
 async def test_what_a_task_raises_comes_back(bench: Bench) -> None:
     async def fall() -> None:
         raise ValueError("ouch")

@@ -57,6 +57,11 @@ def test_own_jobs_count_at_once_and_not_twice(peers, flying):
     assert not peers.is_free(f"{POOL}/b")
 
 
+def test_a_queue_takes_jobs_also_when_its_workers_are_busy(peers):
+    peers.saw(Peer(f"{POOL}/a", running=8, slots=8, queue=True))
+    assert peers.is_free(f"{POOL}/a")
+
+
 def test_equals_take_turns(peers):
     for name in "abc":
         peers.saw(peer(name))

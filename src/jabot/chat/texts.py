@@ -97,6 +97,13 @@ def load(running: int, slots: int, waiting: int) -> str:
     return f"{running} of {slots} running" + (f", {waiting} waiting" if waiting else "")
 
 
+def crew_load(running: int, slots: int, workers: int) -> str:
+    """How busy the workers of a queue are."""
+    if not workers:
+        return "no worker is here; jobs wait"
+    return f"{load(running, slots, 0)} on {workers} worker{'s' if workers > 1 else ''}"
+
+
 def stranger(own: JID) -> str:
     """What somebody without any rights is told."""
     return f"I do not take commands from you. Those who run {own.bare} can allow it."

@@ -5,7 +5,7 @@ Times are seconds of the loop's clock, so that a jump of the machine's own moves
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Final
 
@@ -69,11 +69,17 @@ class Worker(Struct, eq=False):
 
 
 class Crew:
-    """All workers, and all that they hold."""
+    """All workers, and all that they hold. `on_change()` is called when the load is another."""
 
-    def __init__(self, lease: float = LEASE, grace: float = GRACE) -> None:
+    def __init__(
+        self,
+        lease: float = LEASE,
+        grace: float = GRACE,
+        on_change: Callable[[], None] = lambda: None,
+    ) -> None:
         self.lease = lease
         self.grace = grace
+        self._on_change = on_change
         self.defaults: dict[str, JobOptions] = {}
         """What the authors of tasks say of their jobs: the newest word of any worker."""
         self._workers: dict[str, Worker] = {}
@@ -94,6 +100,16 @@ class Crew:
         return self._held.get(job_id)
 
     @property
+    def running(self) -> int:
+        """How many jobs somebody has."""
+        return len(self._held)
+
+    @property
+    def slots(self) -> int:
+        """How many jobs those who are here do at once."""
+        return sum(worker.slots for worker in self._workers.values() if worker.here)
+
+    @property
     def all_held(self) -> list[Held]:
         """All jobs that somebody has."""
         return list(self._held.values())
@@ -112,6 +128,7 @@ class Crew:
         worker = self._known(jid, account)
         worker.slots, worker.tasks, worker.labels = slots, tasks, labels
         worker.here, worker.gone_at = True, None
+        self._on_change()
         self.defaults.update(tasks)
         return worker
 
@@ -131,6 +148,7 @@ class Crew:
         if worker.here:
             worker.stay += 1
             worker.here, worker.gone_at = False, now
+            self._on_change()
         if not worker.held and not worker.claiming:
             del self._workers[jid]
         return True
@@ -146,12 +164,14 @@ class Crew:
             self.let_go(before)
         held = Held(record, jid, now + self.lease, worker.stay, acked)
         worker.held[record.id] = self._held[record.id] = held
+        self._on_change()
         return held
 
     def let_go(self, held: Held) -> None:
         """It has it no more."""
         if self._held.get(held.id) is held:
             del self._held[held.id]
+            self._on_change()
         worker = self._workers.get(held.worker)
         if worker is not None and worker.held.get(held.id) is held:
             del worker.held[held.id]
