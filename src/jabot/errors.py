@@ -7,6 +7,7 @@
     │   ├── UnknownHost          the server's name does not resolve
     │   ├── CertificateError     the server's certificate is not to be trusted
     │   └── Replaced             another program took this session's place (`conflict`)
+    ├── StanzaError              a server, a room or a program refuses what was asked of it
     ├── BadArguments             a task was asked for with arguments that it does not take
     ├── UnknownTask              nobody offers a task of that name
     ├── NotAllowed               the caller may not run the task
@@ -62,6 +63,19 @@ class CertificateError(ConnectionFailed):
 
 class Replaced(ConnectionFailed):
     """Another session took this one's place (RFC 6120 section 4.9.3.3, `conflict`)."""
+
+
+class StanzaError(JabotError):
+    """A server, a room, a topic or a program refuses what was asked of it.
+
+    `condition` is one of RFC 6120 section 8.3.3, such as `item-not-found`; `text` says more, if it
+    was told.
+    """
+
+    def __init__(self, condition: str, text: str = "") -> None:
+        super().__init__(f"{condition.replace('-', ' ')}: {text}" if text else condition)
+        self.condition = condition
+        self.text = text
 
 
 class BadArguments(JabotError):

@@ -26,6 +26,7 @@ from jabot.jid import JID
 from jabot.xmpp.backoff import Backoff
 from jabot.xmpp.frames import LATER, read_batch, refusal
 from jabot.xmpp.outbox import Outbox
+from jabot.xmpp.requests import Requests
 from jabot.xmpp.stanzas import (
     IncomingPresence,
     IncomingText,
@@ -156,6 +157,8 @@ class Session:
         self._stopping = asyncio.Event()
         self._features: OrderedDict[JID, frozenset[str]] = OrderedDict()
         self._carrier: Carrier | None = None
+        self.requests = Requests(lambda: self.jid, self.send)
+        """What is asked of others by IQ, and what they may ask."""
 
     def carry(self, carrier: Carrier) -> None:
         """Let a carrier see each IQ first, from the next connection on."""
@@ -308,6 +311,7 @@ class Session:
             if self._confirming is not None:
                 self._confirming.cancel()
                 self._confirming = None
+            self.requests.lost(ConnectionFailed("the connection was lost"))
             _guarded(self._listener.offline)
 
     async def _wait_before_retry(self, problem: ConnectionFailed, failures: int) -> None:
@@ -378,14 +382,14 @@ class Session:
 
     def _iq(self, stream: Line, xml: ET.Element) -> bool:
         if self._carrier is None:
-            return False
+            return self.requests.received(xml)
         if self._stream is not stream:  # bound, and not yet known to be: ask for it again
             batch = read_batch(xml)
             if batch is not None:
                 stream.send_text(refusal(batch.peer, batch.id, "wait", LATER))
             return batch is not None
         try:
-            return self._carrier.iq_received(xml)
+            return self._carrier.iq_received(xml) or self.requests.received(xml)
         except Exception:
             log.exception("handling frames failed")
             return True
