@@ -13,6 +13,7 @@ import logging
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, Literal, TypeAlias
 from xml.etree import ElementTree as ET
 
@@ -62,7 +63,7 @@ class Requests:
         self._mark = f"ask-{secrets.token_hex(4)}-"  # nobody else can guess what we ask next
         self._numbers = itertools.count(1)
         self._handlers: dict[str, Handler] = {}
-        self._answering: set[asyncio.Task[None]] = set()
+        self._answering: set[asyncio.Future[Any]] = set()
 
     async def ask(
         self, kind: Kind, to: JID | None, payload: ET.Element, limit: float = _LIMIT
@@ -115,8 +116,8 @@ class Requests:
         for _, future in self._open.values():
             if not future.done():
                 future.set_exception(problem)
-        for task in self._answering:
-            task.cancel()
+        for answering in self._answering:
+            answering.cancel()
 
     # -- within -------------------------------------------------------------------------------
 
@@ -149,16 +150,19 @@ class Requests:
         if not inspect.isawaitable(answer):
             self._reply(iq, answer)
             return
+        answering = asyncio.ensure_future(answer)
+        self._answering.add(answering)
+        answering.add_done_callback(partial(self._answered_later, iq))
 
-        async def later() -> None:
-            try:
-                self._reply(iq, await answer)
-            except Exception as error:
-                self._refuse(iq, error)
-
-        task = asyncio.ensure_future(later())
-        self._answering.add(task)
-        task.add_done_callback(self._answering.discard)
+    def _answered_later(self, iq: ET.Element, answering: asyncio.Future[Any]) -> None:
+        self._answering.discard(answering)
+        if answering.cancelled():
+            return
+        error = answering.exception()
+        if error is None:
+            self._reply(iq, answering.result())
+        elif isinstance(error, Exception):
+            self._refuse(iq, error)
 
     def _reply(self, iq: ET.Element, payload: ET.Element | None) -> None:
         answer = self._answer_to(iq, "result")
