@@ -16,7 +16,10 @@ from jabot.errors import ConfigError
 from jabot.jid import JID
 from jabot.node import Node
 from jabot.peers import Peer
+from jabot.protocol.options import OWN_TASKS
+from jabot.queue.agenda import Agenda
 from jabot.queue.attendance import Attendance
+from jabot.queue.calendar import Calendar
 from jabot.queue.callers import Callers
 from jabot.queue.crew import GRACE, LEASE, Crew
 from jabot.queue.dispatch import Dispatch
@@ -32,9 +35,11 @@ from jabot.queue.rights import Rights
 from jabot.queue.store import open_store
 from jabot.queue.store.verbs import Delivered, Look, News, Stats, Store
 from jabot.queue.upkeep import Keeping, Upkeep
+from jabot.queue.wire import office_tasks
 from jabot.queue.workforce import Workforce
 from jabot.schedule import parse_duration
 from jabot.serving import Definition, Serving
+from jabot.tasks import Registry, Task
 from jabot.xmpp import Timing
 
 log = logging.getLogger(__name__)
@@ -112,7 +117,8 @@ class QueueServing(Serving):
         timing: Timing | None = None,
     ) -> None:
         self.rights = Rights(lambda: self.session.jid, definition.access, rules.work)
-        super().__init__(definition, account, timing)
+        own = office_tasks(lambda: self.office, lambda: self.agenda)
+        super().__init__(_with_tasks(definition, own), account, timing)
         self.store: Store = open_store(rules.store)
         self.crew = Crew(rules.lease, rules.grace, self._load_changed)
         self.ledger = Ledger(
@@ -138,6 +144,13 @@ class QueueServing(Serving):
             due_at=self._due_at,
             wall=self.wall,
         )
+        self.calendar = Calendar(
+            self.ledger,
+            self.ready,
+            rights=self.rights,
+            defaults=self.crew.defaults,
+            due_at=self._due_at,
+        )
         shared = not rules.store.startswith("sqlite:")
         self.upkeep = Upkeep(
             self.ledger,
@@ -145,6 +158,7 @@ class QueueServing(Serving):
             self.attendance,
             self.outcomes,
             self.callers,
+            self.calendar,
             keeping=rules.keeping,
             pulse=1.0 if shared else None,
             wall=self.wall,
@@ -158,6 +172,7 @@ class QueueServing(Serving):
             rights=self.rights,
             due_at=self._due_at,
         )
+        self.agenda = Agenda(self.store, self.ledger, self.calendar.reload, rights=self.rights)
         self.link.ends[:0] = [self.front, self.floor]
         self._begun = False
 
@@ -206,6 +221,7 @@ class QueueServing(Serving):
             await super().run()
         finally:
             self.upkeep.close()
+            self.calendar.close()
             self.outcomes.close()
             working.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -258,6 +274,19 @@ class QueueServing(Serving):
 
     def _heard(self, news: News) -> None:
         self.upkeep.heard(news)
+
+
+def _with_tasks(definition: Definition, more: list[Task[..., Any]]) -> Definition:
+    """The definition with the queue's own tasks, for those who may ask anything of it."""
+    definition.access.offer_to_all(task.name for task in more)
+    tasks = Registry()
+    for task in definition.tasks:
+        if task.name.startswith(OWN_TASKS):
+            raise ConfigError(f"task {task.name}: {OWN_TASKS} is how a queue's own begin")
+        tasks.add(task)
+    for task in more:
+        tasks.add(task)
+    return dataclasses.replace(definition, tasks=tasks)
 
 
 def _nothing(_: Any) -> None:

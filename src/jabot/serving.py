@@ -27,6 +27,7 @@ from jabot.middleware import Middleware
 from jabot.peers import Peer
 from jabot.pool import Pool
 from jabot.protocol.frames import Hello
+from jabot.protocol.options import OWN_TASKS
 from jabot.runner import Desk, Runner
 from jabot.runner.timers import Timer, call
 from jabot.tasks import Registry
@@ -206,6 +207,11 @@ class Serving:
             )
 
         for task in self.definition.tasks if self.definition.queues else ():
+            if task.name.startswith(OWN_TASKS):
+                raise ConfigError(
+                    f"task {task.name}: what begins with {OWN_TASKS} a queue does itself, and this "
+                    "node works for one; give the task another name="
+                )
             if not task.retry.travels:
                 raise ConfigError(
                     f"task {task.name}: retries: this node works for a queue, which cannot be told "

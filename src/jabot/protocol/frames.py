@@ -37,6 +37,7 @@ RefusalCode: TypeAlias = Literal[
     "too_large",
     "queue_needed",
     "key_reused",
+    "unknown_job",
     "protocol",
 ]
 REFUSAL_CODES: Final[tuple[str, ...]] = get_args(RefusalCode)

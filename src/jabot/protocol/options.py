@@ -16,6 +16,8 @@ DAY = 86_400.0
 # Stands for the job's own task where a lane has a name, and for its task and arguments where
 # something unique has.
 THIS = "*"
+OWN_TASKS: Final = "queue."
+"""How the names of the tasks begin that a queue does itself. No worker may offer it such a one."""
 
 
 class RetryOptions(msgspec.Struct, frozen=True, omit_defaults=True):

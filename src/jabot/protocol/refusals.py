@@ -19,6 +19,7 @@ from jabot.errors import (
     TaskFailed,
     TooLarge,
     TooManyJobs,
+    UnknownJob,
     UnknownTask,
     WorkerLost,
 )
@@ -34,6 +35,7 @@ REFUSALS: Final[Mapping[RefusalCode, type[JabotError]]] = {
     "too_large": TooLarge,
     "queue_needed": QueueNeeded,
     "key_reused": KeyReused,
+    "unknown_job": UnknownJob,
     "protocol": RemoteProtocolError,
 }
 # Refusals for which another worker, or the same one later, may have another answer.

@@ -202,7 +202,7 @@ def outcome(record: Record, as_id: str) -> Succeeded | Failed | Cancelled:
     attempt = max(1, record.attempt)
     if record.state is JobState.SUCCEEDED:
         return Succeeded(as_id, attempt, record.result or NULL)
-    failure = record.failure or Failure("JobCancelled", "it was cancelled")
+    failure = record.failure or Failure("JobCancelled", record.cancelling or "it was cancelled")
     if record.state is JobState.CANCELLED:
         return Cancelled(as_id, attempt, failure.message)
     return failure_frame(as_id, attempt, failure)

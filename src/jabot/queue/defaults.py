@@ -3,33 +3,42 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
+from msgspec import Raw
 
-from jabot.protocol.frames import Submit
 from jabot.protocol.options import NO_OPTIONS, THIS, JobOptions
 
 _BY_AUTHOR: Final = ("retry", "expires", "priority", "unique", "lane")
 
 
-def with_defaults(
-    options: JobOptions, defaults: JobOptions | None, submit: Submit, now: float
-) -> JobOptions:
-    """What the submit left out is as the task's author says."""
+class Asked(Protocol):
+    """What is to be run: of a submit, or of a schedule."""
+
+    @property
+    def task(self) -> str: ...
+    @property
+    def args(self) -> Raw: ...
+    @property
+    def kwargs(self) -> Raw: ...
+
+
+def with_defaults(options: JobOptions, defaults: JobOptions | None, asked: Asked) -> JobOptions:
+    """What was left out is as the task's author says."""
     if defaults is not None and defaults != NO_OPTIONS:
         missing = {
             name: getattr(defaults, name) for name in _BY_AUTHOR if getattr(options, name) is None
         }
         options = msgspec.structs.replace(options, **missing)
     if options.unique == THIS:
-        options = msgspec.structs.replace(options, unique=_name(submit))
+        options = msgspec.structs.replace(options, unique=_name(asked))
     if options.lane is not None and options.lane.name == THIS:
-        lane = msgspec.structs.replace(options.lane, name=submit.task)
+        lane = msgspec.structs.replace(options.lane, name=asked.task)
         options = msgspec.structs.replace(options, lane=lane)
     return options
 
 
-def _name(submit: Submit) -> str:
-    digest = hashlib.blake2b(bytes(submit.args) + b" " + bytes(submit.kwargs), digest_size=16)
-    return f"{submit.task} {digest.hexdigest()}"
+def _name(asked: Asked) -> str:
+    digest = hashlib.blake2b(bytes(asked.args) + b" " + bytes(asked.kwargs), digest_size=16)
+    return f"{asked.task} {digest.hexdigest()}"

@@ -14,10 +14,11 @@ from jabot.errors import JabotError, NotAllowed
 from jabot.protocol import Leftover
 from jabot.protocol.codec import Incoming
 from jabot.protocol.frames import Cancel, Frame, Query, State, Submit
-from jabot.protocol.options import NO_OPTIONS, JobOptions
+from jabot.protocol.options import NO_OPTIONS, OWN_TASKS, JobOptions
 from jabot.protocol.states import JobState
 from jabot.queue.callers import Callers, refusal
 from jabot.queue.defaults import with_defaults
+from jabot.queue.due import due, first_look
 from jabot.queue.ledger import Ledger
 from jabot.queue.outcomes import Outcomes
 from jabot.queue.promise import Promise
@@ -121,6 +122,9 @@ class Front:
     # -- within -------------------------------------------------------------------------------
 
     def _submit(self, peer: str, account: str, frame: Submit, promise: Promise) -> None:
+        if frame.task.startswith(OWN_TASKS):
+            self._refuse(peer, frame, "unknown_task", f"there is no task {frame.task} here")
+            return
         try:
             options = _read_options(frame.options)
             self._rights.check(peer, frame.task)
@@ -134,7 +138,7 @@ class Front:
             self._refuse(peer, frame, "draining", "this node of the queue is stopping")
             return
         now = self._wall()
-        options = with_defaults(options, self._defaults.get(frame.task), frame, now)
+        options = with_defaults(options, self._defaults.get(frame.task), frame)
         add = Add(
             frame.id,
             account,
@@ -148,14 +152,11 @@ class Front:
             peer,
         )
         promise.wait(self._ledger, add, lambda added: self._added(peer, frame, options, added))
-        due = max(now + options.delay, options.at or 0.0)
-        if due <= now and not options.after:
+        if due(options, now) <= now and not options.after:
             self._ready.look_for(kind_of(frame.task, options.where))  # in the same transaction
-        if due > now or options.lane is not None:
-            self._due_at(due)
-        for moment in (frame.timeout, options.expires):
-            if moment is not None:
-                self._due_at(max(now, due) + moment)
+        moment = first_look(options, now, frame.timeout)
+        if moment is not None:
+            self._due_at(moment)
 
     def _added(self, peer: str, frame: Submit, options: JobOptions, added: Added) -> None:
         if added.refused:

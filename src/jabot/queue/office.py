@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -18,6 +18,7 @@ from jabot.queue.answers import (
     LaneLine,
     Standing,
     TaskLine,
+    WorkerLine,
     job_line,
     job_sheet,
     spread,
@@ -101,7 +102,7 @@ class Office:
 
     async def show(self, who: JID, job: str) -> JobSheet:
         """All about one job, and why it is where it is."""
-        record = await self._found(self.scope(who), job)
+        record = await self._found(self._rights.scope(who), job)
         ended = record.state.ended
         scene = Scene(self._wall()) if ended else await self._scene(record)
         parents = {} if ended else await self._parents(record)
@@ -109,7 +110,7 @@ class Office:
 
     async def cancel(self, who: JID, job: str, reason: str = "") -> JobLine:
         """Stop a job: as it is then. One that runs is `running` until its worker has stopped it."""
-        scope = self.scope(who)
+        scope = self._rights.scope(who)
         record = await self._found(scope, job)
         if not reason and record.owner != who.bare:
             reason = f"by {who.bare}"
@@ -122,7 +123,7 @@ class Office:
 
     async def retry(self, who: JID, job: str) -> JobLine:
         """Run a job again that failed or was cancelled, with a full number of attempts."""
-        scope = self.scope(who)
+        scope = self._rights.scope(who)
         found = await self._found(scope, job)
         record: Record | None = await self._ledger.ask(Revive(found.id, scope, self._wall()))
         if record is None:
@@ -145,13 +146,16 @@ class Office:
         count: int = await self._store.read(Count(self._within(who, chosen)))
         return count
 
-    async def purge(self, who: JID, chosen: Filter) -> int:
+    async def purge(
+        self, who: JID, chosen: Filter, told: Callable[[int], None] = lambda _: None
+    ) -> int:
         """Delete the ended jobs that a filter fits, and say how many they were. One that another
-        still waits for stays."""
+        still waits for stays. `told` hears how many are gone already."""
         verb = Purge(self._within(who, chosen), _PURGED)
         total = 0
         while count := await self._ledger.ask(verb):
             total += count
+            told(total)
         log.info("%s has had %d ended jobs deleted", who.bare, total)
         return total
 
@@ -159,13 +163,13 @@ class Office:
 
     async def pause(self, who: JID, task: str) -> None:
         """Begin no jobs of a task any more. Those that run go on."""
-        self._check_manages(who, f"pause {task}")
+        self._rights.check_manages(who, f"pause {task}")
         await self._ledger.ask(Pause(task, paused=True))
         log.info("%s pauses %s", who.bare, task)
 
     async def resume(self, who: JID, task: str) -> None:
         """Begin jobs of a task again."""
-        self._check_manages(who, f"resume {task}")
+        self._rights.check_manages(who, f"resume {task}")
         await self._ledger.ask(Pause(task, paused=False))
         log.info("%s resumes %s", who.bare, task)
         figures: Figures = await self._store.read(Stats(self._wall()))
@@ -174,10 +178,15 @@ class Office:
         for kind in kinds:
             self._store.tell(News("ready", kind))
 
+    def workers(self, who: JID) -> list[WorkerLine]:
+        """The workers that are with this node of the queue."""
+        self._rights.check_manages(who, "see its workers")
+        return self._workforce.here()
+
     async def stats(self, who: JID) -> Standing:
         """How the queue stands. Those who manage it are told of all; others of the tasks that they
         may have run, without the workers and what they do for whom."""
-        scope = self.scope(who)
+        scope = self._rights.scope(who)
         now = self._wall()
         figures: Figures = await self._store.read(Stats(now))
         workers, silent = await self._workforce.everywhere()
@@ -198,34 +207,16 @@ class Office:
             silent=silent,
         )
 
-    # -- rights -------------------------------------------------------------------------------
-
-    def scope(self, who: JID) -> str | None:
-        """The account whose jobs somebody sees and handles; None: those of all.
-
-        Raises `NotAllowed` for who may do nothing here.
-        """
-        if self._rights.may_manage(who):
-            return None
-        if not self._rights.may_call(str(who)):
-            raise NotAllowed(f"{who.bare} has no jobs here, and may not see those of others")
-        return who.bare
-
-    def _check_manages(self, who: JID, what: str) -> None:
-        decision = self._rights.may_manage(who)
-        if not decision:
-            raise NotAllowed(f"you may not {what}: {decision.reason}")
+    # -- within -------------------------------------------------------------------------------
 
     def _within(self, who: JID, chosen: Filter) -> Filter:
         """The filter, and no more than what somebody may see."""
-        scope = self.scope(who)
+        scope = self._rights.scope(who)
         if scope is None:
             return chosen
         if chosen.owner not in (None, scope):
             raise NotAllowed(f"only those who manage this queue see the jobs of {chosen.owner}")
         return msgspec.structs.replace(chosen, owner=scope)
-
-    # -- within -------------------------------------------------------------------------------
 
     async def _found(self, scope: str | None, job: str) -> Record:
         """The job of an id, or of the end of one."""
@@ -288,7 +279,7 @@ def _unknown(job: str, scope: str | None) -> UnknownJob:
     )
 
 
-def _scene(now: float, workers: list[Any], figures: Figures | None) -> Scene:
+def _scene(now: float, workers: list[WorkerLine], figures: Figures | None) -> Scene:
     if figures is None:
         return Scene(now, workers)
     lanes = {name: msgspec.convert(lane, LaneLine) for name, lane in figures.lanes.items()}

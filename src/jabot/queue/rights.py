@@ -47,3 +47,20 @@ class Rights:
     def knows(self, peer: JID) -> bool:
         """Whether somebody has any right here at all."""
         return self.may_call(str(peer)) or self.may_work(peer.bare)
+
+    def scope(self, who: JID) -> str | None:
+        """The account whose jobs and schedules somebody sees and handles; None: those of all.
+
+        Raises `NotAllowed` for who may do nothing here.
+        """
+        if self.may_manage(who):
+            return None
+        if not self.may_call(str(who)):
+            raise NotAllowed(f"{who.bare} has no jobs here, and may not see those of others")
+        return who.bare
+
+    def check_manages(self, who: JID, what: str) -> None:
+        """Raises `NotAllowed` for who does not manage the queue."""
+        decision = self.may_manage(who)
+        if not decision:
+            raise NotAllowed(f"you may not {what}: {decision.reason}")

@@ -37,6 +37,16 @@ def first(schedule: Schedule, now: float) -> float | None:
     return _after(schedule, now, now)
 
 
+def upcoming(schedule: Schedule, count: int) -> list[float]:
+    """`schedule.next`, and those after it, up to `count`."""
+    moments: list[float] = []
+    moment = schedule.next
+    while moment is not None and len(moments) < count:
+        moments.append(moment)
+        moment = _after(schedule, moment, moment)
+    return moments
+
+
 def firing(schedule: Schedule, now: float) -> Firing:
     """What the time `schedule.next`, which has come, means at `now`."""
     planned = schedule.next if schedule.next is not None else now

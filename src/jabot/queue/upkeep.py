@@ -1,4 +1,4 @@
-"""What a queue does by itself: what is due, what is over, schedules, other nodes of the queue."""
+"""What a queue does by itself: what is due, what is over, other nodes of the queue."""
 
 from __future__ import annotations
 
@@ -7,31 +7,17 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Final
 
 from jabot.alarm import Alarm
-from jabot.errors import ConfigError
 from jabot.moments import Timers
-from jabot.queue import timetable
 from jabot.queue.attendance import Attendance
+from jabot.queue.calendar import Calendar
 from jabot.queue.callers import Callers
 from jabot.queue.ledger import Ledger
 from jabot.queue.outcomes import Outcomes
 from jabot.queue.ready import Ready
-from jabot.queue.store.verbs import (
-    Add,
-    Added,
-    Due,
-    Fire,
-    Moved,
-    News,
-    Prune,
-    Schedule,
-    Schedules,
-    kind_of,
-)
-from jabot.runner.job import new_job_id
+from jabot.queue.store.verbs import Due, Moved, News, Prune
 
 log = logging.getLogger(__name__)
 
@@ -56,13 +42,14 @@ class Upkeep:
     """Timers around the store. `pulse` is how often the other nodes of a queue are looked after, in
     seconds; None: there can be no others."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts that it speaks with, by name
         self,
         ledger: Ledger,
         ready: Ready,
         attendance: Attendance,
         outcomes: Outcomes,
         callers: Callers,
+        calendar: Calendar,
         *,
         keeping: Keeping,
         pulse: float | None = None,
@@ -73,13 +60,14 @@ class Upkeep:
         self._attendance = attendance
         self._outcomes = outcomes
         self._callers = callers
+        self._calendar = calendar
         self._keeping = keeping
         self._pulse = pulse
         self._wall = wall
         self._loop = asyncio.get_running_loop()
         self._alarm = Alarm(self._ring)
         self._timers: Timers[str] = Timers()
-        self._schedules: dict[str, Schedule] = {}
+        self._due = float("inf")  # when "due" rings
 
     def start(self) -> None:
         """Begin."""
@@ -89,7 +77,7 @@ class Upkeep:
         if self._pulse is not None:
             self._timers.set("pulse", now + self._pulse)
         self._attendance.take_over()
-        self.reload()
+        self._calendar.reload()
         self._alarm.set(now)
 
     def close(self) -> None:
@@ -100,10 +88,6 @@ class Upkeep:
         """Something is due at a moment of the machine's clock."""
         self._soon("due", self._loop.time() + max(0.0, moment - self._wall()))
 
-    def reload(self) -> None:
-        """The schedules have changed."""
-        self._ledger.do(Schedules(), self._loaded)
-
     def heard(self, news: News) -> None:
         """Another process on the same store did something."""
         if news.kind == "ready":
@@ -113,7 +97,7 @@ class Upkeep:
         elif news.kind in ("ended", "progress"):
             self._callers.heard(news)
         elif news.kind == "changed":
-            self.reload()
+            self._calendar.reload()
 
     # -- within -------------------------------------------------------------------------------
 
@@ -126,8 +110,6 @@ class Upkeep:
             self._due = at
             self._timers.set("due", at)
 
-    _due = float("inf")
-
     def _ring(self) -> None:
         now = self._loop.time()
         for name in self._timers.due(now):
@@ -136,11 +118,9 @@ class Upkeep:
                 self._ledger.do(Due(self._wall()), self._moved, self._again)
             elif name == "prune":
                 self._prune()
-            elif name == "pulse":
+            else:
                 self._attendance.take_over()
                 self._soon("pulse", now + (self._pulse or 1.0))
-            else:
-                self._fire(name)
         self._alarm.set(self._timers.next())
 
     def _moved(self, moved: Moved) -> None:
@@ -167,60 +147,3 @@ class Upkeep:
     def _pruned(self, count: int) -> None:
         full = count >= _PRUNE_MOST
         self._soon("prune", self._loop.time() + 0.1 if full else self._next_prune)
-
-    # -- schedules ----------------------------------------------------------------------------
-
-    def _loaded(self, schedules: list[Schedule]) -> None:
-        for name in self._schedules:
-            self._timers.cancel(f"schedule {name}")
-        self._schedules = {schedule.name: schedule for schedule in schedules}
-        for schedule in schedules:
-            self._set(schedule)
-
-    def _set(self, schedule: Schedule) -> None:
-        if schedule.next is not None and not schedule.paused:
-            wait = max(0.0, min(schedule.next - self._wall(), _AT_LEAST))
-            self._soon(f"schedule {schedule.name}", self._loop.time() + wait)
-
-    def _fire(self, timer: str) -> None:
-        schedule = self._schedules.get(timer.removeprefix("schedule "))
-        if schedule is None or schedule.next is None:
-            return
-        now = self._wall()
-        if schedule.next > now:
-            self._set(schedule)
-            return
-        problem = ""
-        try:
-            submit, following = timetable.firing(schedule, now)
-        except ConfigError as error:  # a time zone that is no more, for one
-            submit, following, problem = False, None, str(error)
-            log.error("%s", error)
-        job = _job_of(schedule, now) if submit else None
-        verb = Fire(schedule.name, schedule.next, following, job, problem)
-        self._ledger.do(
-            verb, partial(self._fired, schedule), lambda _: self._soon(timer, self._retry_at)
-        )
-
-    @property
-    def _retry_at(self) -> float:
-        return self._loop.time() + 1.0
-
-    def _fired(self, schedule: Schedule, added: Added | None) -> None:
-        if added is not None:
-            log.info("schedule %s: job %s", schedule.name, added.id)
-            self._ready.look_for(kind_of(schedule.task, schedule.options.where))
-        self.reload()
-
-
-def _job_of(schedule: Schedule, now: float) -> Add:
-    return Add(
-        new_job_id(),
-        schedule.owner,
-        schedule.task,
-        schedule.args,
-        schedule.kwargs,
-        schedule.options,
-        {},
-        now,
-    )

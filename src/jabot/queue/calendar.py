@@ -1,0 +1,167 @@
+"""Fires schedules: has their jobs kept when their times come."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Final
+
+import msgspec
+
+from jabot.alarm import Alarm
+from jabot.errors import ConfigError
+from jabot.jid import JID
+from jabot.moments import Timers
+from jabot.protocol.options import JobOptions
+from jabot.queue import timetable
+from jabot.queue.defaults import with_defaults
+from jabot.queue.due import first_look
+from jabot.queue.ledger import Ledger
+from jabot.queue.ready import Ready
+from jabot.queue.rights import Rights
+from jabot.queue.store.verbs import Add, Added, Fire, Schedule, Schedules, kind_of
+from jabot.queue.timetable import Firing
+from jabot.runner.job import new_job_id
+
+log = logging.getLogger(__name__)
+
+_AT_LEAST: Final = 30.0  # seconds between two looks at a schedule; the machine's clock may jump
+_AGAIN: Final = 1.0  # seconds after which the store is asked again
+_RELOAD: Final = ""  # the timer for that; no schedule has this name
+
+
+class Calendar:
+    """The schedules of a queue. They stay in the store, where the first of the queue's nodes to
+    come moves each on.
+
+    `defaults` is what the authors of tasks say of their jobs. `due_at(moment)` is told when
+    something is to be looked at.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        ready: Ready,
+        *,
+        rights: Rights,
+        defaults: Mapping[str, JobOptions],
+        due_at: Callable[[float], None],
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._ledger = ledger
+        self._ready = ready
+        self._rights = rights
+        self._defaults = defaults
+        self._due_at = due_at
+        self._wall = wall
+        self._loop = asyncio.get_running_loop()
+        self._alarm = Alarm(self._ring)
+        self._timers: Timers[str] = Timers()
+        self._schedules: dict[str, Schedule] = {}
+        self._is_loading = False
+        self._is_stale = False
+
+    def reload(self) -> None:
+        """The schedules have changed."""
+        if self._is_loading:
+            self._is_stale = True
+            return
+        self._is_loading, self._is_stale = True, False
+        self._ledger.do(Schedules(), self._loaded, self._not_loaded)
+
+    def close(self) -> None:
+        """Stop."""
+        self._alarm.cancel()
+
+    # -- within -------------------------------------------------------------------------------
+
+    def _loaded(self, schedules: list[Schedule]) -> None:
+        self._is_loading = False
+        if self._is_stale:
+            self.reload()
+            return
+        for name in self._schedules:
+            self._timers.cancel(name)
+        self._schedules = {schedule.name: schedule for schedule in schedules}
+        for schedule in schedules:
+            self._set(schedule)
+
+    def _not_loaded(self, error: Exception) -> None:
+        self._is_loading = False
+        self._soon(_RELOAD, _AGAIN)
+
+    def _set(self, schedule: Schedule) -> None:
+        if schedule.next is not None and not schedule.paused:
+            self._soon(schedule.name, max(0.0, min(schedule.next - self._wall(), _AT_LEAST)))
+
+    def _soon(self, name: str, wait: float) -> None:
+        at = self._loop.time() + wait
+        self._timers.set(name, at)
+        self._alarm.set(at)
+
+    def _ring(self) -> None:
+        for name in self._timers.due(self._loop.time()):
+            if name == _RELOAD:
+                self.reload()
+            else:
+                self._look_at(self._schedules[name])
+        self._alarm.set(self._timers.next())
+
+    def _look_at(self, schedule: Schedule) -> None:
+        now = self._wall()
+        if schedule.next is None or schedule.next > now:
+            self._set(schedule)
+            return
+        firing, problem = self._firing(schedule, now)
+        if problem and problem != schedule.problem:
+            log.error("schedule %s does not fire: %s", schedule.name, problem)
+        job = self._job(schedule, now) if firing.submit else None
+        verb = Fire(schedule.name, schedule.next, firing.next, job, problem)
+        self._ledger.do(
+            verb,
+            partial(self._fired, schedule, verb),
+            lambda _: self._soon(schedule.name, _AGAIN),
+        )
+
+    def _firing(self, schedule: Schedule, now: float) -> tuple[Firing, str]:
+        """What is to be done now that its time has come, and why it is not what was meant."""
+        try:
+            firing = timetable.firing(schedule, now)
+        except ConfigError as error:  # a time zone that is no more, for one
+            return Firing(False, None), str(error)
+        decision = self._rights.may_run(JID(schedule.owner), schedule.task)
+        if not decision:
+            text = f"{schedule.owner} may not run {schedule.task}: {decision.reason}"
+            return Firing(False, firing.next), text
+        return firing, ""
+
+    def _job(self, schedule: Schedule, now: float) -> Add:
+        defaults = self._defaults.get(schedule.task)
+        return Add(
+            new_job_id(),
+            schedule.owner,
+            schedule.task,
+            schedule.args,
+            schedule.kwargs,
+            with_defaults(schedule.options, defaults, schedule),
+            {},
+            now,
+        )
+
+    def _fired(self, schedule: Schedule, verb: Fire, added: Added | None) -> None:
+        if verb.job is None or added is None:  # perhaps another node of the queue was faster
+            self.reload()
+            return
+        log.info("schedule %s: job %s", schedule.name, added.id)
+        options = verb.job.options
+        self._ready.look_for(kind_of(verb.job.task, options.where))
+        moment = first_look(options, verb.job.now)
+        if moment is not None:
+            self._due_at(moment)
+        if self._schedules.get(schedule.name) is schedule:  # nobody has changed it meanwhile
+            moved = msgspec.structs.replace(schedule, next=verb.next, problem="")
+            self._schedules[schedule.name] = moved
+            self._set(moved)
