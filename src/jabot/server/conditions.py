@@ -8,15 +8,19 @@ from jabot.server.namespaces import CLIENT, LANG, STANZA_ERRORS, STREAM, STREAM_
 # The type that RFC 6120 section 8.3.3 recommends for each condition that is used here.
 _TYPES = {
     "bad-request": "modify",
+    "conflict": "cancel",
     "feature-not-implemented": "cancel",
     "forbidden": "auth",
     "item-not-found": "cancel",
     "jid-malformed": "modify",
     "not-acceptable": "modify",
     "not-allowed": "cancel",
+    "not-authorized": "auth",
+    "registration-required": "auth",
     "remote-server-not-found": "cancel",
     "resource-constraint": "wait",
     "service-unavailable": "cancel",
+    "unexpected-request": "cancel",
 }
 
 
@@ -41,12 +45,21 @@ class StreamError(Exception):
 
 
 class StanzaError(Exception):
-    """The stanza cannot be served: its sender is told the condition, the stream goes on."""
+    """The stanza cannot be served: its sender is told the condition, the stream goes on.
 
-    def __init__(self, condition: str, text: str = "") -> None:
+    `kind` is the type of the error where it is not the usual one of the condition, `detail` a
+    condition of the protocol's own (RFC 6120 section 8.3.4).
+    """
+
+    def __init__(
+        self, condition: str, text: str = "", *, kind: str = "", detail: Element | None = None
+    ) -> None:
         super().__init__(f"{condition}: {text}" if text else condition)
         self.condition = condition
         self.text = text
+        self.kind = kind or _TYPES[condition]
+        self.detail = detail
+        self.quoted: Element | None = None  # what of the stanza is given back with the error
 
 
 def error_reply(stanza: Element, error: StanzaError) -> Element | None:
@@ -60,9 +73,12 @@ def error_reply(stanza: Element, error: StanzaError) -> Element | None:
     children: list[Element | str] = [Element(STANZA_ERRORS, error.condition)]
     if error.text:
         children.append(Element(STANZA_ERRORS, "text", {LANG: "en"}, [error.text]))
-    body = Element(CLIENT, "error", {"type": _TYPES[error.condition]}, children)
+    if error.detail is not None:
+        children.append(error.detail)
     reply = reply_to(stanza, "error")
-    reply.children.append(body)
+    if error.quoted is not None:
+        reply.children.append(error.quoted)
+    reply.children.append(Element(CLIENT, "error", {"type": error.kind}, children))
     return reply
 
 

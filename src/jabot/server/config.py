@@ -24,6 +24,10 @@ class ServerConfig:
     max_offline: int = 100  # messages kept for one user
     max_roster: int = 5_000  # contacts of one user
     max_directed: int = 10_000  # addresses to which one session has shown itself
+    max_rooms: int = 100  # made by one account, and still there
+    max_occupants: int = 1_000  # sessions in one room
+    max_affiliations: int = 5_000  # accounts that are something to one room
+    max_room_stanza: int = 131_072  # of what is sent to a room: all in it get it
 
     auth_timeout: float = 30.0  # from the connection to the session
     ping_interval: float = 30.0  # of silence, after which a session is pinged

@@ -53,6 +53,25 @@ class Element:
         return "".join(child for child in self.children if isinstance(child, str))
 
 
+class Envelope:
+    """A stanza for many: written once, then addressed to each. It may not have a `to` yet."""
+
+    __slots__ = ("_head", "_rest")
+
+    def __init__(self, stanza: Element) -> None:
+        text = to_text(stanza)
+        end = len(stanza.name) + 1
+        self._head = f"{text[:end]} to='".encode()
+        self._rest = f"'{text[end:]}".encode()
+
+    def __len__(self) -> int:
+        return len(self._head) + len(self._rest)
+
+    def to(self, address: str) -> bytes:
+        """The stanza as XML in UTF-8, for one receiver."""
+        return b"".join((self._head, escape_attribute(address).encode(), self._rest))
+
+
 def to_text(element: Element, parent_ns: str = CLIENT) -> str:
     """The element as XML, to be put where `parent_ns` is the default namespace."""
     out: list[str] = []

@@ -26,17 +26,17 @@ class ServerInformation:
         self._table = server
         server.add("get", DISCO_INFO, "query", self._info)
         server.add("get", DISCO_ITEMS, "query", self._items)
-        server.add("get", PING, "ping", _nothing)
+        server.add("get", PING, "ping", nothing)
         server.add("get", VERSION, "query", _version)
-        server.add("set", SESSION, "session", _nothing)
+        server.add("set", SESSION, "session", nothing)
         server.features += [DISCO_INFO, DISCO_ITEMS, PING, VERSION, OFFLINE]
 
     def _info(self, _stanza: Element, query: Element) -> Element:
         identity = {"category": "server", "type": "im", "name": "jabot"}
-        return _info(query, identity, self._table.features)
+        return describe(query, identity, self._table.features)
 
     def _items(self, _stanza: Element, query: Element) -> Element:
-        _refuse_node(query)
+        refuse_node(query)
         others = (domain for domain in self._router.domains() if domain != self._domain)
         return Element(
             DISCO_ITEMS,
@@ -63,11 +63,11 @@ class AccountInformation:
 
     def _info(self, stanza: Element, query: Element) -> Element:
         self._check(stanza)
-        return _info(query, {"category": "account", "type": "registered"}, self._table.features)
+        return describe(query, {"category": "account", "type": "registered"}, self._table.features)
 
     def _items(self, stanza: Element, query: Element) -> Element:
         self._check(stanza)
-        _refuse_node(query)
+        refuse_node(query)
         return Element(DISCO_ITEMS, "query")
 
     def _ping(self, stanza: Element, _ping: Element) -> None:
@@ -89,20 +89,21 @@ class AccountInformation:
             raise StanzaError("service-unavailable")
 
 
-def _info(query: Element, identity: dict[str, str], features: list[str]) -> Element:
-    _refuse_node(query)
+def describe(query: Element, identity: dict[str, str], features: list[str]) -> Element:
+    """The answer to disco#info of an address that has no nodes (XEP-0030 section 3)."""
+    refuse_node(query)
     children: list[Element | str] = [Element(DISCO_INFO, "identity", identity)]
     children += [Element(DISCO_INFO, "feature", {"var": each}) for each in features]
     return Element(DISCO_INFO, "query", None, children)
 
 
-def _refuse_node(query: Element) -> None:
+def refuse_node(query: Element) -> None:
     if query.attrs.get("node"):
         raise StanzaError("item-not-found")
 
 
-def _nothing(_stanza: Element, _payload: Element) -> None:
-    """The empty result is the answer."""
+def nothing(_stanza: Element, _payload: Element) -> None:
+    """For a request whose empty result is the answer."""
 
 
 def _version(_stanza: Element, _query: Element) -> Element:

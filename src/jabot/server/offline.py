@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import UTC, datetime
-
 from jabot.server.conditions import StanzaError
+from jabot.server.delay import Now, delay, utc_now
 from jabot.server.element import Element, to_bytes
-from jabot.server.namespaces import CHAT_STATES, DELAY, HINTS
+from jabot.server.namespaces import CHAT_STATES, HINTS
 from jabot.server.session import Session
 from jabot.server.store import Store
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 class Offline:
     """Keeps at most `limit` messages for each account until a session takes messages."""
 
-    def __init__(
-        self, domain: str, store: Store, limit: int, now: Callable[[], datetime] = utc_now
-    ) -> None:
+    def __init__(self, domain: str, store: Store, limit: int, now: Now = utc_now) -> None:
         self._domain = domain
         self._store = store
         self._limit = limit
@@ -33,9 +25,8 @@ class Offline:
             raise StanzaError("service-unavailable")
         if self._store.offline_count(account) >= self._limit:
             raise StanzaError("resource-constraint", "too many messages wait for this user")
-        stamp = self._now().strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
-        delay = Element(DELAY, "delay", {"from": self._domain, "stamp": stamp})
-        delayed = Element(stanza.ns, stanza.name, stanza.attrs, [*stanza.children, delay])
+        mark = delay(self._domain, self._now())
+        delayed = Element(stanza.ns, stanza.name, stanza.attrs, [*stanza.children, mark])
         self._store.add_offline(account, to_bytes(delayed))
 
     def flush(self, session: Session) -> None:

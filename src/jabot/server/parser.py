@@ -174,6 +174,18 @@ class StreamParser:
         self._events.append(StreamFailed(error))
 
 
+def element_of(text: str) -> Element:
+    """An element that `to_text(element, "")` wrote, from our own store: so without limits."""
+    parser = StreamParser(len(text.encode()) + 1, depth=10_000)
+    opening = f"<stream:stream xmlns:stream='{STREAM}'>"
+    parser.limit = max(parser.limit, len(opening))
+    [_, element] = parser.feed(f"{opening}{text}".encode())
+    parser.close()
+    if not isinstance(element, Element):
+        raise TypeError(f"{text[:100]!r} is no element")
+    return element
+
+
 def _as_stream_error(problem: expat.ExpatError) -> StreamError:
     if problem.code == _UNDEFINED_ENTITY:
         return StreamError("restricted-xml", "only the five predefined entities are allowed")

@@ -15,6 +15,8 @@ from jabot.server.conditions import StreamError
 from jabot.server.config import ServerConfig
 from jabot.server.connection import Connection
 from jabot.server.host import Host
+from jabot.server.rooms.service import Rooms
+from jabot.server.rooms.store import RoomStore
 from jabot.server.router import Router
 from jabot.server.sasl import hash_password
 from jabot.server.store import Store
@@ -41,6 +43,13 @@ class Server:
         self._store = _open_store(self.config)
         self._certificate = Certificate(self.domain, self.config.data)
         self.host = Host(self.config, self.domain, self._store, self.router)
+        self._rooms = Rooms(
+            self.config,
+            f"conference.{self.domain}",
+            RoomStore(self._store.db),
+            self.router,
+            self.host.sessions,
+        )
         self._connections: set[Connection] = set()
         self._listener: asyncio.Server | None = None
         self._upkeep: asyncio.Task[None] | None = None
@@ -56,6 +65,7 @@ class Server:
     async def start(self) -> None:
         """Listen. Raises ConfigError when the address is not to be had."""
         loop = asyncio.get_running_loop()
+        self._rooms.load()
         try:
             self._listener = await loop.create_server(
                 self._connect, await self._listen_on(), self.config.port, backlog=_BACKLOG

@@ -81,8 +81,8 @@ class Store:
     """The tables of one server. `data` is its directory; None keeps everything in memory."""
 
     def __init__(self, data: Path | None) -> None:
-        self._db = _open(data)
-        self._db.executescript(_SCHEMA)
+        self.db = self._db = _open(data)  # rooms and topics keep tables of their own in it
+        self.db.executescript(_SCHEMA)
         self.secret = self._kept_secret()  # 32 random bytes, made once
 
     def close(self) -> None:

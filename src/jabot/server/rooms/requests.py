@@ -1,0 +1,172 @@
+"""What is asked of rooms by IQ: disco, lists, changes, configuration."""
+
+from __future__ import annotations
+
+from jabot.jid import JID
+from jabot.server.conditions import StanzaError
+from jabot.server.config import ServerConfig
+from jabot.server.element import Element
+from jabot.server.forms import result_form
+from jabot.server.information import describe, nothing, refuse_node
+from jabot.server.iq import IqTable
+from jabot.server.namespaces import (
+    DATA_FORMS,
+    DISCO_INFO,
+    DISCO_ITEMS,
+    MUC,
+    MUC_ADMIN,
+    MUC_OWNER,
+    MUC_SELF_PING,
+    PING,
+)
+from jabot.server.rooms import admin, owner
+from jabot.server.rooms.affiliations import Affiliation
+from jabot.server.rooms.configuration import room_form
+from jabot.server.rooms.directory import Directory
+from jabot.server.rooms.room import Room
+
+_LISTED = 1_000  # rooms in one answer
+
+
+class RoomRequests:
+    """Answers IQs to the service, to a room, and to an occupant."""
+
+    def __init__(self, config: ServerConfig, directory: Directory) -> None:
+        self._config = config
+        self._directory = directory
+        self._form = room_form(config.max_occupants)
+        self._service, self._rooms, self._occupants = IqTable(), IqTable(), IqTable()
+        self._service.add("get", DISCO_INFO, "query", self._service_info)
+        self._service.add("get", DISCO_ITEMS, "query", self._service_items)
+        self._rooms.add("get", DISCO_INFO, "query", self._room_info)
+        self._rooms.add("get", DISCO_ITEMS, "query", self._room_items)
+        self._rooms.add("get", MUC_ADMIN, "query", self._get_lists)
+        self._rooms.add("set", MUC_ADMIN, "query", self._change)
+        self._rooms.add("get", MUC_OWNER, "query", self._get_form)
+        self._rooms.add("set", MUC_OWNER, "query", self._configure)
+        for table in (self._service, self._rooms, self._occupants):
+            table.add("get", PING, "ping", nothing)
+            table.features += [DISCO_INFO, DISCO_ITEMS, PING, MUC, MUC_SELF_PING]
+
+    def answer(self, stanza: Element, to: JID) -> Element | None:
+        """The result. Raises StanzaError to refuse."""
+        if not to.local:
+            return self._service.answer(stanza)
+        if not to.resource:
+            return self._rooms.answer(stanza)
+        if stanza.attrs.get("type") not in ("result", "error"):
+            self._check_occupant(stanza, to)
+        return self._occupants.answer(stanza)
+
+    def _check_occupant(self, stanza: Element, to: JID) -> None:
+        """Nothing but messages is passed on between occupants. A ping to oneself tells a client
+        that it is in the room (XEP-0410).
+        """
+        occupants = self._find(to.bare).occupants
+        asker = occupants.of_session(JID(stanza.attrs["from"]).full)
+        if asker is None:
+            raise StanzaError("not-acceptable", "you are not in this room")
+        asked = occupants.called(to.resource)
+        if asked is None:
+            raise StanzaError("item-not-found", f"nobody is called {to.resource} here")
+        if asked is not asker:
+            raise StanzaError("service-unavailable", "a room passes no requests on")
+
+    # Disco (XEP-0045 section 6)
+
+    def _service_info(self, _stanza: Element, query: Element) -> Element:
+        identity = {"category": "conference", "type": "text", "name": "Rooms"}
+        return describe(query, identity, self._service.features)
+
+    def _service_items(self, _stanza: Element, query: Element) -> Element:
+        refuse_node(query)
+        public = [each for each in self._directory if each.configuration.public]
+        items = [
+            Element(DISCO_ITEMS, "item", {"jid": each.jid, "name": _name(each)})
+            for each in public[:_LISTED]
+            if not each.locked
+        ]
+        return Element(DISCO_ITEMS, "query", None, list(items))
+
+    def _room_info(self, stanza: Element, query: Element) -> Element:
+        room = self._addressed(stanza)
+        configuration = room.configuration
+        identity = {"category": "conference", "type": "text", "name": _name(room)}
+        subject = room.record.subject
+        changes = "1" if configuration.subject_by_all else "0"
+        form = {
+            "muc#roominfo_description": configuration.description,
+            "muc#roominfo_subject": "" if subject is None else _subject(subject),
+            "muc#roominfo_occupants": str(len(room.occupants)),
+            "muc#roomconfig_changesubject": changes,
+        }
+        reply = describe(query, identity, [*self._rooms.features, *configuration.features()])
+        reply.children.append(result_form(f"{MUC}#roominfo", form))
+        return reply
+
+    def _room_items(self, stanza: Element, query: Element) -> Element:
+        """Who is there is told to those who are there, or may be at any time."""
+        room = self._addressed(stanza)
+        refuse_node(query)
+        asker = JID(stanza.attrs["from"])
+        items: list[Element | str] = []
+        is_inside = room.occupants.of_session(asker.full) is not None
+        if is_inside or room.affiliation(asker.bare) >= Affiliation.MEMBER:
+            for each in room.occupants:
+                items.append(Element(DISCO_ITEMS, "item", {"jid": f"{room.jid}/{each.nick}"}))
+        return Element(DISCO_ITEMS, "query", None, items)
+
+    # Lists, changes, configuration
+
+    def _get_lists(self, stanza: Element, query: Element) -> Element:
+        return admin.lists(self._addressed(stanza), JID(stanza.attrs["from"]), query)
+
+    def _change(self, stanza: Element, query: Element) -> None:
+        room = self._addressed(stanza)
+        limit = self._config.max_affiliations
+        changed = admin.change(room, JID(stanza.attrs["from"]), query, limit)
+        self._directory.affiliated(room, changed)
+        self._directory.settle(room)
+
+    def _get_form(self, stanza: Element, _query: Element) -> Element:
+        room = self._addressed(stanza)
+        owner.check_owner(room, JID(stanza.attrs["from"]))
+        form = self._form.offer(room.configuration)
+        return Element(MUC_OWNER, "query", None, [form])
+
+    def _configure(self, stanza: Element, query: Element) -> None:
+        room = self._addressed(stanza)
+        owner.check_owner(room, JID(stanza.attrs["from"]))
+        order, form = query.child(MUC_OWNER, "destroy"), query.child(DATA_FORMS, "x")
+        was_persistent = room.configuration.persistent
+        if order is not None:
+            self._destroy(room, order)
+        elif form is None:
+            raise StanzaError("bad-request", "the query holds neither a form nor a destroy")
+        elif form.attrs.get("type") == "cancel":
+            if room.locked:  # nobody wants it any more (section 10.1.3)
+                self._destroy(room, Element(MUC_OWNER, "destroy"))
+        else:
+            owner.configure(room, self._form, form)
+            self._directory.configured(room, was_persistent=was_persistent)
+
+    def _destroy(self, room: Room, order: Element) -> None:
+        owner.destroy(room, order)
+        self._directory.destroy(room)
+
+    def _addressed(self, stanza: Element) -> Room:
+        return self._find(JID(stanza.attrs["to"]).bare)
+
+    def _find(self, jid: str) -> Room:
+        room = self._directory.get(jid)
+        if room is None:
+            raise StanzaError("item-not-found", "there is no such room")
+        return room
+
+
+def _name(room: Room) -> str:
+    return room.configuration.name or JID(room.jid).local
+
+
+def _subject(message: Element) -> str:
+    return next((each.text() for each in message.elements() if each.name == "subject"), "")
