@@ -16,6 +16,7 @@ CHAT_STATES = "http://jabber.org/protocol/chatstates"  # XEP-0085
 CORRECT = "urn:xmpp:message-correct:0"  # XEP-0308
 DELAY = "urn:xmpp:delay"  # XEP-0203
 HINTS = "urn:xmpp:hints"  # XEP-0334
+MUC_USER = "http://jabber.org/protocol/muc#user"  # XEP-0045
 STANZAS = "urn:ietf:params:xml:ns:xmpp-stanzas"  # RFC 6120 section 8.3.3
 
 ChatState = Literal["active", "composing", "paused"]
@@ -57,6 +58,7 @@ class IncomingPresence:
     node: dict[str, str] | None  # what a jabot node says of itself; None for all others
     hello: bool = False  # a program asks for what this node offers
     condition: str = ""  # of an error (RFC 6120 section 8.3.3)
+    room: ET.Element | None = None  # what a room says of an occupant (XEP-0045), unread
 
 
 @dataclass(frozen=True)
@@ -192,6 +194,7 @@ def read_presence(xml: ET.Element, own: JID) -> IncomingPresence | None:
         node=dict(node.attrib) if node is not None else None,
         hello=xml.find(f"{{{JABOT}}}hello") is not None,
         condition=read_error(xml)[0] if xml.get("type") == "error" else "",
+        room=xml.find(f"{{{MUC_USER}}}x"),
     )
 
 
