@@ -1,7 +1,7 @@
 """jabot: Python functions as contacts on a Jabber (XMPP) server."""
 
 from jabot.account import Account
-from jabot.calls import Description, Job
+from jabot.calls import Job
 from jabot.chat import Message
 from jabot.client import Client, connect
 from jabot.deferrable import Deferrable
@@ -40,7 +40,7 @@ from jabot.jid import JID
 from jabot.middleware import Middleware, Run, Submission
 from jabot.node import Node
 from jabot.peers import Peer
-from jabot.tasks import Context, Retry, Step, Task
+from jabot.tasks import Context, Description, Retry, Step, Task
 
 __all__ = [
     "JID",

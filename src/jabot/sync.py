@@ -23,8 +23,8 @@ from typing import Any, Literal, ParamSpec, Self, TypeVar, Unpack, overload
 
 import jabot.client
 from jabot.account import Account, resolve_account
-from jabot.calls import Description, begin
 from jabot.calls import Job as AsyncJob
+from jabot.calls import begin
 from jabot.calls.calling import kept_errors, not_over
 from jabot.calls.calls import closed
 from jabot.calls.options import MapOptions, Options, map_options
@@ -32,7 +32,7 @@ from jabot.errors import ConnectionFailed, JabotError
 from jabot.jid import JID
 from jabot.middleware import Middleware
 from jabot.peers import Peer, Where
-from jabot.tasks import Retry, Step, Task
+from jabot.tasks import Description, Retry, Step, Task
 
 P = ParamSpec("P")
 R = TypeVar("R")

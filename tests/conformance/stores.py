@@ -52,9 +52,12 @@ KINDS: dict[str, Callable[[Path], Store]] = {
 }
 
 
+_FIELDS = ("timeout", "reply_to", "meta", "person", "teller")
+
+
 def new(job, *, owner=OWNER, task="lift", args="[]", kwargs="{}", now=0.0, **more):
     """An `Add`: what is no field of it is an option."""
-    fields = {name: more.pop(name) for name in ("timeout", "reply_to", "meta") if name in more}
+    fields = {name: more.pop(name) for name in _FIELDS if name in more}
     return Add(
         id=job,
         owner=owner,

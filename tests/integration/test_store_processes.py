@@ -13,7 +13,7 @@ import pytest
 from msgspec import Raw
 
 from jabot.errors import ConfigError, StoreError, StoreUnavailable
-from jabot.protocol.options import JobOptions, Lane
+from jabot.protocol.options import NO_OPTIONS, JobOptions, Lane
 from jabot.protocol.states import JobState
 from jabot.queue.store import open_store
 from jabot.queue.store.verbs import (
@@ -23,14 +23,18 @@ from jabot.queue.store.verbs import (
     Filter,
     Finish,
     Fire,
+    Learn,
     List,
     Look,
     News,
     Orphans,
-    Pause,
     PutSchedule,
     Schedule,
     Stats,
+    TaskWord,
+    Tell,
+    Told,
+    Untold,
 )
 
 CLAIMER = Path(__file__).parents[1] / "faults" / "store_claimer.py"
@@ -195,6 +199,23 @@ async def test_a_dead_processes_jobs_are_taken_over_and_a_living_ones_not(opened
     assert done.stands
 
 
+async def test_what_one_is_to_tell_a_person_no_other_one_does_while_it_lives(opened):
+    one, two = await opened(), await opened()
+    await one.apply([Orphans("n1", 5.0, 0.0)])
+    await two.apply([Orphans("n2", 5.0, 0.0)])
+    await one.apply([new("a"), Tell("a", "ann@example.org/x", "n1")])
+    await two.apply([Claim("n2", "w", ["lift"], 1, 0.0), Finish("a", 1, "succeed", 0.0)])
+    assert await two.apply([Untold("n2")]) == [[]]
+    (mine,) = await one.apply([Untold("n1")])
+    assert [record.id for record in mine] == ["a"]
+    await asyncio.sleep(0.2)
+    await two.apply([Orphans("n2", 0.1, 0.0)])  # n1 has been silent for longer
+    (mine,) = await two.apply([Untold("n2")])
+    assert [(record.id, record.teller) for record in mine] == [("a", "n2")]
+    await two.apply([Told(["a"])])
+    assert await two.apply([Untold("n2")]) == [[]]
+
+
 # -- they hear each other -------------------------------------------------------------------------
 
 
@@ -206,13 +227,15 @@ async def test_they_hear_of_what_may_be_claimed_and_what_changed(opened):
     await until(lambda: one._voice.has_company)
     await one.apply([new("a"), new("b", task="carry"), new("c", delay=100.0)])
     await until(lambda: len(heard) == 2)
-    await one.apply([Pause("lift", True)])
+    daily = Schedule("daily", OWNER, "lift", *EMPTY, JobOptions(), every=5.0, next=1.5)
+    await one.apply([Learn([TaskWord("lift", NO_OPTIONS)], 0.0), PutSchedule(daily, None)])
     one.tell(News("cancelling", "a", "enough \0 of it"))
-    await until(lambda: len(heard) == 4)
+    await until(lambda: len(heard) == 5)
     assert set(heard) == {
         News("ready", "lift"),
         News("ready", "carry"),
-        News("changed", ""),
+        News("changed", "tasks"),
+        News("changed", "schedules"),
         News("cancelling", "a", "enough \0 of it"),
     }
     assert echo == []

@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 
 from jabot import BadArguments, Context, Description
 from jabot.chat.words import bind
-from jabot.cli.arguments import read_words, type_of
+from jabot.cli.arguments import read_words
 from jabot.cli.schema import definitions_of, signature_text, type_text
 from jabot.tasks import Task
+from jabot.tasks.described import type_of
 from jabot.tasks.description import describe
 
 

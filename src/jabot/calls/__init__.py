@@ -6,7 +6,6 @@ link), `placing` (which node gets a job), `directory` (who is there), `job` (the
 
 from jabot.calls.calling import Calling, begin
 from jabot.calls.calls import Calls
-from jabot.calls.description import Description
 from jabot.calls.job import Job
 
-__all__ = ["Calling", "Calls", "Description", "Job", "begin"]
+__all__ = ["Calling", "Calls", "Job", "begin"]

@@ -9,7 +9,6 @@ from typing import Any, Literal, ParamSpec, TypeVar, Unpack, overload
 
 from jabot.account import parse_jid
 from jabot.calls.calls import Calls
-from jabot.calls.description import Description
 from jabot.calls.job import Job
 from jabot.calls.options import (
     MapOptions,
@@ -24,7 +23,7 @@ from jabot.calls.queue_options import split
 from jabot.errors import ConfigError, ConnectionFailed, JabotError
 from jabot.jid import JID
 from jabot.peers import Peer, Where
-from jabot.tasks import Retry, Task
+from jabot.tasks import Description, Retry, Task
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -11,7 +11,6 @@ from typing import Any
 from msgspec import Raw
 
 from jabot.alarm import Alarm
-from jabot.calls.description import Description, read_descriptions
 from jabot.calls.directory import Directory
 from jabot.calls.job import Job
 from jabot.calls.options import Options
@@ -47,7 +46,8 @@ from jabot.protocol.events import (
 from jabot.protocol.frames import Frame
 from jabot.protocol.options import needs_queue
 from jabot.runner.job import JobIds
-from jabot.tasks import Step
+from jabot.tasks import Description, Step
+from jabot.tasks.described import read_descriptions
 from jabot.xmpp import IncomingPresence, Link, Session
 
 log = logging.getLogger(__name__)

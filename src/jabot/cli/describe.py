@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import inspect
 import sys
+from typing import Any
 
 import click
 from rich.console import Console
 from rich.text import Text
 
 from jabot.account import Account, parse_jid, resolve_account
-from jabot.calls import Description
 from jabot.cli.account import account_option
 from jabot.cli.exit_codes import exit_codes
 from jabot.cli.schema import definitions_of, signature_text
 from jabot.cli.screen import as_json, clean, hush, output
 from jabot.client import Client
 from jabot.errors import ConfigError
+from jabot.tasks import Description
 
 
 def _address(_: click.Context, __: click.Parameter, text: str) -> str:
@@ -42,7 +44,7 @@ def describe(jid: str, task: str | None, json: bool, account: str | None) -> Non
     with exit_codes():
         found = asyncio.run(_describe(resolve_account(account), jid, task))
     if json:
-        click.echo(as_json(found, indent=sys.stdout.isatty()))
+        click.echo(as_json(_plain(found), indent=sys.stdout.isatty()))
     elif not found:
         click.echo(f"{jid} offers this account nothing", err=True)
     else:
@@ -56,6 +58,12 @@ def describe(jid: str, task: str | None, json: bool, account: str | None) -> Non
 async def _describe(account: Account, jid: str, task: str | None) -> dict[str, Description]:
     async with Client(account) as app:
         return await app.describe(jid, task)
+
+
+def _plain(found: dict[str, Description]) -> dict[str, dict[str, Any]]:
+    """As it came over the wire: what an author did not write is left out."""
+    plain = {name: dataclasses.asdict(description) for name, description in found.items()}
+    return {name: {k: v for k, v in of.items() if v is not None} for name, of in plain.items()}
 
 
 def _show(console: Console, name: str, description: Description) -> None:

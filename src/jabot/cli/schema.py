@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from jabot.calls import Description
-from jabot.cli.arguments import Schema, is_rest, listed, properties, within
+from jabot.tasks import Description
+from jabot.tasks.described import Schema, is_rest, listed, properties, within
 
 _NAMES: Final = {
     "integer": "int",

@@ -2,6 +2,8 @@
 
 from jabot.tasks.command import Command
 from jabot.tasks.context import Context, Step
+from jabot.tasks.described import Description
+from jabot.tasks.offer import Offer
 from jabot.tasks.registry import Registry
 from jabot.tasks.retry import Retry
 from jabot.tasks.signature import Parameter, Signature
@@ -10,7 +12,9 @@ from jabot.tasks.task import Kind, Task, TaskOptions
 __all__ = [
     "Command",
     "Context",
+    "Description",
     "Kind",
+    "Offer",
     "Parameter",
     "Registry",
     "Retry",

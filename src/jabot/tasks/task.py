@@ -10,6 +10,7 @@ from typing import Any, Generic, Literal, ParamSpec, TypedDict, TypeVar
 from jabot.errors import ConfigError
 from jabot.schedule import parse_duration
 from jabot.tasks.command import Command
+from jabot.tasks.offer import Offer
 from jabot.tasks.queueing import defaults
 from jabot.tasks.retry import Retry
 from jabot.tasks.signature import Signature
@@ -45,7 +46,7 @@ class TaskOptions(TypedDict, total=False):
     pool_concurrency: int | None
 
 
-class Task(Generic[P, R]):
+class Task(Offer, Generic[P, R]):
     """What `@node.task` makes of a function. Calling it calls the function, as in a unit test.
 
     `scheduled` and `done` are what people are told in chat when the job is taken and when it
@@ -74,21 +75,21 @@ class Task(Generic[P, R]):
         rate: float | str | None = None,
         pool_concurrency: int | None = None,
     ) -> None:
+        name = name or str(getattr(function, "__name__", ""))
+        if not name or any(c.isspace() for c in name):
+            raise ConfigError(f"{name!r} is no name for a task: use one word")
         self.function = function
-        self.name = name or str(getattr(function, "__name__", ""))
-        if not self.name or any(c.isspace() for c in self.name):
-            raise ConfigError(f"{self.name!r} is no name for a task: use one word")
-        if concurrency is not None and concurrency < 1:
-            raise ConfigError(f"task {self.name}: concurrency is at least 1, not {concurrency}")
         self.kind = _kind(function, process)
         # A generator's annotation speaks of what it yields, which is progress, not the result.
         generator = self.kind in (Kind.GENERATOR, Kind.ASYNC_GENERATOR)
         if isinstance(function, Command):
-            self.signature = function.signature
+            signature = function.signature
         else:
-            self.signature = Signature.of(function, check_result=not generator)
-        self.scheduled = _template(self.name, "scheduled", scheduled, "task", "job")
-        self.done = _template(self.name, "done", done, "task", "job", "result")
+            signature = Signature.of(function, check_result=not generator)
+        doc = inspect.getdoc(function)
+        super().__init__(name, signature, doc=doc, scheduled=scheduled, done=done)
+        if concurrency is not None and concurrency < 1:
+            raise ConfigError(f"task {self.name}: concurrency is at least 1, not {concurrency}")
         self.concurrency = concurrency
         self.timeout = None if timeout is None else parse_duration(timeout)
         self.retry = Retry.of(retries)
@@ -104,24 +105,10 @@ class Task(Generic[P, R]):
         except ConfigError as error:
             raise ConfigError(f"task {self.name}: {error}") from None
         """What a queue is told of its jobs."""
-        self.__doc__ = inspect.getdoc(function)
         self.__wrapped__ = function
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         return self.function(*args, **kwargs)
-
-    @property
-    def summary(self) -> str:
-        """The docstring's first line, or an empty text."""
-        return (self.__doc__ or "").partition("\n")[0].strip()
-
-    @property
-    def usage(self) -> str:
-        """One line that shows how to ask for it: `lift [reps=30]`."""
-        return " ".join([self.name, *(str(p) for p in self.signature.parameters)])
-
-    def __repr__(self) -> str:
-        return f"<Task {self.usage}>"
 
 
 def _kind(function: Callable[..., Any], process: bool) -> Kind:
@@ -137,14 +124,3 @@ def _kind(function: Callable[..., Any], process: bool) -> Kind:
     if asynchronous:
         return Kind.COROUTINE
     return Kind.GENERATOR if inspect.isgeneratorfunction(function) else Kind.THREAD
-
-
-def _template(task: str, option: str, text: str | None, *fields: str) -> str | None:
-    """Check a chat text when the task is defined, not when somebody waits for it."""
-    if text is not None:
-        try:
-            text.format(**dict.fromkeys(fields, ""))
-        except (LookupError, ValueError, TypeError, AttributeError) as error:
-            names = ", ".join(f"{{{field}}}" for field in fields)
-            raise ConfigError(f"task {task}: {option}={text!r}: only {names} ({error})") from None
-    return text

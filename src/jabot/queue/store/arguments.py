@@ -33,7 +33,7 @@ class AddArguments(Struct, frozen=True, gc=False):
     now: float
     due: float
     priority: int
-    plain: bool = True  # small, no limits, no key, no parents: only the next two may be set
+    plain: bool = True  # small, no limits, key, parents or person: only the next two may be set
     deadline: float | None = None
     expires: float | None = None
     large: bool = False
@@ -45,13 +45,15 @@ class AddArguments(Struct, frozen=True, gc=False):
     gap: float | None = None  # seconds between starts, by the lane's rate
     burst: int = 1
     after: list[str] | None = None
+    person: str | None = None
+    teller: str | None = None
 
 
 def _add(verb: verbs.Add) -> AddArguments:
     options = verb.options
     args, kwargs = _text(verb.args), _text(verb.kwargs)
     large = len(args) + len(kwargs) > LARGE
-    if options is NO_OPTIONS and verb.timeout is None and not large:
+    if options is NO_OPTIONS and verb.timeout is None and not large and not verb.person:
         return AddArguments(
             verb.id,
             verb.owner,
@@ -81,7 +83,7 @@ def _add(verb: verbs.Add) -> AddArguments:
         now=verb.now,
         due=max(verb.now + options.delay, options.at or 0.0),
         priority=options.priority or 0,
-        plain=not (large or options.key or options.unique or lane or options.after),
+        plain=not (large or options.key or options.unique or lane or options.after or verb.person),
         deadline=deadline,
         expires=options.expires,
         large=large,
@@ -93,6 +95,8 @@ def _add(verb: verbs.Add) -> AddArguments:
         gap=1 / lane.rate if lane and lane.rate else None,
         burst=lane.burst if lane else 1,
         after=options.after or None,
+        person=verb.person or None,
+        teller=verb.teller or None,
     )
 
 
@@ -177,6 +181,23 @@ def _ended(verb: verbs.Purge | verbs.Count) -> dict[str, Any]:
     return {**_filter(verb.filter), "ended": True, "most": verb.most, "within": None}
 
 
+def _learn(verb: verbs.Learn) -> dict[str, Any]:
+    return {
+        "tasks": [
+            {
+                "name": word.name,
+                "options": _encode(word.options).decode(),
+                "version": word.version,
+                "description": None if word.description is None else _text(word.description),
+            }
+            for word in sorted(verb.words, key=lambda word: word.name)
+        ],
+        "now": verb.now,
+        "oldest": verb.now - verb.unheard,
+        "most": verb.most,
+    }
+
+
 def _put_schedule(verb: verbs.PutSchedule) -> dict[str, Any]:
     schedule = verb.schedule
     fields = msgspec.structs.asdict(schedule)
@@ -215,8 +236,13 @@ ARGUMENTS: Final[dict[type, Callable[[Any], Any]]] = {
     verbs.Cancel: _itself,
     verbs.Look: _itself,
     verbs.Delivered: _itself,
+    verbs.Tell: _itself,
+    verbs.Untold: _itself,
+    verbs.Told: _itself,
     verbs.Revive: _itself,
     verbs.Pause: _itself,
+    verbs.Learn: _learn,
+    verbs.Tasks: _itself,
     verbs.Due: _itself,
     verbs.Orphans: _itself,
     verbs.Prune: _itself,

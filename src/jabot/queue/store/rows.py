@@ -10,7 +10,7 @@ from msgspec import Raw, Struct
 
 from jabot.protocol.options import NO_OPTIONS, JobOptions
 from jabot.protocol.states import JobState
-from jabot.queue.store.verbs import Attempt, Failure, Record, Schedule
+from jabot.queue.store.verbs import Attempt, Failure, Record, Schedule, TaskWord
 
 T = TypeVar("T")
 
@@ -46,6 +46,8 @@ class Row(Struct, frozen=True, array_like=True):
     reply_to: str
     waits_for: int
     delivered: bool
+    person: str | None
+    teller: str | None
     args: str | None
     kwargs: str | None
     result: str | None
@@ -138,6 +140,8 @@ def _record(row: Row, options: JobOptions, meta: dict[str, str], args: Raw, kwar
         reply_to=row.reply_to,
         waits_for=row.waits_for,
         delivered=row.delivered,
+        person=row.person or "",
+        teller=row.teller or "",
         parents=NULL
         if row.parents is None
         else Raw("[" + ",".join(each or "null" for each in row.parents) + "]"),
@@ -208,3 +212,22 @@ def schedule(row: ScheduleRow) -> Schedule:
         last=row.last,
         problem=problem,
     )
+
+
+class TaskRow(Struct, frozen=True, array_like=True):
+    """A task, in the order in which `tasks` gives its columns."""
+
+    name: str
+    options: str
+    version: str
+    description: str | None
+    learned: float
+
+
+def task_word(row: TaskRow) -> TaskWord:
+    """What is known of a task; what cannot be read any more is as if it had not been said."""
+    options = _or(row.options, JobOptions, NO_OPTIONS)
+    description: Raw | None = None
+    if row.description is not None and _or(row.description, dict[str, Any], None) is not None:
+        description = Raw(row.description)
+    return TaskWord(row.name, options, row.version, description, row.learned)

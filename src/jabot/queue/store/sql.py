@@ -45,6 +45,8 @@ from jabot.queue.store.verbs import (
     Schedules,
     Stats,
     Stopped,
+    Tasks,
+    Untold,
     Verb,
 )
 
@@ -177,10 +179,15 @@ _READ: Final[dict[type, Callable[[str | bytes], list[Any]]]] = {
     Adopt: lambda answer: [_records(each) for each in _raws(answer)],
     Orphans: lambda answer: [_records(each) for each in _raws(answer)],
     List: lambda answer: [_records(each) for each in _raws(answer)],
+    Untold: lambda answer: [_records(each) for each in _raws(answer)],
     Look: lambda answer: [_record(each) for each in _raws(answer)],
     Revive: lambda answer: [_record(each) for each in _raws(answer)],
     Cancel: _stopped,
     Due: _each(Moved),
+    Tasks: lambda answer: [
+        [rows.task_word(row) for row in msgspec.json.decode(each, type=list[rows.TaskRow])]
+        for each in _raws(answer)
+    ],
     Stats: lambda answer: [figures(each) for each in _raws(answer)],
     Schedules: lambda answer: [
         [rows.schedule(row) for row in msgspec.json.decode(each, type=list[rows.ScheduleRow])]

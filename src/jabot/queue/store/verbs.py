@@ -7,12 +7,12 @@ second time it finds what the first one did. Times are seconds since 1970.
 
 from __future__ import annotations
 
-from typing import Any, Literal, Protocol, TypeAlias, TypeVar
+from typing import Any, Final, Literal, Protocol, TypeAlias, TypeVar
 
 import msgspec
 from msgspec import Raw, Struct
 
-from jabot.protocol.options import JobOptions
+from jabot.protocol.options import DAY, JobOptions
 from jabot.protocol.states import JobState
 
 R = TypeVar("R")
@@ -66,6 +66,8 @@ class Record(Struct, frozen=True):
     reply_to: str = ""  # full address that hears of its outcome, if it is online
     waits_for: int = 0  # parents that have not succeeded yet
     delivered: bool = False  # its submitter has the outcome
+    person: str = ""  # full address that is told of its end in words
+    teller: str = ""  # the queue's process that does so; empty: it was done, or nobody is told
     parents: Raw = Raw(b"null")  # results of the jobs it came after, a JSON array, when claimed
 
 
@@ -95,6 +97,8 @@ class Add(_Verb, frozen=True):
     now: float
     timeout: float | None = None
     reply_to: str = ""  # also of a job that was there already: who asked last hears of it
+    person: str = ""  # as in `Tell`, with `teller`; also of a job that was there already
+    teller: str = ""
 
 
 class Added(Struct, frozen=True):
@@ -215,6 +219,31 @@ class Delivered(_Verb, frozen=True):
     now: float
 
 
+class Tell(_Verb, frozen=True):
+    """Have a person told in words how a job ends, by the process `teller`. Answered with None."""
+
+    id: str
+    person: str
+    teller: str
+
+
+class Untold(_Verb, frozen=True):
+    """Take over the telling of ended jobs from processes that are no more (see `Orphans`).
+
+    Answered with up to `most` `Record`s, with results: ended jobs that this node is to tell a
+    person of, those that ended first before the others.
+    """
+
+    node: str
+    most: int = 100
+
+
+class Told(_Verb, frozen=True):
+    """The server has what was said to the persons who asked for these. Answered with None."""
+
+    ids: list[str]
+
+
 class Revive(_Verb, frozen=True):
     """Make an ended job (failed or cancelled) available again, with a full number of attempts.
 
@@ -234,6 +263,42 @@ class Pause(_Verb, frozen=True):
 
     task: str
     paused: bool
+
+
+# -- what is known of tasks ------------------------------------------------------------------------
+
+MOST_TASKS: Final = 1000
+DESCRIPTION: Final = 16 * 1024
+"""Bytes of one description. All that a store keeps fit into one `description` frame."""
+_UNHEARD: Final = 30 * DAY
+
+
+class TaskWord(Struct, frozen=True):
+    """What workers say of a task."""
+
+    name: str
+    options: JobOptions  # what holds for its jobs unless their submit says otherwise
+    version: str = ""  # of the tasks of the worker that described it
+    description: Raw | None = None  # as in a `description` frame; None: it was not described
+    learned: float = 0.0
+
+
+class Learn(_Verb, frozen=True):
+    """Keep the newest word of workers on these tasks. What was not described keeps the description
+    that it has.
+
+    Answered with the names of tasks that were forgotten: those that nobody has spoken of for
+    `unheard` seconds, and when there are more than `most`, those that were spoken of longest ago.
+    """
+
+    words: list[TaskWord]
+    now: float
+    most: int = MOST_TASKS
+    unheard: float = _UNHEARD
+
+
+class Tasks(_Verb, frozen=True):
+    """Answered with the `TaskWord`s of all tasks, by name."""
 
 
 # -- upkeep ---------------------------------------------------------------------------------------
@@ -423,8 +488,13 @@ Verb: TypeAlias = (
     | Cancel
     | Look
     | Delivered
+    | Tell
+    | Untold
+    | Told
     | Revive
     | Pause
+    | Learn
+    | Tasks
     | Due
     | Orphans
     | Prune
@@ -437,7 +507,7 @@ Verb: TypeAlias = (
     | Schedules
     | Fire
 )
-Question: TypeAlias = List | Count | Stats | Look | Schedules
+Question: TypeAlias = List | Count | Stats | Look | Schedules | Tasks
 
 
 class News(Struct, frozen=True):
@@ -445,8 +515,8 @@ class News(Struct, frozen=True):
 
     kind: Literal["ready", "ended", "cancelling", "progress", "changed"]
     # `ready`: jobs of a kind have become available; `ended`: a job has; `cancelling`: a running
-    # job is to be stopped; `progress`: of a running job; `changed`: schedules, pauses
-    what: str  # the kind, or the job's id
+    # job is to be stopped; `progress`: of a running job; `changed`: what `what` says
+    what: str  # the kind, or the job's id; `schedules` or `tasks`, or empty: perhaps both
     detail: str = ""  # of `cancelling`: why; of `ended`: who has not heard of it; of `progress`:
     # that, and the step
 

@@ -1,12 +1,14 @@
 -- The job that was there when one of the same id was to be added; `asked` hears of it from now on.
-CREATE FUNCTION pg_temp.same_job(wanted text, by text, asked text) RETURNS text
-LANGUAGE plpgsql AS $$
+CREATE FUNCTION pg_temp.same_job(
+    wanted text, by text, asked text, human text DEFAULT NULL, tells text DEFAULT NULL
+) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     j record;
 BEGIN
     SELECT seq, id, owner, state INTO j FROM jobs WHERE seq = pg_temp.seq_of(wanted);
     IF j.owner = by THEN
         UPDATE jobs SET reply_to = asked WHERE seq = j.seq AND asked <> '' AND reply_to <> asked;
+        UPDATE jobs SET person = human, teller = tells WHERE seq = j.seq AND human IS NOT NULL;
         RETURN json_build_object('id', j.id, 'state', j.state, 'is_new', false);
     END IF;
     RETURN json_build_object('id', wanted, 'refused', 'id_taken');
@@ -74,7 +76,7 @@ BEGIN
         id text, owner text, task text, kind text, args text, kwargs text, options text,
         meta text, reply_to text, now float8, due float8, priority int, deadline float8,
         expires float8, key text, key_until float8, unique_name text, lane text, slots int,
-        gap float8, burst int, after json
+        gap float8, burst int, after json, person text, teller text
     ) LOOP
         answer := answer || ',' || pg_temp.add_one(v);
     END LOOP;
@@ -112,7 +114,7 @@ BEGIN
     IF same IS NOT NULL THEN
         INSERT INTO aliases SELECT v.id, same
             WHERE NOT EXISTS (SELECT FROM jobs AS j WHERE j.id = v.id) ON CONFLICT DO NOTHING;
-        RETURN pg_temp.same_job(v.id, v.owner, v.reply_to);
+        RETURN pg_temp.same_job(v.id, v.owner, v.reply_to, v.person, v.teller);
     END IF;
     -- A new one, then. Its parents may not end meanwhile.
     IF v.after IS NOT NULL THEN
@@ -136,7 +138,8 @@ BEGIN
     END IF;
     INSERT INTO jobs (
         id, owner, task, kind, state, priority, created, due, expires, timeout, deadline, begin_by,
-        reply_to, waits_for, parents, lane, unique_name, options, meta, args, kwargs, ended, failure
+        reply_to, person, teller, waits_for, parents, lane, unique_name, options, meta, args,
+        kwargs, ended, failure
     )
     VALUES (
         v.id, v.owner, v.task, v.kind,
@@ -144,14 +147,14 @@ BEGIN
             WHEN v.due > v.now OR missing > 0 THEN 'scheduled' ELSE 'available' END,
         v.priority, v.now, v.due, v.expires, v.deadline - v.now, v.deadline,
         CASE WHEN missing > 0 THEN v.deadline ELSE least(v.deadline, v.due + v.expires) END,
-        v.reply_to, missing, cardinality(parents), v.lane, v.unique_name, v.options, v.meta,
+        v.reply_to, v.person, v.teller, missing, cardinality(parents), v.lane, v.unique_name, v.options, v.meta,
         v.args, v.kwargs, CASE WHEN fell IS NOT NULL THEN v.now END,
         CASE WHEN fell IS NOT NULL THEN pg_temp.parent_failure(fell) END
     )
     ON CONFLICT (id) DO NOTHING
     RETURNING seq, state INTO new;
     IF NOT FOUND THEN  -- another process was faster
-        RETURN pg_temp.same_job(v.id, v.owner, v.reply_to);
+        RETURN pg_temp.same_job(v.id, v.owner, v.reply_to, v.person, v.teller);
     END IF;
     INSERT INTO links SELECT new.seq, position, parent
         FROM unnest(parents) WITH ORDINALITY AS a (parent, position);

@@ -7,6 +7,7 @@ CREATE FUNCTION pg_temp.brief_row(j jobs) RETURNS text LANGUAGE sql STABLE AS $$
         j.id, j.owner, j.task, j.state, j.options, j.meta, j.created, j.due, j.deadline, j.attempt,
         j.runs, j.priority, j.worker, j.node, j.started, j.ended, j.cancelling, j.failure,
         '[' || array_to_string(j.history, ',') || ']', j.reply_to, j.waits_for, j.delivered,
+        j.person, j.teller,
         NULL, NULL, NULL, NULL
     )::text
 $$;
@@ -17,6 +18,7 @@ CREATE FUNCTION pg_temp.full_row(j jobs) RETURNS text LANGUAGE sql STABLE AS $$
         j.id, j.owner, j.task, j.state, j.options, j.meta, j.created, j.due, j.deadline, j.attempt,
         j.runs, j.priority, j.worker, j.node, j.started, j.ended, j.cancelling, j.failure,
         '[' || array_to_string(j.history, ',') || ']', j.reply_to, j.waits_for, j.delivered,
+        j.person, j.teller,
         j.args, j.kwargs, j.result,
         CASE WHEN j.parents > 0 AND j.state = 'running' THEN pg_temp.results_before(j.seq) END
     )::text

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Final
 
 from jabot.protocol.states import JobState
 from jabot.queue.store.verbs import (
@@ -13,6 +13,7 @@ from jabot.queue.store.verbs import (
     Due,
     Finish,
     Fire,
+    Learn,
     News,
     Pause,
     PutSchedule,
@@ -27,22 +28,33 @@ def news_of(verbs: Sequence[Verb], results: Sequence[Any]) -> set[News]:
     return set(_all_news(verbs, results))
 
 
+_CHANGES: Final = {
+    Fire: "schedules",
+    PutSchedule: "schedules",
+    DropSchedule: "schedules",
+    Learn: "tasks",
+}
+
+
 def _all_news(verbs: Sequence[Verb], results: Sequence[Any]) -> Iterator[News]:
     for verb, result in zip(verbs, results, strict=True):
-        if isinstance(verb, Finish | Cancel | Due):
-            if result is not None:
-                yield from (News("ready", kind) for kind in result.ready)
-        elif isinstance(verb, Add):
-            if result.state is JobState.AVAILABLE:
-                yield News("ready", kind_of(verb.task, verb.options.where))
-        elif isinstance(verb, Revive):
-            if result is not None and result.state is JobState.AVAILABLE:
-                yield News("ready", kind_of(result.task, result.options.where))
-        elif isinstance(verb, Fire):
-            yield News("changed", "")
-            if result is not None and verb.job is not None:
-                yield News("ready", kind_of(verb.job.task, verb.job.options.where))
-        elif isinstance(verb, PutSchedule | DropSchedule | Pause):
-            yield News("changed", "")
-            if isinstance(verb, Pause) and not verb.paused:
-                yield News("ready", verb.task)
+        if type(verb) in _CHANGES:
+            yield News("changed", _CHANGES[type(verb)])
+        yield from (News("ready", kind) for kind in _ready(verb, result))
+
+
+def _ready(verb: Verb, result: Any) -> list[str]:
+    """Kinds of which there may be jobs to be claimed now."""
+    match verb:
+        case Finish() | Cancel() | Due() if result is not None:
+            kinds: list[str] = result.ready
+            return kinds
+        case Add() if result.state is JobState.AVAILABLE:
+            return [kind_of(verb.task, verb.options.where)]
+        case Revive() if result is not None and result.state is JobState.AVAILABLE:
+            return [kind_of(result.task, result.options.where)]
+        case Fire() if result is not None and verb.job is not None:
+            return [kind_of(verb.job.task, verb.job.options.where)]
+        case Pause() if not verb.paused:
+            return [verb.task]
+    return []

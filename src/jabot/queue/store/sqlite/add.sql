@@ -39,7 +39,9 @@ INSERT INTO answer (json) SELECT CASE WHEN count(*) = 0 THEN '"new"'
 
 -- name: same_job(i, verb)
 -- Which job it is that was there when one of the same id was to be added.
-UPDATE jobs SET reply_to = coalesce(nullif(json_extract(:verb, '$.reply_to'), ''), reply_to)
+UPDATE jobs SET reply_to = coalesce(nullif(json_extract(:verb, '$.reply_to'), ''), reply_to),
+        person = coalesce(json_extract(:verb, '$.person'), person),
+        teller = coalesce(json_extract(:verb, '$.teller'), teller)
     WHERE seq = coalesce((SELECT k.seq FROM jobs AS k WHERE k.id = json_extract(:verb, '$.id')),
         (SELECT a.seq FROM aliases AS a WHERE a.id = json_extract(:verb, '$.id')))
         AND owner = json_extract(:verb, '$.owner');
@@ -116,7 +118,8 @@ INSERT INTO links (child, position, parent) SELECT :seq, a.key, coalesce(
     FROM json_each(:verb, '$.after') AS a WHERE a.value IS NOT NULL;
 INSERT INTO jobs (
     seq, id, owner, task, kind, state, gate, priority, created, due, expires, timeout, deadline, begin_by,
-    reply_to, waits_for, parents, lane, unique_name, size, options, meta, args, kwargs
+    reply_to, person, teller, waits_for, parents, lane, unique_name, size, options, meta, args,
+    kwargs
 )
     SELECT :seq, json_extract(:verb, '$.id'), json_extract(:verb, '$.owner'),
         json_extract(:verb, '$.task'), json_extract(:verb, '$.kind'),
@@ -127,7 +130,8 @@ INSERT INTO jobs (
         json_extract(:verb, '$.priority'), :now, due, expires, deadline - :now, deadline,
         CASE WHEN expires IS NULL OR missing > 0 THEN deadline
             ELSE min(coalesce(deadline, 1e300), due + expires) END,
-        json_extract(:verb, '$.reply_to'), missing,
+        json_extract(:verb, '$.reply_to'), json_extract(:verb, '$.person'),
+        json_extract(:verb, '$.teller'), missing,
         coalesce(json_array_length(:verb, '$.after'), 0),
         json_extract(:verb, '$.lane'), json_extract(:verb, '$.unique_name'),
         CASE WHEN large THEN length(json_extract(:verb, '$.args'))

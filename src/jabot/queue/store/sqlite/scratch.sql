@@ -25,12 +25,13 @@ CREATE TEMP TABLE dropping (seq INTEGER PRIMARY KEY);
 CREATE TEMP VIEW brief_rows AS SELECT seq, json_array(
     id, owner, task, state, options, meta, created, due, deadline, attempt, runs, priority,
     worker, node, started, ended, cancelling, failure, history, reply_to, waits_for,
-    json(CASE delivered WHEN 0 THEN 'false' ELSE 'true' END), NULL, NULL, NULL, NULL
+    json(CASE delivered WHEN 0 THEN 'false' ELSE 'true' END), person, teller,
+    NULL, NULL, NULL, NULL
 ) AS row FROM jobs;
 CREATE TEMP VIEW full_rows AS SELECT seq, json_array(
     id, owner, task, state, options, meta, created, due, deadline, attempt, runs, priority,
     worker, node, started, ended, cancelling, failure, history, reply_to, waits_for,
-    json(CASE delivered WHEN 0 THEN 'false' ELSE 'true' END),
+    json(CASE delivered WHEN 0 THEN 'false' ELSE 'true' END), person, teller,
     coalesce(args, (SELECT p.args FROM payloads AS p WHERE p.seq = jobs.seq)),
     coalesce(kwargs, (SELECT p.kwargs FROM payloads AS p WHERE p.seq = jobs.seq)),
     result,
