@@ -70,11 +70,16 @@ class Intake:
         self._nodes: dict[str, str] = {}  # by queue, the node of it that gives us jobs
         self._queues: dict[str, JID] = {}  # by such a node, its queue
         self._callers: dict[str, JID] = {}  # reading an address takes longer than looking it up
-        self.version = version_of(desk.tasks)
+        self._version = version_of(desk.tasks)
         # Encoded once: whoever asks a thousand times is not to cost a second of the loop.
         described = describe(desk.tasks).items()
         self._descriptions = {name: Raw(msgspec.json.encode(text)) for name, text in described}
         link.ends.append(self)
+
+    @property
+    def version(self) -> str:
+        """A word that changes when the description of any task does."""
+        return self._version
 
     def drain(self) -> None:
         """Take no more, and hand back what has not begun: others may be free to do it."""
@@ -275,11 +280,15 @@ class Intake:
         return f"there is no task {name} here" + (f"; did you mean {match}?" if match else "")
 
     def _describe(self, event: DescribeAsked) -> None:
-        mine = {task.name for task in self._desk.allowed(self._caller(event.peer))}
-        asked = mine if event.task is None else mine & {event.task}
-        found = {name: text for name, text in self._descriptions.items() if name in asked}
+        found = self._described(self._caller(event.peer))
+        if event.task is not None:
+            found = {name: text for name, text in found.items() if name == event.task}
         tasks = Raw(msgspec.json.encode(found if found or event.task is None else None))
         self._link.push(event.peer, Description(event.task, self.version, tasks))
+
+    def _described(self, caller: JID) -> dict[str, Raw]:
+        """What a caller may have run, by name."""
+        return {task.name: self._descriptions[task.name] for task in self._desk.allowed(caller)}
 
     def _tick(self) -> None:
         self._worker.tick(self._loop.time())

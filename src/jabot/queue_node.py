@@ -21,6 +21,7 @@ from jabot.queue.agenda import Agenda
 from jabot.queue.attendance import Attendance
 from jabot.queue.calendar import Calendar
 from jabot.queue.callers import Callers
+from jabot.queue.catalogue import Catalogue
 from jabot.queue.crew import GRACE, LEASE, Crew
 from jabot.queue.dispatch import Dispatch
 from jabot.queue.fate import Fate
@@ -33,7 +34,7 @@ from jabot.queue.own_tasks import OwnTasks
 from jabot.queue.ready import Ready
 from jabot.queue.rights import Rights
 from jabot.queue.store import open_store
-from jabot.queue.store.verbs import Delivered, Look, News, Stats, Store
+from jabot.queue.store.verbs import Delivered, Look, News, Stats, Store, Tasks
 from jabot.queue.upkeep import Keeping, Upkeep
 from jabot.queue.wire import office_tasks
 from jabot.queue.workforce import Workforce
@@ -117,13 +118,19 @@ class QueueServing(Serving):
         timing: Timing | None = None,
     ) -> None:
         self.rights = Rights(lambda: self.session.jid, definition.access, rules.work)
-        own = office_tasks(lambda: self.office, lambda: self.agenda)
-        super().__init__(_with_tasks(definition, own), account, timing)
         self.store: Store = open_store(rules.store)
-        self.crew = Crew(rules.lease, rules.grace, self._load_changed)
         self.ledger = Ledger(
             self.store, lambda: self.dispatch.claims(), lambda: self.attendance.take_over()
         )
+        self.catalogue = Catalogue(
+            self.ledger,
+            lambda worker: self.calls.describe_node(worker),
+            self._load_changed,
+            wall=(timing or Timing()).wall,
+        )
+        own = office_tasks(lambda: self.office, lambda: self.agenda)
+        super().__init__(_with_tasks(definition, own), account, timing)
+        self.crew = Crew(rules.lease, rules.grace, self._load_changed)
         self.ready = Ready(self.ledger.look)
         self.callers = Callers(
             self.link,
@@ -139,7 +146,7 @@ class QueueServing(Serving):
             self.ready,
             self.outcomes,
             rights=self.rights,
-            defaults=self.crew.defaults,
+            defaults=self.catalogue.defaults,
             is_own=self._owns,
             due_at=self._due_at,
             wall=self.wall,
@@ -148,7 +155,7 @@ class QueueServing(Serving):
             self.ledger,
             self.ready,
             rights=self.rights,
-            defaults=self.crew.defaults,
+            defaults=self.catalogue.defaults,
             due_at=self._due_at,
         )
         shared = not rules.store.startswith("sqlite:")
@@ -156,7 +163,6 @@ class QueueServing(Serving):
             self.ledger,
             self.ready,
             self.attendance,
-            self.outcomes,
             self.callers,
             self.calendar,
             keeping=rules.keeping,
@@ -185,7 +191,7 @@ class QueueServing(Serving):
             self.ledger,
             self.ready,
             self.callers,
-            fate=Fate(self.crew.defaults, rules.losses, wall=self.wall),
+            fate=Fate(self.catalogue.defaults, rules.losses, wall=self.wall),
             due_at=self._due_at,
         )
         self.dispatch = Dispatch(
@@ -203,6 +209,7 @@ class QueueServing(Serving):
             self.ledger,
             self.ready,
             self.outcomes,
+            self.catalogue,
             rights=self.rights,
             wall=self.wall,
         )
@@ -215,6 +222,7 @@ class QueueServing(Serving):
         """As a node's. Raises `StoreError` when its store cannot be used."""
         for news in await self.store.open():
             log.debug("the store tells: %s", news)
+        self.catalogue.load(await self.store.read(Tasks()))
         self.store.listen(self._heard)
         working = asyncio.create_task(self.ledger.run(), name="jabot ledger")
         try:
@@ -222,6 +230,7 @@ class QueueServing(Serving):
         finally:
             self.upkeep.close()
             self.calendar.close()
+            self.catalogue.close()
             self.outcomes.close()
             working.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -246,7 +255,9 @@ class QueueServing(Serving):
         await super()._leave(connection)
 
     def _make_intake(self) -> OwnTasks:
-        return OwnTasks(self.desk, self.link, self.definition.jobs_per_caller)
+        return OwnTasks(
+            self.desk, self.link, self.definition.jobs_per_caller, self.catalogue, self.rights
+        )
 
     def _owns(self, account: str, frame: Any) -> bool:
         intake = self.intake
@@ -273,7 +284,19 @@ class QueueServing(Serving):
         return "chat", texts.crew_load(self.crew.running, self.crew.slots, workers)
 
     def _heard(self, news: News) -> None:
-        self.upkeep.heard(news)
+        """Another process on the same store did something."""
+        match news.kind:
+            case "ready":
+                self.ready.look_for(news.what)
+            case "cancelling":
+                self.outcomes.cancel(news.what, news.detail)
+            case "ended" | "progress":
+                self.callers.heard(news)
+            case "changed":
+                if news.what in ("", "schedules"):
+                    self.calendar.reload()
+                if news.what in ("", "tasks"):
+                    self.catalogue.reload()
 
 
 def _with_tasks(definition: Definition, more: list[Task[..., Any]]) -> Definition:

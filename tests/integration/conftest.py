@@ -13,3 +13,14 @@ async def ann(xmpp: Server) -> AsyncIterator[Person]:
     """Somebody who is online with a chat program that can do all that jabot knows of."""
     async with signed_in(xmpp) as ann:
         yield ann
+
+
+@pytest.fixture
+def bench(xmpp: Server, tmp_path: Path) -> Bench:
+    return Bench(
+        xmpp,
+        tmp_path / "jobs.db",
+        xmpp.fresh_user("jobs"),
+        xmpp.fresh_user("bot"),
+        xmpp.fresh_user("app"),
+    )

@@ -2,15 +2,11 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
-from chatting import LIMIT, calling, serving
+from chatting import LIMIT, Bench
 from jabot import (
     BadArguments,
     Client,
@@ -27,51 +23,7 @@ from jabot import (
     TaskFailed,
     UnknownJob,
 )
-from jabot.queue_node import QueueNode
-from servers import Account, Server
-
-
-@dataclass
-class Bench:
-    """A queue, and the accounts around it."""
-
-    server: Server
-    store: Path
-    account: Account
-    worker: Account
-    caller: Account
-
-    @asynccontextmanager
-    async def queue(self, **options: object) -> AsyncIterator[QueueNode]:
-        allow = {self.caller.jid: "*"}
-        node = QueueNode(
-            store=f"sqlite:///{self.store}",
-            **{"allow": allow, "work": [self.worker.jid], **options},
-        )
-        async with serving(node, self.server, self.account, for_people=False):
-            yield node
-
-    @asynccontextmanager
-    async def working(self, *functions: Callable[..., object], **options: object):
-        node = Node(queue=self.account.jid, **options)
-        for function in functions:
-            node.task(function)
-        async with serving(node, self.server, self.worker, for_people=False):
-            yield node
-
-    def calling(self, account: Account | None = None) -> Client:
-        return calling(self.server, self.account.jid, account or self.caller)
-
-
-@pytest.fixture
-def bench(xmpp: Server, tmp_path: Path) -> Bench:
-    return Bench(
-        xmpp,
-        tmp_path / "jobs.db",
-        xmpp.fresh_user("jobs"),
-        xmpp.fresh_user("bot"),
-        xmpp.fresh_user("app"),
-    )
+from servers import Server
 
 
 async def soon(job: object) -> object:

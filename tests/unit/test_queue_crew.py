@@ -1,10 +1,9 @@
 """Who has which job, and for how long: with a made-up clock."""
 
-import msgspec
 import pytest
 from msgspec import Raw
 
-from jabot.protocol.options import NO_OPTIONS, JobOptions
+from jabot.protocol.options import NO_OPTIONS
 from jabot.protocol.states import JobState
 from jabot.queue.crew import Crew
 from jabot.queue.store.verbs import Record, kind_of
@@ -179,9 +178,3 @@ def test_what_is_given_back_is_forgotten(crew):
     assert crew.next() is None
     crew.gone(A, now=1)
     assert crew.get(A) is None
-
-
-def test_the_newest_word_about_a_task_counts(crew):
-    crew.hello(A, "bot@x", 1, {"lift": JobOptions(priority=5)}, {})
-    assert crew.defaults["lift"].priority == 5
-    assert msgspec.json.encode(crew.defaults["lift"]) == b'{"priority":5}'

@@ -209,7 +209,7 @@ class Calls:
         if key not in self._descriptions or not peer.version:
             if len(self._descriptions) >= _DESCRIPTIONS:
                 self._descriptions.clear()
-            self._descriptions[key] = await self._ask(peer.jid, task)
+            self._descriptions[key] = await self.describe_node(peer.jid, task)
         return self._descriptions[key]
 
     def presence_received(self, stanza: IncomingPresence) -> None:
@@ -308,7 +308,8 @@ class Calls:
             raise self.directory.nobody(address)
         return peers
 
-    async def _ask(self, peer: str, task: str | None) -> dict[str, Description]:
+    async def describe_node(self, peer: str, task: str | None = None) -> dict[str, Description]:
+        """What is offered at a full address. Raises `WorkerLost`, `UnknownTask`."""
         question = self._questions.get((peer, task))
         if question is None:
             question = self._questions[peer, task] = self._loop.create_future()

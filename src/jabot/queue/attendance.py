@@ -14,6 +14,7 @@ import msgspec
 from jabot.protocol.frames import Cancel, Heartbeat, Hello, Query, Rejected, State
 from jabot.protocol.options import OWN_TASKS, JobOptions
 from jabot.protocol.refusals import shortened
+from jabot.queue.catalogue import Catalogue
 from jabot.queue.crew import Crew
 from jabot.queue.ledger import Ledger
 from jabot.queue.outcomes import Outcomes
@@ -39,6 +40,7 @@ class Attendance:
         ledger: Ledger,
         ready: Ready,
         outcomes: Outcomes,
+        catalogue: Catalogue,
         *,
         rights: Rights,
         wall: Callable[[], float] = time.time,
@@ -48,6 +50,7 @@ class Attendance:
         self._ledger = ledger
         self._ready = ready
         self._outcomes = outcomes
+        self._catalogue = catalogue
         self._rights = rights
         self._wall = wall
         self._loop = asyncio.get_running_loop()
@@ -82,6 +85,7 @@ class Attendance:
             worker.slots,
             ", ".join(sorted(tasks)),
         )
+        self._catalogue.spoke(peer, hello.version, tasks)
         for held in self._crew.missing(peer, hello.held):
             self._outcomes.is_lost(held, "does not have it any more")
         unknown = self._crew.renew(peer, hello.held, self._loop.time())
@@ -94,6 +98,7 @@ class Attendance:
 
     def gone(self, peer: str, now: float) -> None:
         """A worker's presence went, or nobody has its address."""
+        self._catalogue.gone(peer)
         if self._crew.gone(peer, now):
             log.info("%s is gone", peer)
             self._outcomes.watch()

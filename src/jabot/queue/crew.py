@@ -80,8 +80,6 @@ class Crew:
         self.lease = lease
         self.grace = grace
         self._on_change = on_change
-        self.defaults: dict[str, JobOptions] = {}
-        """What the authors of tasks say of their jobs: the newest word of any worker."""
         self._workers: dict[str, Worker] = {}
         self._held: dict[str, Held] = {}
 
@@ -129,7 +127,6 @@ class Crew:
         worker.slots, worker.tasks, worker.labels = slots, tasks, labels
         worker.here, worker.gone_at = True, None
         self._on_change()
-        self.defaults.update(tasks)
         return worker
 
     def heard(self, jid: str) -> bool:

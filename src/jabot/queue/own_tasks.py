@@ -5,18 +5,38 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
+from msgspec import Raw
+
 from jabot.errors import BadArguments, TaskFailed
 from jabot.intake import Intake
+from jabot.jid import JID
 from jabot.protocol.codec import Incoming
 from jabot.protocol.events import Key
 from jabot.protocol.frames import REFUSAL_CODES, Cancel, Describe, Query, Submit
-from jabot.runner import Job
+from jabot.queue.catalogue import Catalogue
+from jabot.queue.rights import Rights
+from jabot.runner import Desk, Job
+from jabot.xmpp import Link
 
 _NO_OPTIONS: Final = b"null"
 
 
 class OwnTasks(Intake):
-    """An intake that takes the jobs of the node's own tasks, and leaves all others alone."""
+    """An intake that takes the jobs of the node's own tasks, and leaves all others alone.
+
+    It describes the tasks of the workers as well.
+    """
+
+    def __init__(
+        self, desk: Desk, link: Link, jobs_per_caller: int, catalogue: Catalogue, rights: Rights
+    ) -> None:
+        super().__init__(desk, link, jobs_per_caller)
+        self._catalogue = catalogue
+        self._rights = rights
+
+    @property
+    def version(self) -> str:
+        return f"{super().version}-{self._catalogue.version}"
 
     def owns(self, account: str, frame: Incoming) -> bool:
         """Whether a frame is about such a job."""
@@ -45,6 +65,10 @@ class OwnTasks(Intake):
             self._worker.failed(key, now, kind=error.type, message=error.message, code="refused")
         else:
             super()._failed(key, job, error)
+
+    def _described(self, caller: JID) -> dict[str, Raw]:
+        names = [name for name in self._catalogue.names if self._rights.may_run(caller, name)]
+        return self._catalogue.descriptions(names) | super()._described(caller)
 
 
 def refused(error: Any, code: str) -> TaskFailed:

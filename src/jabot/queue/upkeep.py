@@ -15,9 +15,8 @@ from jabot.queue.attendance import Attendance
 from jabot.queue.calendar import Calendar
 from jabot.queue.callers import Callers
 from jabot.queue.ledger import Ledger
-from jabot.queue.outcomes import Outcomes
 from jabot.queue.ready import Ready
-from jabot.queue.store.verbs import Due, Moved, News, Prune
+from jabot.queue.store.verbs import Due, Moved, Prune
 
 log = logging.getLogger(__name__)
 
@@ -42,12 +41,11 @@ class Upkeep:
     """Timers around the store. `pulse` is how often the other nodes of a queue are looked after, in
     seconds; None: there can be no others."""
 
-    def __init__(  # noqa: PLR0913 - the parts that it speaks with, by name
+    def __init__(
         self,
         ledger: Ledger,
         ready: Ready,
         attendance: Attendance,
-        outcomes: Outcomes,
         callers: Callers,
         calendar: Calendar,
         *,
@@ -58,7 +56,6 @@ class Upkeep:
         self._ledger = ledger
         self._ready = ready
         self._attendance = attendance
-        self._outcomes = outcomes
         self._callers = callers
         self._calendar = calendar
         self._keeping = keeping
@@ -87,17 +84,6 @@ class Upkeep:
     def due_at(self, moment: float) -> None:
         """Something is due at a moment of the machine's clock."""
         self._soon("due", self._loop.time() + max(0.0, moment - self._wall()))
-
-    def heard(self, news: News) -> None:
-        """Another process on the same store did something."""
-        if news.kind == "ready":
-            self._ready.look_for(news.what)
-        elif news.kind == "cancelling":
-            self._outcomes.cancel(news.what, news.detail)
-        elif news.kind in ("ended", "progress"):
-            self._callers.heard(news)
-        elif news.kind == "changed":
-            self._calendar.reload()
 
     # -- within -------------------------------------------------------------------------------
 

@@ -35,17 +35,23 @@ class Registry:
 
     def find(self, word: str) -> Task[..., Any] | None:
         """The task of that name; letter case is forgiven (phones write `Lift`) when it is clear."""
-        if word in self._tasks:
-            return self._tasks[word]
-        wanted = _folded(word)
-        found = [task for name, task in self._tasks.items() if _folded(name) == wanted]
-        return found[0] if len(found) == 1 else None
+        name = find_name(word, self._tasks)
+        return None if name is None else self._tasks[name]
 
     def __iter__(self) -> Iterator[Task[..., Any]]:
         return iter(self._tasks.values())
 
     def __len__(self) -> int:
         return len(self._tasks)
+
+
+def find_name(word: str, names: Collection[str]) -> str | None:
+    """The name that a person means by a word."""
+    if word in names:
+        return word
+    wanted = _folded(word)
+    found = [name for name in names if _folded(name) == wanted]
+    return found[0] if len(found) == 1 else None
 
 
 def _folded(name: str) -> str:
