@@ -12,12 +12,14 @@ from .callers import calling
 from .nodes import QUICK, Served, jabot_account, serving
 from .person import CHAT_STATES, CORRECT, LIMIT, Heard, Person, Seen, signed_in
 from .programs import Program, account_environment, clean_environment, node_program, program
+from .queues import Bench
 
 __all__ = [
     "CHAT_STATES",
     "CORRECT",
     "LIMIT",
     "QUICK",
+    "Bench",
     "Heard",
     "Person",
     "Program",

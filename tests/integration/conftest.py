@@ -1,10 +1,11 @@
-"""A person for the tests that need no more than one."""
+"""A person, and a queue, for the tests that need no more than one."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
-from chatting import Person, signed_in
+from chatting import Bench, Person, signed_in
 from servers import Server
 
 

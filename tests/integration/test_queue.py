@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from chatting import LIMIT, Bench
+from chatting import LIMIT, Bench, calling, serving
 from jabot import (
     BadArguments,
     Client,
