@@ -144,6 +144,25 @@ async def test_a_nick_that_is_taken(house: House) -> None:
     assert second.rooms.nick(house.room) == "one-2"
 
 
+async def test_a_pool_with_one_nick(house: House) -> None:
+    """Some servers would make one occupant of two programs of an account."""
+    account = house.server.fresh_user("bot")
+    guests = [await house.guest("bot", account) for _ in range(3)]
+    for guest in guests:
+        guest.rooms.enter(Room(house.room, nick="bot"))
+        await guest.note("entered")
+    everybody = {guest.session.jid for guest in guests}
+    for guest in guests:
+        await guest.until(
+            lambda guest=guest: (
+                {there.jid for there in guest.rooms.occupants(house.room)} == everybody
+            )
+        )
+    nicks = {guest.rooms.nick(house.room) for guest in guests}
+    assert len(nicks) == 3
+    assert guests[-1].rooms.nick(house.room) == "bot"
+
+
 async def test_who_dies_is_gone(house: House) -> None:
     first, second = await house.inside("one"), await house.inside("two")
     await first.note("came: two")

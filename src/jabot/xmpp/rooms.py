@@ -236,6 +236,9 @@ class _Stay:
 
     def _is_there(self, stanza: IncomingPresence, news: RoomNews) -> None:
         nick = stanza.sender.resource
+        if nick == self.nick and news.jid not in (None, self._session.jid):
+            self._is_shared(nick)
+            return
         occupant = Occupant(nick, news.jid, stanza.node is not None)
         is_new = self.there.get(nick) != occupant
         self.there[nick] = occupant
@@ -253,8 +256,9 @@ class _Stay:
         if stanzas.RENAMED in news.codes and news.nick:
             self._is_renamed(nick, news.nick)
             return
-        if stanzas.SELF in news.codes or nick == self.nick:
-            self._put_out(news)
+        if nick == self.nick:
+            if stanzas.SELF in news.codes or news.jid in (None, self._session.jid):
+                self._put_out(news)  # not only another program of our account that had our name
             return
         occupant = self.there.pop(nick, None)
         if occupant is not None and self.state == "inside":
@@ -266,6 +270,14 @@ class _Stay:
             self.nick = new
         if occupant is not None and self.state == "inside":
             self._listener.went(self.jid, occupant, f"is {new} now")
+
+    def _is_shared(self, nick: str) -> None:
+        """Another program of our account came in under our name: for servers, one occupant then.
+        It cannot see that, and we can: we take a name that nobody else has."""
+        self._session.send(stanzas.leave(self.jid, nick))
+        self.lost("another program of the account has its name")
+        self.nick = f"{self._wish}-{_token(self._session.jid)}"
+        self.enter()
 
     def _is_inside(self) -> None:
         self.state, self.problem = "inside", ""
@@ -357,4 +369,8 @@ def _why(news: RoomNews) -> str:
 
 def _default_nick(own: JID) -> str:
     """`bot-c36d`: the account's name, and what tells its programs apart."""
-    return f"{own.node}-{own.resource.rpartition('-')[2]}"
+    return f"{own.node}-{_token(own)}"
+
+
+def _token(own: JID) -> str:
+    return own.resource.rpartition("-")[2]
