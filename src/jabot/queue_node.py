@@ -11,13 +11,16 @@ from typing import Any
 
 from jabot.access import Access, Rules
 from jabot.account import Account
+from jabot.calls.options import options
 from jabot.chat import texts
 from jabot.errors import ConfigError
 from jabot.jid import JID
 from jabot.node import Node
 from jabot.peers import Peer
+from jabot.protocol.frames import NO_ARGS, NO_KWARGS
 from jabot.protocol.options import OWN_TASKS
 from jabot.queue.agenda import Agenda
+from jabot.queue.answers import WorkerLine
 from jabot.queue.attendance import Attendance
 from jabot.queue.calendar import Calendar
 from jabot.queue.callers import Callers
@@ -37,11 +40,11 @@ from jabot.queue.store import open_store
 from jabot.queue.store.verbs import Delivered, Look, News, Stats, Store, Tasks
 from jabot.queue.upkeep import Keeping, Upkeep
 from jabot.queue.wire import office_tasks
-from jabot.queue.workforce import Workforce
+from jabot.queue.workforce import ANSWER, Workforce
 from jabot.schedule import parse_duration
 from jabot.serving import Definition, Serving
 from jabot.tasks import Registry, Task
-from jabot.xmpp import Timing
+from jabot.xmpp import IncomingPresence, Timing
 
 log = logging.getLogger(__name__)
 
@@ -157,6 +160,7 @@ class QueueServing(Serving):
             rights=self.rights,
             defaults=self.catalogue.defaults,
             due_at=self._due_at,
+            wall=self.wall,
         )
         shared = not rules.store.startswith("sqlite:")
         self.upkeep = Upkeep(
@@ -169,16 +173,24 @@ class QueueServing(Serving):
             pulse=1.0 if shared else None,
             wall=self.wall,
         )
+        self.workforce = Workforce(self.crew, lambda: self.session.jid, self._workers_of)
         self.office = Office(
             self.store,
             self.ledger,
             self.ready,
             self.outcomes,
-            Workforce(self.crew, lambda: self.session.jid),
+            self.workforce,
             rights=self.rights,
             due_at=self._due_at,
+            wall=self.wall,
         )
-        self.agenda = Agenda(self.store, self.ledger, self.calendar.reload, rights=self.rights)
+        self.agenda = Agenda(
+            self.store,
+            self.ledger,
+            self.calendar.reload,
+            rights=self.rights,
+            wall=self.wall,
+        )
         self.link.ends[:0] = [self.front, self.floor]
         self._begun = False
 
@@ -245,6 +257,28 @@ class QueueServing(Serving):
             self._begun = True
             self.upkeep.start()
             self.ledger.do(Stats(self.wall()), lambda f: self.ready.look_for(*f.kinds))
+
+    def offline(self) -> None:
+        super().offline()
+        self.workforce.forget_others()
+
+    def presence_received(self, stanza: IncomingPresence) -> None:
+        super().presence_received(stanza)
+        sender, own = stanza.sender, self.session.jid
+        if sender.bare != own.bare or sender == own:
+            return
+        if stanza.type == "unavailable":
+            self.workforce.saw(str(sender), is_here=False)
+        elif stanza.node is not None and "queue" in stanza.node:
+            self.workforce.saw(str(sender), is_here=True)
+
+    async def _workers_of(self, node: str) -> list[WorkerLine]:
+        """Ask another node of this queue."""
+        asked = options(node, timeout=ANSWER)
+        none = (NO_ARGS, NO_KWARGS)
+        job = await self.calls.submit(f"{OWN_TASKS}workers", none, list[WorkerLine], asked)
+        workers: list[WorkerLine] = await job
+        return workers
 
     def _check_rules(self) -> None:
         """Rules may name any task: those of workers are not known before they come."""

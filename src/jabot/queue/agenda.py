@@ -155,7 +155,7 @@ def _check(schedule: Schedule) -> None:
     try:
         timetable.check(schedule)
     except ConfigError as error:
-        raise BadArguments(str(error)) from None
+        raise BadArguments(f"schedule {name}: {error}") from None
 
 
 def _first(schedule: Schedule, now: float) -> float:

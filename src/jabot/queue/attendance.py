@@ -174,4 +174,6 @@ class Attendance:
                 worker = self._crew.get(held.worker)
                 if worker is not None and worker.here:  # who comes later says what it has
                     self._link.push(held.worker, Query(record.id, record.attempt))
+            if record.cancelling is not None and not held.stopping:  # another node's word was lost
+                self._outcomes.cancel(record.id, record.cancelling)
         self._outcomes.watch()

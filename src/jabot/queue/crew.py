@@ -28,6 +28,7 @@ class Held(Struct, eq=False):
     acked: bool = False  # the worker is responsible
     ending: bool = False  # its end is on its way to the store
     seq: int = 0  # of the newest progress
+    stopping: bool = False  # its worker was told to stop it
 
     @property
     def id(self) -> str:

@@ -116,6 +116,7 @@ class Outcomes:
         """Tell the worker that has a job to stop it."""
         held = self._crew.held(job_id)
         if held is not None:
+            held.stopping = True
             self._link.push(held.worker, Cancel(held.id, held.attempt, shortened(reason)))
 
     def stopped(self, stopped: Stopped) -> None:

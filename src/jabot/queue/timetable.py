@@ -24,9 +24,9 @@ class Firing(NamedTuple):
 def check(schedule: Schedule) -> None:
     """Raises `ConfigError` for one that cannot be understood, naming what is wrong."""
     if (schedule.cron is None) == (schedule.every is None):
-        raise ConfigError(f"schedule {schedule.name}: give a cron line or an interval, one of both")
+        raise ConfigError("give a cron line or an interval, one of both")
     if schedule.every is not None and not _SHORTEST <= schedule.every < float("inf"):
-        raise ConfigError(f"schedule {schedule.name}: an interval is at least {_SHORTEST:g} s")
+        raise ConfigError(f"an interval is at least {_SHORTEST:g} s, not {schedule.every:g} s")
     _zone(schedule)
     if schedule.cron is not None:
         Cron(schedule.cron)
@@ -68,7 +68,7 @@ def _after(schedule: Schedule, moment: float, anchor: float) -> float | None:
 def _zone(schedule: Schedule) -> ZoneInfo:
     try:
         return ZoneInfo(schedule.zone)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+    except (ZoneInfoNotFoundError, ValueError, OSError):
         raise ConfigError(
-            f"schedule {schedule.name}: there is no time zone {schedule.zone!r}: {error}"
+            f"there is no time zone {schedule.zone!r} here; write one as Europe/Berlin"
         ) from None
