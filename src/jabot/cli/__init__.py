@@ -17,6 +17,8 @@ _COMMANDS = {
     "run": "jabot.cli.run",
     "queue": "jabot.cli.queue",
     "submit": "jabot.cli.submit",
+    "jobs": "jabot.cli.jobs",
+    "schedules": "jabot.cli.schedules",
     "nodes": "jabot.cli.nodes",
     "describe": "jabot.cli.describe",
     "chat": "jabot.cli.chat",

@@ -10,12 +10,22 @@ from typing import Any
 
 import msgspec
 
+from jabot.calls import Calling
 from jabot.chat.words import bind, from_text
-from jabot.errors import BadArguments
+from jabot.errors import BadArguments, UnknownTask
 from jabot.tasks import Description, Parameter
 from jabot.tasks.described import ANYTHING, signature_of
 
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
+
+
+async def described(app: Calling, to: str, task: str) -> Description | None:
+    """What is said at an address of a task; None when there is none, or this account may not run
+    it: that is said when it is asked for."""
+    try:
+        return (await app.describe(to, task)).get(task)
+    except UnknownTask:
+        return None
 
 
 def read_words(

@@ -20,6 +20,7 @@ from jabot.errors import (
     NotAllowed,
     QueueNeeded,
     TaskFailed,
+    UnknownJob,
     UnknownTask,
     WorkerLost,
 )
@@ -37,6 +38,7 @@ _CODES: Final[tuple[tuple[type[JabotError], int], ...]] = (
     (UnknownTask, USAGE),
     (QueueNeeded, USAGE),
     (KeyReused, USAGE),
+    (UnknownJob, USAGE),
     (NobodyThere, NOBODY_THERE),
     (Draining, NOBODY_THERE),
     (NotAllowed, NOT_ALLOWED),

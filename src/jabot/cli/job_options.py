@@ -1,4 +1,4 @@
-"""The options of `jabot submit` that are for a queue."""
+"""The options of jobs that are for a queue, for `jabot submit` and for schedules."""
 
 from __future__ import annotations
 
@@ -34,9 +34,10 @@ def labels(_: click.Context, __: click.Parameter, given: Sequence[str]) -> dict[
     return found
 
 
-def _label(
+def one_label(
     ctx: click.Context, parameter: click.Parameter, given: Sequence[str]
 ) -> dict[str, str] | None:
+    """`name=value` words, each name once."""
     found = labels(ctx, parameter, given)
     for name, values in found.items():
         if len(values) > 1:
@@ -61,73 +62,83 @@ def _with_unit(text: str) -> str:
     return f"{text}s" if text.replace(".", "", 1).isdecimal() else text
 
 
-_OPTIONS = (
-    click.option("--delay", metavar="TIME", callback=duration, help="Queue: run it so much later."),
-    click.option(
-        "--at",
-        metavar="WHEN",
-        callback=_moment,
-        help="Queue: run it then, as 2026-12-24T18:00 or 2026-12-24T18:00+01:00.",
-    ),
-    click.option(
-        "--expires",
-        metavar="TIME",
-        callback=duration,
-        help="Queue: let it fail when it was not begun so long after it was due.",
-    ),
-    click.option(
-        "--priority",
-        metavar="N",
-        type=click.IntRange(-100, 100),
-        help="Queue: jobs with a higher one first, from -100 to 100; 0 is usual.",
-    ),
-    click.option(
-        "--key",
-        metavar="TEXT",
-        help="Queue: within a day, one job of each key: this is the one that was before, if any.",
-    ),
-    click.option(
-        "--unique",
-        is_flag=True,
-        help="Queue: let no second one wait with the same arguments: this is the one that does.",
-    ),
-    click.option(
-        "--concurrency",
-        metavar="N",
-        type=click.IntRange(min=1),
-        help="Queue: run no more than N of this task at once, on all workers together.",
-    ),
-    click.option(
-        "--rate",
-        metavar="N/UNIT",
-        help="Queue: begin no more of this task than so many, as 5/s, 10/m, 100/h or 1000/d.",
-    ),
-    click.option(
-        "--limit-key",
-        metavar="TEXT",
-        help="Queue: count --concurrency and --rate over all jobs with this text, not by task.",
-    ),
-    click.option(
-        "--after",
-        multiple=True,
-        metavar="ID",
-        help="Queue: run it when the job of this id has succeeded. May be given more than once.",
-    ),
-    click.option(
-        "--label",
-        "labels",
-        multiple=True,
-        metavar="NAME=VALUE",
-        callback=_label,
-        help="Queue: a label of the job, to find it by. May be given more than once.",
-    ),
-)
+class LiteralWords(click.Command):
+    """Keeps the words after `--` apart, where click would forget that they stood there."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        at = args.index("--") if "--" in args else len(args)
+        ctx.meta["literal"] = args[at + 1 :]
+        return super().parse_args(ctx, args[:at])
+
+
+_OPTIONS: dict[str, dict[str, Any]] = {
+    "--delay": {"metavar": "TIME", "callback": duration, "help": "run it so much later."},
+    "--at": {
+        "metavar": "WHEN",
+        "callback": _moment,
+        "help": "run it then, as 2026-12-24T18:00 or 2026-12-24T18:00+01:00.",
+    },
+    "--expires": {
+        "metavar": "TIME",
+        "callback": duration,
+        "help": "let it fail when it was not begun so long after it was due.",
+    },
+    "--priority": {
+        "metavar": "N",
+        "type": click.IntRange(-100, 100),
+        "help": "jobs with a higher one first, from -100 to 100; 0 is usual.",
+    },
+    "--key": {
+        "metavar": "TEXT",
+        "help": "within a day, one job of each key: this is the one that was before, if any.",
+    },
+    "--unique": {
+        "is_flag": True,
+        "help": "let no second one wait with the same arguments: this is the one that does.",
+    },
+    "--concurrency": {
+        "metavar": "N",
+        "type": click.IntRange(min=1),
+        "help": "run no more than N of this task at once, on all workers together.",
+    },
+    "--rate": {
+        "metavar": "N/UNIT",
+        "help": "begin no more of this task than so many, as 5/s, 10/m, 100/h or 1000/d.",
+    },
+    "--limit-key": {
+        "metavar": "TEXT",
+        "help": "count --concurrency and --rate over all jobs with this text, not by task.",
+    },
+    "--after": {
+        "multiple": True,
+        "metavar": "ID",
+        "help": "run it when the job of this id has succeeded. May be given more than once.",
+    },
+    "--label": {
+        "multiple": True,
+        "metavar": "NAME=VALUE",
+        "callback": one_label,
+        "help": "a label of the job, to find it by. May be given more than once.",
+    },
+}
+_OF_ONE_JOB = ("--at", "--key", "--after")  # a schedule has many
 
 
 def queue_options(command: F) -> F:
     """Adds them to a command, which gets them by name; `given()` makes options of that."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
+    return _with(command, _OPTIONS, lambda text: f"Queue: {text}")
+
+
+def schedule_options(command: F) -> F:
+    """Adds those that are about each of many jobs."""
+    chosen = {name: how for name, how in _OPTIONS.items() if name not in _OF_ONE_JOB}
+    return _with(command, chosen, lambda text: text[:1].upper() + text[1:])
+
+
+def _with(command: F, options: dict[str, dict[str, Any]], told: Callable[[str], str]) -> F:
+    for name, how in reversed(options.items()):
+        names = (name, "labels") if name == "--label" else (name,)
+        command = click.option(*names, **{**how, "help": told(how["help"])})(command)
     return command
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, Task, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from jabot.calls import Job
 from jabot.cli.screen import is_verbose, one_line
 from jabot.tasks import Step
 
@@ -60,6 +61,15 @@ class ProgressLine:
             total=step.total,
             text=text if len(text) <= _TEXT else f"{text[: _TEXT - 1]}…",
         )
+
+    async def follow(self, job: Job[Any]) -> None:
+        """Show how a job gets on, until it is over."""
+        await job.taken()
+        if job.peer is not None:
+            self.where(f"on {job.peer}")
+        async for step in job.progress:
+            self.where(f"on {job.peer}")
+            self.step(step)
 
     def say(self, text: str) -> None:
         """Write a line above the bar, or to standard error where there is none."""

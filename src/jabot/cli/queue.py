@@ -8,8 +8,8 @@ import click
 
 from jabot.account import parse_jid, resolve_account, resolve_jid
 from jabot.cli.account import account_option
+from jabot.cli.queue_stats import pause, resume, stats
 from jabot.errors import ConfigError
-from jabot.queue_node import QueueNode
 
 
 def _addresses(_: click.Context, __: click.Parameter, given: Sequence[str]) -> list[str]:
@@ -35,7 +35,10 @@ def _rules(
     return rules
 
 
-@click.command(short_help="Run a queue: jobs on disk, done by nodes that work for it.")
+@click.group(
+    invoke_without_command=True,
+    short_help="Run a queue: jobs on disk, done by nodes that work for it; or see how one stands.",
+)
 @click.option(
     "--store",
     default="sqlite:///jobs.db",
@@ -109,7 +112,10 @@ def _rules(
     help="How long a job is kept that failed for good.",
 )
 @account_option
+@click.pass_context
 def queue(  # noqa: PLR0913 - the options of a queue
+    ctx: click.Context,
+    /,
     store: str,
     allow: dict[str, list[str] | str],
     manage: list[str],
@@ -129,7 +135,13 @@ def queue(  # noqa: PLR0913 - the options of a queue
     given to others; what it still says of them is not heard.
 
     SIGTERM or Ctrl-C stops it; nothing is lost by that, and workers finish what they have.
+
+    With one of the commands below, none is run: they ask one that is.
     """
+    if ctx.invoked_subcommand is not None:
+        return
+    from jabot.queue_node import QueueNode  # who asks one does not need what runs one
+
     node = QueueNode(
         account,
         store=store,
@@ -145,6 +157,10 @@ def queue(  # noqa: PLR0913 - the options of a queue
     )
     click.echo(f"{resolve_jid(account)} keeps jobs in {_shown(store)}", err=True)
     node.run(resolve_account(account))
+
+
+for _command in (stats, pause, resume):
+    queue.add_command(_command)
 
 
 def _shown(store: str) -> str:

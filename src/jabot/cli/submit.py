@@ -15,14 +15,14 @@ from jabot.account import Account, parse_jid, resolve_account
 from jabot.calls import Job, begin
 from jabot.calls.options import Options, options
 from jabot.cli.account import account_option
-from jabot.cli.arguments import Arguments, read_words
+from jabot.cli.arguments import Arguments, described, read_words
 from jabot.cli.exit_codes import exit_codes, failure
 from jabot.cli.interrupt import Interrupt
-from jabot.cli.job_options import duration, given, labels, queue_options
+from jabot.cli.job_options import LiteralWords, duration, given, labels, queue_options
 from jabot.cli.progress import ProgressLine
 from jabot.cli.screen import as_json, hush, is_verbose
 from jabot.client import Client
-from jabot.errors import ConfigError, JabotError, JobTimeout, UnknownTask
+from jabot.errors import ConfigError, JabotError, JobTimeout
 
 _LOOK_AGAIN = 0.5  # seconds before nodes are asked for again, where nobody was
 
@@ -40,15 +40,6 @@ class Order:
     """Whether its id is enough."""
 
 
-class _Submit(click.Command):
-    """Keeps the words after `--` apart, where click would forget that they stood there."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        at = args.index("--") if "--" in args else len(args)
-        ctx.meta["literal"] = args[at + 1 :]
-        return super().parse_args(ctx, args[:at])
-
-
 def _address(_: click.Context, __: click.Parameter, text: str) -> str:
     try:
         return str(parse_jid(text))
@@ -56,7 +47,7 @@ def _address(_: click.Context, __: click.Parameter, text: str) -> str:
         raise click.BadParameter(str(error)) from None
 
 
-@click.command(cls=_Submit, context_settings={"ignore_unknown_options": True})
+@click.command(cls=LiteralWords, context_settings={"ignore_unknown_options": True})
 @click.argument("task")
 @click.argument("words", nargs=-1, metavar="[ARG...] [name=value...]", type=click.UNPROCESSED)
 @click.option(
@@ -190,7 +181,7 @@ async def _result(account: Account, order: Order, line: ProgressLine, interrupt:
         try:
             if order.leave:
                 return await _taken(job)
-            await _follow(job, line)
+            await line.follow(job)
             return await job
         except JobTimeout as error:
             if deadline is None or loop.time() < deadline:
@@ -208,11 +199,7 @@ async def _arguments(app: Client, order: Order) -> Arguments:
         await asyncio.sleep(_LOOK_AGAIN)
     if not order.words and not order.literal:
         return (), {}
-    try:
-        description = (await app.describe(to, order.task)).get(order.task)
-    except UnknownTask:
-        description = None  # there is none, or we may not run it: that is said when it is asked for
-    return read_words(order.words, order.literal, description)
+    return read_words(order.words, order.literal, await described(app, to, order.task))
 
 
 async def _taken(job: Job[Any]) -> str:
@@ -220,13 +207,3 @@ async def _taken(job: Job[Any]) -> str:
     if job.peer is None:  # it was refused
         await job
     return job.id
-
-
-async def _follow(job: Job[Any], line: ProgressLine) -> None:
-    """Show how the job gets on, until it is over."""
-    await job.taken()
-    if job.peer is not None:
-        line.where(f"on {job.peer}")
-    async for step in job.progress:
-        line.where(f"on {job.peer}")
-        line.step(step)

@@ -1,0 +1,126 @@
+"""How commands ask a queue for what it tells of its jobs."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any, Final, TypeVar
+
+import click
+import msgspec
+from msgspec import UNSET
+
+from jabot.account import Account, parse_jid, resolve_account
+from jabot.cli.account import account_option
+from jabot.cli.exit_codes import exit_codes
+from jabot.cli.screen import as_json, hush
+from jabot.client import Client
+from jabot.errors import ConfigError, UnknownTask
+from jabot.protocol.options import OWN_TASKS
+
+R = TypeVar("R")
+
+_SHORT: Final = 8  # characters of an id on a terminal
+_PATIENCE: Final = 30.0  # seconds for an answer; what takes longer has a limit of its own
+
+
+class Queue:
+    """A queue, as this program's account sees it."""
+
+    def __init__(self, app: Client, address: str, own: str) -> None:
+        self.app = app
+        self.address = address
+        self.own = own  # the account's bare address
+
+    async def ask(
+        self, name: str, kind: Any, /, *, patience: float | None = _PATIENCE, **arguments: Any
+    ) -> Any:
+        """What one of its own tasks answers, as an object of a kind."""
+        given = {key: value for key, value in arguments.items() if value not in (None, UNSET)}
+        task = f"{OWN_TASKS}{name}"
+        try:
+            job = await self.app.submit(task, to=self.address, timeout=patience, arguments=given)
+        except UnknownTask:
+            raise UnknownTask(
+                f"{self.address} is no queue, or one of an older jabot: it has no {task}; --to "
+                "names the queue"
+            ) from None
+        return msgspec.convert(await job, kind)
+
+
+def _address(_: click.Context, __: click.Parameter, text: str | None) -> str | None:
+    try:
+        return None if text is None else str(parse_jid(text))
+    except ConfigError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+_OPTIONS = (
+    click.option(
+        "--to", metavar="JID", callback=_address, help="The queue; without it, the own account."
+    ),
+    click.option("--json", "json", is_flag=True, help="JSON instead of a text for people."),
+    account_option,
+)
+
+
+def queue_command(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds `--to`, `--json` and `--account` to a command that asks a queue."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def at_queue(to: str | None, account: str | None, work: Callable[[Queue], Awaitable[R]]) -> R:
+    """Sign in, and do what is to be done at the queue; errors end the command with their code."""
+    hush()
+    with exit_codes():
+        return asyncio.run(_at_queue(resolve_account(account), to, work))
+
+
+async def _at_queue(account: Account, to: str | None, work: Callable[[Queue], Awaitable[R]]) -> R:
+    async with Client(account) as app:
+        return await work(Queue(app, to or account.jid.bare, account.jid.bare))
+
+
+def print_json(value: Any) -> None:
+    """One JSON value: on one line for a program, on many for a person."""
+    click.echo(as_json(value, indent=sys.stdout.isatty()))
+
+
+# -- words ----------------------------------------------------------------------------------------
+
+
+def short(job_id: str) -> str:
+    """The end of an id, which is enough to name a job by; all of it where a program reads."""
+    return job_id[-_SHORT:] if sys.stdout.isatty() else job_id
+
+
+def span(seconds: float) -> str:
+    """A duration in at most six characters: `3 ms`, `2.5 s`, `12 min`, `3 h`, `4 d`."""
+    if 0 < seconds < 0.0005:
+        return "<1 ms"
+    if seconds < 0.9995:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    for unit, size, most in (("s", 1.0, 120), ("min", 60.0, 120), ("h", 3600.0, 72)):
+        if seconds < size * most:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds / 86_400:.0f} d"
+
+
+def apart(moment: float, now: float) -> str:
+    """How far a moment is away: `in 5 min`, `12 s ago`."""
+    if moment > now:
+        return f"in {span(moment - now)}"
+    return "now" if now - moment < 1 else f"{span(now - moment)} ago"
+
+
+def at(moment: float | None) -> str:
+    """A moment on this machine's clock."""
+    if moment is None:
+        return "-"
+    return f"{datetime.fromtimestamp(moment, UTC).astimezone():%Y-%m-%d %H:%M:%S}"

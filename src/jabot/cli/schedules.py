@@ -1,0 +1,246 @@
+"""`jabot schedules`: jobs that a queue submits again and again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import click
+import msgspec
+from rich.table import Table
+from rich.text import Text
+
+from jabot.calls.options import options
+from jabot.cli.arguments import described, read_words
+from jabot.cli.asking import Queue, apart, at_queue, print_json, queue_command, span
+from jabot.cli.job_options import LiteralWords, duration, given, labels, schedule_options
+from jabot.cli.job_tables import plain_table
+from jabot.cli.screen import clean, one_line, output
+from jabot.errors import ConfigError
+from jabot.queue.answers import ScheduleLine
+
+
+@click.group(short_help="Have a queue submit jobs again and again.")
+def schedules() -> None:
+    """Have a queue submit jobs again and again: by a cron line, or at intervals.
+
+    Schedules are kept by the queue. Everybody sees and handles his own, and who manages the queue
+    those of all.
+
+    \b
+    Exit codes:
+        0    done
+        1    it could not be done
+        2    the command line is wrong, there is no such schedule, or it could never fire
+        3    no queue is there
+        4    this account is not allowed to
+    """
+
+
+@schedules.command("list", short_help="All schedules, and when each is due.")
+@queue_command
+def list_(to: str | None, json: bool, account: str | None) -> None:
+    """List the schedules that this account may see, with their next times; and where one cannot
+    fire, why. With --json an array of objects: moments are seconds since 1970."""
+
+    async def ask(queue: Queue) -> tuple[list[ScheduleLine], str]:
+        return await queue.ask("schedules", list[ScheduleLine]), queue.own
+
+    lines, own = at_queue(to, account, ask)
+    if json:
+        print_json(lines)
+    elif lines:
+        console = output()
+        console.print(_table(lines, with_owner={line.owner for line in lines} != {own}))
+        for line in lines:
+            if line.problem:
+                console.print(Text(f"{one_line(line.name)}: {one_line(line.problem)}", style="red"))
+    else:
+        click.echo("no schedules", err=True)
+
+
+@schedules.command(
+    cls=LiteralWords,
+    context_settings={"ignore_unknown_options": True},
+    short_help="Keep a schedule, or change one.",
+)
+@click.argument("name")
+@click.argument("task")
+@click.argument("words", nargs=-1, metavar="[ARG...] [name=value...]", type=click.UNPROCESSED)
+@click.option("--cron", metavar="LINE", help="When: minute, hour, day, month, weekday.")
+@click.option("--every", metavar="TIME", callback=duration, help="Or how often: 30s, 5m, 1h 30m.")
+@click.option(
+    "--zone",
+    default="UTC",
+    show_default=True,
+    metavar="ZONE",
+    help="The time zone of the cron line, as Europe/Berlin.",
+)
+@click.option(
+    "--missed",
+    default="once",
+    show_default=True,
+    type=click.Choice(["once", "skip", "all"]),
+    help="For times that passed by more than a minute while no queue was up: one job for all of "
+    "them, none, or each.",
+)
+@click.option(
+    "--retries",
+    default=0,
+    metavar="N",
+    type=click.IntRange(min=0),
+    help="Run each job again up to N times when it fails.",
+)
+@click.option(
+    "--where",
+    multiple=True,
+    metavar="LABEL=VALUE",
+    callback=labels,
+    help="Only on workers with this label; given twice for one label, either value will do.",
+)
+@schedule_options
+@queue_command
+@click.pass_context
+def add(  # noqa: PLR0913 - the options of a schedule
+    ctx: click.Context,
+    /,
+    name: str,
+    task: str,
+    words: tuple[str, ...],
+    cron: str | None,
+    every: float | None,
+    zone: str,
+    missed: str,
+    retries: int,
+    where: dict[str, list[str]],
+    to: str | None,
+    json: bool,
+    account: str | None,
+    **more: Any,
+) -> None:
+    """Have TASK run again and again, under a NAME by which the schedule is paused and removed.
+
+    Arguments are written as for `jabot submit`:
+
+    \b
+        jabot schedules add nightly lift 30 --cron "0 3 * * *" --zone Europe/Berlin
+        jabot schedules add pulse check host=db --every 30s --missed skip
+
+    A NAME that this account has already is changed. What could never fire is refused. Prints the
+    next three times; with --json an object.
+    """
+    if (cron is None) == (every is None):
+        raise click.UsageError("give --cron or --every, one of both")
+    literal = ctx.meta["literal"]
+    try:
+        chosen = options("jobs@localhost", None, retries, where or None, False, **given(more))
+        if chosen.not_for_queue:
+            raise ConfigError(chosen.not_for_queue)
+    except ConfigError as error:
+        raise click.UsageError(str(error)) from None
+
+    async def ask(queue: Queue) -> ScheduleLine:
+        description = None
+        if words or literal:
+            description = await described(queue.app, queue.address, task)
+        args, kwargs = read_words(words, literal, description)
+        line: ScheduleLine = await queue.ask(
+            "schedule",
+            ScheduleLine,
+            name=name,
+            task=task,
+            args=list(args),
+            kwargs=kwargs,
+            cron=cron,
+            every=every,
+            zone=zone,
+            missed=missed,
+            options=msgspec.json.decode(chosen.for_queue),
+        )
+        return line
+
+    _tell(at_queue(to, account, ask), json, "")
+
+
+@schedules.command(short_help="Submit no more jobs of a schedule.")
+@click.argument("name")
+@queue_command
+def pause(name: str, to: str | None, json: bool, account: str | None) -> None:
+    """Submit no more jobs of the schedule NAME, until it is resumed."""
+    line = at_queue(to, account, lambda q: q.ask("pause_schedule", ScheduleLine, name=name))
+    _tell(line, json, "is paused")
+
+
+@schedules.command(short_help="Submit jobs of a schedule again.")
+@click.argument("name")
+@queue_command
+def resume(name: str, to: str | None, json: bool, account: str | None) -> None:
+    """Submit jobs of the schedule NAME again, from its next time on: what it missed stays so."""
+    line = at_queue(to, account, lambda q: q.ask("resume_schedule", ScheduleLine, name=name))
+    _tell(line, json, "goes on")
+
+
+@schedules.command(short_help="Forget a schedule.")
+@click.argument("name")
+@queue_command
+def remove(name: str, to: str | None, json: bool, account: str | None) -> None:
+    """Forget the schedule NAME. The jobs that it has submitted stay."""
+    at_queue(to, account, lambda q: q.ask("remove_schedule", None, name=name))
+    if json:
+        print_json({"name": name, "removed": True})
+    else:
+        click.echo(f"{one_line(name)} is removed")
+
+
+# -- words ----------------------------------------------------------------------------------------
+
+
+def _tell(line: ScheduleLine, json: bool, what: str) -> None:
+    if json:
+        print_json(line)
+        return
+    click.echo(clean(f"{line.name}: {what or f'{line.task}, {_when(line)}'}"))
+    for number, moment in enumerate(_times(line)):
+        click.echo(f"{'      ' if number else 'next: '}{moment}")
+
+
+def _table(lines: Sequence[ScheduleLine], *, with_owner: bool) -> Table:
+    owner = ["OWNER"] if with_owner else []
+    table = plain_table("NAME", "TASK", "WHEN", "NEXT", "LAST", *owner)
+    now = time.time()
+    for line in lines:
+        table.add_row(
+            one_line(line.name),
+            one_line(line.task),
+            one_line(_when(line)),
+            _next(line, now),
+            "-" if line.last is None else apart(line.last, now),
+            *([one_line(line.owner)] if with_owner else []),
+        )
+    return table
+
+
+def _when(line: ScheduleLine) -> str:
+    if line.every is not None:
+        return f"every {span(line.every)}"
+    return f"{line.cron}" + ("" if line.zone == "UTC" else f" {line.zone}")
+
+
+def _next(line: ScheduleLine, now: float) -> Text:
+    if line.paused:
+        return Text("paused", style="yellow")
+    if not line.upcoming:
+        return Text("never", style="red")
+    return Text(apart(line.upcoming[0], now), style="red" if line.problem else "")
+
+
+def _times(line: ScheduleLine) -> list[str]:
+    """In the zone of the schedule."""
+    try:
+        zone = ZoneInfo(line.zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # this machine knows fewer than the queue
+        zone = ZoneInfo("UTC")
+    return [f"{datetime.fromtimestamp(t, zone):%a %Y-%m-%d %H:%M:%S %Z}" for t in line.upcoming]
