@@ -37,5 +37,5 @@ test: lint ## lint, then test, on real servers (installs them when it may)
 	@.venv/bin/python -m pytest $(PARALLEL) $(ARGS)
 
 bench: .venv/.complete ## measure jabot beside its peers, and write docs/benchmarks.md
-	@scripts/install-test-servers ejabberd redis-server
+	@scripts/install-test-servers ejabberd redis-server postgresql
 	@.venv/bin/python bench/run.py $(ARGS)

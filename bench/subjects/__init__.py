@@ -5,6 +5,8 @@ from bench.subjects.celery_redis_late import CeleryRedisLate
 from bench.subjects.direct import Direct
 from bench.subjects.dramatiq_redis import DramatiqRedis
 from bench.subjects.durable import DurableSubject
+from bench.subjects.durable_postgres import DurablePostgres
+from bench.subjects.durable_sqlite import DurableSqlite
 from bench.subjects.nats_core import NatsCore
 from bench.subjects.nats_jetstream import NatsJetStream
 from bench.subjects.nats_jetstream_sync import NatsJetStreamSync
@@ -16,10 +18,9 @@ from bench.subjects.taskiq_redis import TaskiqRedis
 
 SUBJECTS: tuple[type[Subject], ...] = (RawEcho, Direct, NatsCore, Spade, CeleryRedis)
 
-# jabot's own queue goes first, as `durable_sqlite` and `durable_postgres`: each a `DurableSubject`
-# in a folder of that name, with a worker and a caller like those of the peers. The targets in
-# `figures.py` know them by these names.
 DURABLE: tuple[type[DurableSubject], ...] = (
+    DurableSqlite,
+    DurablePostgres,
     NatsJetStream,
     NatsJetStreamSync,
     CeleryRedisLate,
