@@ -33,9 +33,9 @@ class AddArguments(Struct, frozen=True, gc=False):
     now: float
     due: float
     priority: int
-    plain: bool = True  # small, no limits, key, parents or person: only the next two may be set
     deadline: float | None = None
     expires: float | None = None
+    plain: bool = True  # small, no limits, key, parents or person: what is above is all
     large: bool = False
     key: str | None = None
     key_until: float | None = None
@@ -116,34 +116,34 @@ class FinishArguments(Struct, frozen=True, gc=False):
 
     id: str
     attempt: int
-    event: str
+    worker: str | None
     now: float
     result: str | None
-    failure: str | None  # JSON
-    at: float
-    worker: str | None
-    outcome: str
-    error: str  # for the history
+    event: str = "succeed"  # then what is above is all
+    failure: str | None = None  # JSON
+    at: float = 0.0
+    outcome: str = ""
+    error: str = ""  # for the history
 
 
 OUTCOMES: Final = {"fail": "failed", "retry": "failed", "cancel": "cancelled"}
 
 
 def _finish(verb: verbs.Finish) -> FinishArguments:
+    if verb.event == "succeed":
+        result = "null" if verb.result is None else _text(verb.result)
+        return FinishArguments(verb.id, verb.attempt, verb.worker, verb.now, result)
     failure = verb.failure
-    outcome = verb.outcome
-    if verb.event == "release":
-        outcome = "released"
     return FinishArguments(
         verb.id,
         verb.attempt,
-        verb.event,
+        verb.worker,
         verb.now,
-        None if verb.result is None else _text(verb.result),
+        None,
+        verb.event,
         None if failure is None else _encode(failure).decode(),
         verb.at,
-        verb.worker,
-        outcome or OUTCOMES.get(verb.event, ""),
+        "released" if verb.event == "release" else verb.outcome or OUTCOMES.get(verb.event, ""),
         "" if failure is None else _error(failure),
     )
 

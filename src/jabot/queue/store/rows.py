@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Any, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 import msgspec
 from msgspec import Raw, Struct
 
 from jabot.protocol.options import NO_OPTIONS, JobOptions
 from jabot.protocol.states import JobState
-from jabot.queue.store.verbs import Attempt, Failure, Record, Schedule, TaskWord
+from jabot.queue.store.verbs import Attempt, Claim, Failure, Record, Schedule, TaskWord
 
 T = TypeVar("T")
 
@@ -21,7 +21,7 @@ class Row(Struct, frozen=True, array_like=True):
     """The columns in the order in which the view `job_rows` gives them.
 
     JSON that passes through is text here, so that it comes out as it went in, to the digit, and so
-    that text that is no JSON spoils no other row. Without payloads, the last four are null.
+    that text that is no JSON spoils no other row. Without payloads, the last three are null.
     """
 
     id: str
@@ -51,6 +51,28 @@ class Row(Struct, frozen=True, array_like=True):
     args: str | None
     kwargs: str | None
     result: str | None
+
+
+class ClaimedRow(Struct, frozen=True, array_like=True):
+    """A job that was claimed just now, in the order in which the view `claimed_rows` gives it."""
+
+    id: str
+    attempt: int
+    owner: str
+    task: str
+    options: str
+    meta: str
+    created: float
+    due: float
+    deadline: float | None
+    runs: int
+    priority: int
+    history: str | None
+    reply_to: str
+    person: str | None
+    teller: str | None
+    args: str
+    kwargs: str
     parents: list[str | None] | None  # their results, by position
 
 
@@ -70,9 +92,41 @@ def record(row: Row) -> Record:
         return _record(
             row,
             _options(row.options),
-            msgspec.json.decode(row.meta, type=dict[str, str]),
+            _meta(row.meta),
             _checked(row.args),
             _checked(row.kwargs),
+        )
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        raise Undecodable(row.id, row.attempt, str(error)) from error
+
+
+def claimed(row: ClaimedRow, claim: Claim) -> Record:
+    """A job that runs from now on. Raises `Undecodable` when its arguments or options cannot be
+    read."""
+    try:
+        return Record(
+            row.id,
+            row.owner,
+            row.task,
+            JobState.RUNNING,
+            _checked(row.args),
+            _checked(row.kwargs),
+            _options(row.options),
+            _meta(row.meta),
+            row.created,
+            row.due,
+            row.deadline,
+            row.attempt,
+            row.runs,
+            row.priority,
+            claim.worker,
+            claim.node,
+            claim.now,
+            history=_history(row.history),
+            reply_to=row.reply_to,
+            person=row.person or "",
+            teller=row.teller or "",
+            parents=_parents(row.parents),
         )
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise Undecodable(row.id, row.attempt, str(error)) from error
@@ -94,22 +148,35 @@ def shown(row: Row) -> Record:
 
 def rows(answer: Raw) -> tuple[list[Row], list[Undecodable]]:
     """The rows of a JSON array, and those that are none."""
+    return _rows(answer, _each_row, Row, 9)
+
+
+def claimed_rows(answer: Raw) -> tuple[list[ClaimedRow], list[Undecodable]]:
+    """The same of jobs that were claimed."""
+    return _rows(answer, _each_claimed, ClaimedRow, 1)
+
+
+_each_row: Final = msgspec.json.Decoder(list[Row])
+_each_claimed: Final = msgspec.json.Decoder(list[ClaimedRow])
+
+
+def _rows(
+    answer: Raw, decoder: msgspec.json.Decoder[list[T]], kind: type[T], attempt: int
+) -> tuple[list[T], list[Undecodable]]:
+    """All at once when all are good. `attempt` is where that stands in a row."""
     try:
-        return msgspec.json.decode(answer, type=list[Row]), []
+        return decoder.decode(answer), []
     except (msgspec.MsgspecError, UnicodeError):
-        return _one_by_one(bytes(answer))
-
-
-def _one_by_one(answer: bytes) -> tuple[list[Row], list[Undecodable]]:
-    good: list[Row] = []
+        pass
+    good: list[T] = []
     bad: list[Undecodable] = []
-    text = answer.decode("utf-8", "surrogateescape").encode("utf-8", "replace")
+    text = bytes(answer).decode("utf-8", "surrogateescape").encode("utf-8", "replace")
     for each in msgspec.json.decode(text, type=list[Raw]):
         try:
-            good.append(msgspec.json.decode(each, type=Row))
+            good.append(msgspec.json.decode(each, type=kind))
         except (msgspec.MsgspecError, UnicodeError) as error:
             cells: list[Any] = msgspec.json.decode(each)
-            bad.append(Undecodable(str(cells[0]), int(cells[9]), str(error)))
+            bad.append(Undecodable(str(cells[0]), int(cells[attempt]), str(error)))
     return good, bad
 
 
@@ -136,15 +203,12 @@ def _record(row: Row, options: JobOptions, meta: dict[str, str], args: Raw, kwar
         cancelling=row.cancelling,
         result=None if row.result is None else Raw(row.result),
         failure=None if row.failure is None else _or(row.failure, Failure, _UNREADABLE),
-        history=[] if row.history is None else _or(row.history, list[Attempt], []),
+        history=_history(row.history),
         reply_to=row.reply_to,
         waits_for=row.waits_for,
         delivered=row.delivered,
         person=row.person or "",
         teller=row.teller or "",
-        parents=NULL
-        if row.parents is None
-        else Raw("[" + ",".join(each or "null" for each in row.parents) + "]"),
     )
 
 
@@ -153,6 +217,20 @@ _UNREADABLE = Failure("Undecodable", "why it failed cannot be read any more", co
 
 def _options(text: str) -> JobOptions:
     return NO_OPTIONS if text == "{}" else msgspec.json.decode(text, type=JobOptions)
+
+
+def _meta(text: str) -> dict[str, str]:
+    return {} if text == "{}" else msgspec.json.decode(text, type=dict[str, str])
+
+
+def _history(text: str | None) -> list[Attempt]:
+    return [] if text is None or text == "[]" else _or(text, list[Attempt], [])
+
+
+def _parents(results: list[str | None] | None) -> Raw:
+    if results is None:
+        return NULL
+    return Raw("[" + ",".join(each or "null" for each in results) + "]")
 
 
 def _checked(text: str | None) -> Raw:

@@ -1,13 +1,18 @@
 """What the stores in SQL have in common: verbs in, calls of named queries out, answers back.
 
-A named query takes one JSON array, of an object for each verb, and answers with one JSON array, of
-a value for each. It does the verbs in their order; several may concern the same job. Its SQL is in
-a file of the store's folder. `work` says which queries to call, and knows no database:
+A named query is told of each verb what `arguments.py` makes of it, as one JSON array (`Call.json`)
+or otherwise, and answers with one JSON array, of a value for each. It does the verbs in their
+order; several may concern the same job. Its SQL is in a file of the store's folder. `work` says
+which queries to call, and knows no database:
 
     steps = work(verbs)
     calls = next(steps)
     while True:  # in one transaction; StopIteration brings the results
-        calls = steps.send([run(call.query, call.verbs) for call in calls])
+        calls = steps.send([run(call) for call in calls])
+
+Most jobs are plain, and most attempts succeed. For these there are `add_plain` and `succeed`: each
+does what it can do quickly, the rest as `add` and `finish` would (see `PLAIN`), and answers with an
+object: the position of each of the rest, and what those answered.
 """
 
 from __future__ import annotations
@@ -15,8 +20,9 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable, Generator, Iterator, Sequence
+from functools import cache
 from importlib import resources
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
 import msgspec
 from msgspec import Raw
@@ -50,18 +56,27 @@ from jabot.queue.store.verbs import (
     Verb,
 )
 
+R = TypeVar("R")
+
 
 class Call(NamedTuple):
     """One run of a named query."""
 
     query: str
-    verbs: str  # a JSON array
+    told: Sequence[Any]  # a struct or a dict for each verb
+
+    @property
+    def json(self) -> str:
+        """The same as a JSON array."""
+        return _encoder.encode(self.told).decode()
 
 
 Steps: TypeAlias = Generator[list[Call], Sequence[str | bytes], list[Any]]
 _Answer: TypeAlias = Sequence[str | bytes]
 
 _encoder = msgspec.json.Encoder()
+PLAIN: Final = {"add_plain": "add", "succeed": "finish"}
+"""Queries for most verbs, and those for all others of the kind."""
 PASSES: Final = 100  # that a claim may take to be full
 
 
@@ -70,11 +85,12 @@ def work(verbs: Sequence[Verb]) -> Steps:
     results: list[Any] = []
     for together in _stages(verbs):
         groups = [list(group) for _, group in itertools.groupby(together, key=type)]
-        answers = yield [_call(group) for group in groups]
-        for group, answer in zip(groups, answers, strict=True):
+        calls = [_call(group) for group in groups]
+        answers = yield calls
+        for group, call, answer in zip(groups, calls, answers, strict=True):
             kind = type(group[0])
-            if kind is Add:
-                results += _added(group, answer)
+            if call.query in PLAIN:
+                results += _plainly[kind](group, answer)
             elif kind is Claim:
                 results += yield from _claimed(group, answer)
             elif kind is Fire:
@@ -88,7 +104,7 @@ def ask(verb: Question) -> Steps:
     """As `work`, for one question that changes nothing: `Look` tells nobody's address."""
     kind = type(verb)
     call = _call([verb])
-    (answer,) = yield [Call("peek", call.verbs) if kind is Look else call]
+    (answer,) = yield [Call("peek", call.told) if kind is Look else call]
     return _READ.get(kind, _plain)(answer)
 
 
@@ -105,19 +121,20 @@ def _stages(verbs: Sequence[Verb]) -> Iterator[list[Verb]]:
 
 
 def _call(group: Sequence[Any]) -> Call:
-    """`add_plain` is asked for jobs that are plain without exception, and may be quicker."""
     kind = type(group[0])
     arguments: Callable[[Any], Any] = ARGUMENTS[kind]
     told = [arguments(verb) for verb in group]
-    name = query_name(kind)
     if kind is Add and all(each.plain for each in told):
-        name = "add_plain"
-    return Call(name, _encoder.encode(told).decode())
+        return Call("add_plain", told)
+    if kind is Finish and all(each.event == "succeed" for each in told):
+        return Call("succeed", told)
+    return Call(query_name(kind.__name__), told)
 
 
-def query_name(kind: type) -> str:
+@cache
+def query_name(verb: str) -> str:
     """`put_schedule` for `PutSchedule`."""
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind.__name__).lower()
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", verb).lower()
 
 
 # -- answers --------------------------------------------------------------------------------------
@@ -146,18 +163,40 @@ def _records(answer: Raw) -> list[Record]:
 
 
 _raws: Final = _each(Raw)
-_added_one_by_one: Final = _each(Added)
+_SUCCEEDED: Final = Finished(True, JobState.SUCCEEDED)
+_NONE: Final = (b"{}", "{}")
 
 
 def _added(adds: Sequence[Any], answer: str | bytes) -> list[Added]:
-    """`"new"` instead of an array says that each of them is new, with no limits."""
-    if answer not in (b'"new"', '"new"'):
-        return _added_one_by_one(answer)
-    due = (max(add.now + add.options.delay, add.options.at or 0.0) > add.now for add in adds)
-    return [
-        Added(add.id, JobState.SCHEDULED if later else JobState.AVAILABLE, is_new=True)
-        for add, later in zip(adds, due, strict=True)
+    """The plain ones are new."""
+    added = [
+        Added(
+            add.id,
+            JobState.SCHEDULED
+            if max(add.now + add.options.delay, add.options.at or 0.0) > add.now
+            else JobState.AVAILABLE,
+            is_new=True,
+        )
+        for add in adds
     ]
+    return _with_rest(added, answer, Added)
+
+
+def _succeeded(finishes: Sequence[Any], answer: str | bytes) -> list[Finished]:
+    return _with_rest([_SUCCEEDED] * len(finishes), answer, Finished)
+
+
+def _with_rest(results: list[R], answer: str | bytes, kind: type[R]) -> list[R]:
+    if answer not in _NONE:
+        for position, other in msgspec.json.decode(answer, type=dict[int, kind]).items():  # type: ignore[valid-type]
+            results[position] = other
+    return results
+
+
+_plainly: Final[dict[type, Callable[[Sequence[Any], str | bytes], list[Any]]]] = {
+    Add: _added,
+    Finish: _succeeded,
+}
 
 
 class _Stopped(msgspec.Struct, frozen=True):
@@ -175,6 +214,7 @@ def _stopped(answer: str | bytes) -> list[Stopped | None]:
 
 
 _READ: Final[dict[type, Callable[[str | bytes], list[Any]]]] = {
+    Add: _each(Added),
     Finish: _each(Finished),
     Adopt: lambda answer: [_records(each) for each in _raws(answer)],
     Orphans: lambda answer: [_records(each) for each in _raws(answer)],
@@ -213,12 +253,10 @@ def _claimed(
         taken: list[Record] = []
         got = first
         for _ in range(PASSES):
-            good, bad = _readable(got.rows)
+            good, bad = _readable(got.rows, claim)
             taken += good
             if bad:
-                yield [
-                    Call("finish", _encoder.encode([undecodable(b, claim) for b in bad]).decode())
-                ]
+                yield [Call("finish", [undecodable(b, claim) for b in bad])]
             missing = claim.most - len(taken)
             if missing <= 0 or not (bad or got.more):
                 break
@@ -228,12 +266,12 @@ def _claimed(
     return results
 
 
-def _readable(answer: Raw) -> tuple[list[Record], list[rows.Undecodable]]:
+def _readable(answer: Raw, claim: Claim) -> tuple[list[Record], list[rows.Undecodable]]:
     good: list[Record] = []
-    found, bad = rows.rows(answer)
+    found, bad = rows.claimed_rows(answer)
     for row in found:
         try:
-            good.append(rows.record(row))
+            good.append(rows.claimed(row, claim))
         except rows.Undecodable as problem:
             bad.append(problem)
     return good, bad
@@ -245,8 +283,9 @@ def _fired(fires: Sequence[Any], answer: str | bytes) -> Generator[list[Call], _
     jobs = [fire.job for fire, was in zip(fires, mine, strict=True) if was and fire.job]
     added: list[Added] = []
     if jobs:
-        (answer,) = yield [_call(jobs)]
-        added = _added(jobs, answer)
+        call = _call(jobs)
+        (answer,) = yield [call]
+        added = _added(jobs, answer) if call.query in PLAIN else _READ[Add](answer)
     each = iter(added)
     return [next(each) if was and fire.job else None for fire, was in zip(fires, mine, strict=True)]
 

@@ -14,7 +14,8 @@ BEGIN
     RETURN json_build_object('id', wanted, 'refused', 'id_taken');
 END $$;
 
--- Keep jobs that have no limits, no key and no parents. Mostly all are new: then it answers "new".
+-- Keep jobs that have no limits, no key and no parents. Mostly all are new: it answers
+-- with an object of what the others are, by their positions.
 CREATE FUNCTION pg_temp.add_plain(verbs text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     all_of_them json := verbs;
@@ -44,19 +45,19 @@ BEGIN
     )
     SELECT array_agg(id) INTO new_ids FROM added;
     IF cardinality(new_ids) = json_array_length(all_of_them) THEN
-        RETURN '"new"';
+        RETURN '{}';
     END IF;
     -- Some were there already, or came twice.
-    RETURN '[' || string_agg(CASE
-            WHEN v.place = 1 AND n.id IS NOT NULL THEN json_build_object(
-                'id', v.id, 'state', (SELECT j.state FROM jobs AS j WHERE j.id = v.id),
-                'is_new', true)::text
-            ELSE pg_temp.same_job(v.id, v.owner, v.reply_to) END, ',' ORDER BY v.i) || ']'
+    RETURN (
+        SELECT json_object_agg(v.i - 1, pg_temp.same_job(v.id, v.owner, v.reply_to)::json
+            ORDER BY v.i)
         FROM (
             SELECT each.*, row_number() OVER (PARTITION BY each.id ORDER BY each.i) AS place
             FROM ROWS FROM (json_to_recordset(all_of_them) AS (id text, owner text, reply_to text))
             WITH ORDINALITY AS each (id, owner, reply_to, i)
-        ) AS v LEFT JOIN unnest(new_ids) AS n (id) ON n.id = v.id;
+        ) AS v LEFT JOIN unnest(new_ids) AS n (id) ON n.id = v.id
+        WHERE v.place > 1 OR n.id IS NULL
+    );
 END $$;
 
 -- Keep jobs of any kind, one after the other.

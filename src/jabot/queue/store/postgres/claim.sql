@@ -49,7 +49,7 @@ BEGIN
             UPDATE jobs AS j SET state = 'running', attempt = j.attempt + 1, runs = j.runs + 1,
                 worker = worker_, node = node_, started = now
             FROM picked WHERE j.seq = picked.seq
-            RETURNING j.priority, j.seq, pg_temp.full_row(j) AS made
+            RETURNING j.priority, j.seq, pg_temp.claimed_row(j) AS made
         )
         SELECT string_agg(made, ',' ORDER BY priority DESC, seq) INTO answer FROM given;
         RETURN '{"more":false,"rows":[' || coalesce(answer, '') || ']}';
@@ -70,7 +70,7 @@ BEGIN
         UPDATE jobs AS j SET state = 'running', attempt = j.attempt + 1, runs = j.runs + 1,
             worker = worker_, node = node_, started = now
         FROM picked WHERE j.seq = picked.seq
-        RETURNING j.priority, j.seq, pg_temp.full_row(j) AS made
+        RETURNING j.priority, j.seq, pg_temp.claimed_row(j) AS made
     )
     SELECT string_agg(made, ',' ORDER BY priority DESC, seq), count(*)
         INTO answer, taken FROM given;
@@ -135,7 +135,7 @@ BEGIN
         UPDATE jobs AS g SET state = 'running', attempt = g.attempt + 1, runs = g.runs + 1,
             worker = worker_, node = node_, started = now
         WHERE g.seq = ANY (chosen)
-        RETURNING g.priority, g.seq, pg_temp.full_row(g) AS made
+        RETURNING g.priority, g.seq, pg_temp.claimed_row(g) AS made
     )
     SELECT string_agg(made, ',' ORDER BY priority DESC, seq) INTO answer FROM given;
     UPDATE lanes AS l SET arrival = greatest(l.arrival, now) + l.gap * u.starts

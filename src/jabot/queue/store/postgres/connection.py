@@ -152,7 +152,7 @@ class Connection:
                 await self.raw.execute("BEGIN")
             cursors = [
                 await self.raw.execute(
-                    f"SELECT pg_temp.{call.query}(%s)", (escaped(call.verbs),), prepare=True
+                    f"SELECT pg_temp.{call.query}(%s)", (escaped(call.json),), prepare=True
                 )
                 for call in calls
             ]

@@ -1,3 +1,54 @@
+-- End attempts that have succeeded. It answers with an object of those that were stale, or that
+-- something waited behind, by their positions.
+CREATE FUNCTION pg_temp.succeed(verbs text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    all_of_them json := verbs;
+    done bigint[];
+    over_ bigint[];
+    places bigint[];
+    rest json;
+    answer text := '';
+    e record;
+BEGIN
+    -- The first end of an attempt stands; a second one in the same call has to find the first.
+    WITH v AS MATERIALIZED (
+        SELECT DISTINCT ON (id) * FROM ROWS FROM (json_to_recordset(all_of_them) AS (
+            id text, attempt int, worker text, now float8, result text
+        )) WITH ORDINALITY AS v (id, attempt, worker, now, result, i) ORDER BY id, i
+    ), ended AS (
+        UPDATE jobs AS j SET state = 'succeeded', worker = NULL, node = NULL, ended = v.now,
+            result = v.result, failure = NULL
+        FROM v
+        WHERE j.id = v.id AND j.state = 'running' AND j.attempt = v.attempt
+            AND (v.worker IS NULL OR j.worker = v.worker) AND NOT j.limited
+        RETURNING v.i, j.seq
+    )
+    SELECT array_agg(i), array_agg(seq) INTO done, over_ FROM ended;
+    IF cardinality(done) = json_array_length(all_of_them)
+        AND NOT EXISTS (SELECT FROM links WHERE parent = ANY (over_))
+    THEN
+        RETURN '{}';
+    END IF;
+    FOR e IN
+        SELECT v.i, j.seq, j.ended FROM json_array_elements(all_of_them)
+            WITH ORDINALITY AS v (verb, i) JOIN jobs AS j ON j.id = v.verb ->> 'id'
+        WHERE v.i = ANY (done) AND EXISTS (SELECT FROM links WHERE parent = j.seq)
+        ORDER BY v.i
+    LOOP
+        answer := answer || format(',"%s":{"stands":true,"state":"succeeded",%s}', e.i - 1,
+            pg_temp.effects(pg_temp.free_children(1, e.seq, e.ended), 1));
+    END LOOP;
+    SELECT array_agg(v.i ORDER BY v.i), json_agg(v.verb ORDER BY v.i) INTO places, rest
+        FROM json_array_elements(all_of_them) WITH ORDINALITY AS v (verb, i)
+        WHERE done IS NULL OR v.i <> ALL (done);
+    IF places IS NOT NULL THEN
+        SELECT answer || string_agg(format(',"%s":%s', places[a.n] - 1, a.one), '' ORDER BY a.n)
+            INTO answer FROM json_array_elements(pg_temp.finish(rest::text)::json)
+                WITH ORDINALITY AS a (one, n);
+    END IF;
+    RETURN '{' || substr(answer, 2) || '}';
+END $$;
+
 -- End attempts, unless they are stale, and let follow what waited for that.
 CREATE FUNCTION pg_temp.finish(verbs text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE

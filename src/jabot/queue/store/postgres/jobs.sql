@@ -7,8 +7,7 @@ CREATE FUNCTION pg_temp.brief_row(j jobs) RETURNS text LANGUAGE sql STABLE AS $$
         j.id, j.owner, j.task, j.state, j.options, j.meta, j.created, j.due, j.deadline, j.attempt,
         j.runs, j.priority, j.worker, j.node, j.started, j.ended, j.cancelling, j.failure,
         '[' || array_to_string(j.history, ',') || ']', j.reply_to, j.waits_for, j.delivered,
-        j.person, j.teller,
-        NULL, NULL, NULL, NULL
+        j.person, j.teller, NULL, NULL, NULL
     )::text
 $$;
 
@@ -18,9 +17,17 @@ CREATE FUNCTION pg_temp.full_row(j jobs) RETURNS text LANGUAGE sql STABLE AS $$
         j.id, j.owner, j.task, j.state, j.options, j.meta, j.created, j.due, j.deadline, j.attempt,
         j.runs, j.priority, j.worker, j.node, j.started, j.ended, j.cancelling, j.failure,
         '[' || array_to_string(j.history, ',') || ']', j.reply_to, j.waits_for, j.delivered,
-        j.person, j.teller,
-        j.args, j.kwargs, j.result,
-        CASE WHEN j.parents > 0 AND j.state = 'running' THEN pg_temp.results_before(j.seq) END
+        j.person, j.teller, j.args, j.kwargs, j.result
+    )::text
+$$;
+
+-- A job that was claimed just now, as in rows.py.
+CREATE FUNCTION pg_temp.claimed_row(j jobs) RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT json_build_array(
+        j.id, j.attempt, j.owner, j.task, j.options, j.meta, j.created, j.due, j.deadline, j.runs,
+        j.priority, '[' || array_to_string(j.history, ',') || ']', j.reply_to, j.person, j.teller,
+        j.args, j.kwargs,
+        CASE WHEN j.parents > 0 THEN pg_temp.results_before(j.seq) END
     )::text
 $$;
 

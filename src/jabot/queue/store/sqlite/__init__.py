@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from jabot.errors import StoreError
 from jabot.queue.store.sql import Steps, ask, work
 from jabot.queue.store.sqlite.file import Hold, connect, explained, migrate
-from jabot.queue.store.sqlite.program import install, run
+from jabot.queue.store.sqlite.program import Program
 from jabot.queue.store.verbs import News, Question, Verb
 
 T = TypeVar("T")
@@ -90,7 +90,7 @@ class _Connection:
         self._name = name
         self._thread = None if path is None else ThreadPoolExecutor(1, "jabot-store")
         self._db: sqlite3.Connection | None = None
-        self._prepared: dict[str, str] = {}
+        self._program: Program | None = None
 
     async def do(self, work: Callable[[], T]) -> T:
         """Do it in the thread; what it raises is explained."""
@@ -107,7 +107,7 @@ class _Connection:
         """Connect, and bring the schema to the newest number."""
         self._db = connect(self._path)
         migrate(self._db, self._name)
-        self._prepared = install(self._db)
+        self._program = Program(self._db)
 
     def first_news(self) -> list[News]:
         """`changed` when there are jobs."""
@@ -119,13 +119,13 @@ class _Connection:
         """Make the calls of some verbs in one transaction."""
         if self._db is None:
             self.open()
-        db, prepared = self._db, self._prepared
-        assert db is not None  # noqa: S101  # it was opened
+        db, program = self._db, self._program
+        assert db is not None and program is not None  # noqa: S101  # it was opened
         db.execute(begin)
         try:
             calls = next(steps)
             while True:
-                calls = steps.send([run(db, prepared, call) for call in calls])
+                calls = steps.send([program.run(call) for call in calls])
         except StopIteration as done:
             results: list[Any] = done.value
             try:

@@ -1,41 +1,18 @@
--- name: add_plain(verbs)
--- Keep new jobs that have no limits, no key and no parents, and small arguments.
--- (SQLite writes `sqlite_sequence` when all is over, and the newest job may be deleted.)
-UPDATE mark SET base = max(
-    coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'jobs'), 0),
-    coalesce((SELECT max(seq) FROM jobs), 0));
+-- name: add_plain(i, id, owner, task, kind, args, kwargs, options, meta, reply_to, now, due, priority, deadline, expires)
+-- Keep one new job that has no limits, no key and no parents, and small arguments.
 INSERT INTO jobs (
-    seq, id, owner, task, kind, state, priority, created, due, expires, timeout, deadline, begin_by,
+    id, owner, task, kind, state, priority, created, due, expires, timeout, deadline, begin_by,
     reply_to, size, options, meta, args, kwargs
 )
-    -- Materialized: a value is written out anew for each look at it, and read anew.
-    WITH each (key, value) AS MATERIALIZED (SELECT v.key, v.value FROM json_each(:verbs) AS v),
-    job (key, value, id, now, due, expires, deadline) AS MATERIALIZED (
-        SELECT key, value, json_extract(value, '$.id'), json_extract(value, '$.now'),
-            json_extract(value, '$.due'), json_extract(value, '$.expires'),
-            json_extract(value, '$.deadline')
-        FROM each
-    )
-    SELECT (SELECT base FROM mark) + key + 1, id, json_extract(value, '$.owner'),
-        json_extract(value, '$.task'), json_extract(value, '$.kind'),
-        CASE WHEN due > now THEN 'scheduled' ELSE 'available' END,
-        json_extract(value, '$.priority'), now, due, expires, deadline - now, deadline,
-        CASE WHEN expires IS NULL THEN deadline
-            ELSE min(coalesce(deadline, 1e300), due + expires) END,
-        json_extract(value, '$.reply_to'), 0, json_extract(value, '$.options'),
-        json_extract(value, '$.meta'), json_extract(value, '$.args'),
-        json_extract(value, '$.kwargs')
-    FROM job
-    WHERE NOT EXISTS (SELECT 1 FROM aliases AS a WHERE a.id = job.id)
+    SELECT :id, :owner, :task, :kind,
+        CASE WHEN :due > :now THEN 'scheduled' ELSE 'available' END,
+        :priority, :now, :due, :expires, :deadline - :now, :deadline,
+        CASE WHEN :expires IS NULL THEN :deadline
+            ELSE min(coalesce(:deadline, 1e300), :due + :expires) END,
+        :reply_to, 0, :options, :meta, :args, :kwargs
+    WHERE NOT EXISTS (SELECT 1 FROM aliases AS a WHERE a.id = :id)
     ON CONFLICT (id) DO NOTHING;
--- "new" says that all of them are: mostly so. Else they are looked at one by one.
-DELETE FROM result;
-INSERT INTO same_job
-    SELECT v.key, v.value FROM json_each(:verbs) AS v
-    WHERE (SELECT count(*) FROM jobs AS j WHERE j.seq > (SELECT base FROM mark))
-        < (SELECT json_array_length(:verbs));
-INSERT INTO answer (json) SELECT CASE WHEN count(*) = 0 THEN '"new"'
-    ELSE '[' || group_concat(json) || ']' END FROM (SELECT json FROM result ORDER BY i);
+INSERT INTO rest SELECT :i WHERE changes() = 0;
 
 -- name: same_job(i, verb)
 -- Which job it is that was there when one of the same id was to be added.
@@ -47,8 +24,7 @@ UPDATE jobs SET reply_to = coalesce(nullif(json_extract(:verb, '$.reply_to'), ''
         AND owner = json_extract(:verb, '$.owner');
 INSERT INTO result SELECT :i, CASE
     WHEN j.owner = json_extract(:verb, '$.owner') THEN json_object(
-        'id', j.id, 'state', j.state, 'is_new',
-        json(CASE WHEN j.seq = (SELECT base FROM mark) + :i + 1 THEN 'true' ELSE 'false' END))
+        'id', j.id, 'state', j.state, 'is_new', json('false'))
     ELSE json_object('id', json_extract(:verb, '$.id'), 'refused', 'id_taken') END
     FROM jobs AS j
     WHERE j.seq = coalesce(

@@ -23,6 +23,17 @@ INSERT INTO taking (seq, lane, priority, size)
 INSERT INTO result SELECT :i,
     CASE WHEN EXISTS (SELECT 1 FROM taking WHERE lane IS NOT NULL OR size > 0)
         THEN 'true' ELSE 'false' END;
+INSERT INTO take_fewer SELECT NULL FROM result WHERE i = :i AND json = 'true';
+UPDATE jobs SET state = 'running', attempt = attempt + 1, runs = runs + 1,
+        worker = :worker, node = :node, started = :now
+    WHERE seq IN (SELECT seq FROM taking);
+INSERT INTO count_in_lanes SELECT :now FROM result WHERE i = :i AND json = 'true';
+UPDATE result SET json = '{"more":' || json || ',"rows":[' || coalesce((
+        SELECT group_concat(r.row) FROM taking AS t CROSS JOIN claimed_rows AS r ON r.seq = t.seq
+    ), '') || ']}' WHERE i = :i;
+
+-- name: take_fewer(any)
+-- Leave some of `taking`.
 -- A lane lets each kind through by itself; all together must not be too many.
 DELETE FROM taking WHERE n IN (
     SELECT t.n FROM (
@@ -35,18 +46,15 @@ DELETE FROM taking WHERE n > 1 AND n IN (
     SELECT t.n FROM (SELECT n, sum(size) OVER (ORDER BY n) AS so_far FROM taking) AS t
     WHERE t.so_far > 67108864
 ) AND EXISTS (SELECT 1 FROM taking WHERE size > 0);
-UPDATE jobs SET state = 'running', attempt = attempt + 1, runs = runs + 1,
-        worker = :worker, node = :node, started = :now
-    WHERE seq IN (SELECT seq FROM taking);
+
+-- name: count_in_lanes(now)
+-- What was taken runs in its lanes now.
 UPDATE lanes SET
         running = running + (SELECT count(*) FROM taking AS t WHERE t.lane = lanes.name),
         arrival = CASE WHEN gap IS NULL THEN arrival ELSE max(arrival, :now)
             + gap * (SELECT count(*) FROM taking AS t WHERE t.lane = lanes.name) END
     WHERE name IN (SELECT lane FROM taking WHERE lane IS NOT NULL);
 INSERT INTO settle_lane SELECT DISTINCT lane, :now FROM taking WHERE lane IS NOT NULL;
-UPDATE result SET json = '{"more":' || json || ',"rows":[' || coalesce((
-        SELECT group_concat(r.row) FROM taking AS t CROSS JOIN full_rows AS r ON r.seq = t.seq
-    ), '') || ']}' WHERE i = :i;
 
 -- name: adopt(verbs)
 -- Let attempts that a worker says it has be this node's.

@@ -1,3 +1,12 @@
+-- name: succeed(i, id, attempt, worker, now, result)
+-- End one attempt that nothing waits behind, unless it is stale.
+UPDATE jobs SET state = 'succeeded', worker = NULL, node = NULL, ended = :now, result = :result,
+        failure = NULL
+    WHERE id = :id AND state = 'running' AND attempt = :attempt
+        AND worker = coalesce(:worker, worker) AND lane IS NULL AND unique_name IS NULL
+        AND NOT EXISTS (SELECT 1 FROM links AS l WHERE l.parent = jobs.seq);
+INSERT INTO rest SELECT :i WHERE changes() = 0;
+
 -- name: finish(verbs)
 -- End attempts, unless they are stale, and let follow what waited for that.
 DELETE FROM ending;

@@ -1,6 +1,8 @@
 -- What a connection needs besides, for itself alone.
 
 CREATE TEMP TABLE answer (n INTEGER PRIMARY KEY, json TEXT);
+-- What a query for plain verbs has left.
+CREATE TEMP TABLE rest (i INTEGER PRIMARY KEY);
 CREATE TEMP TABLE mark (base INTEGER);
 INSERT INTO mark VALUES (0);
 -- What a verb brought about besides its own: kinds that are ready, ids that ended.
@@ -25,8 +27,7 @@ CREATE TEMP TABLE dropping (seq INTEGER PRIMARY KEY);
 CREATE TEMP VIEW brief_rows AS SELECT seq, json_array(
     id, owner, task, state, options, meta, created, due, deadline, attempt, runs, priority,
     worker, node, started, ended, cancelling, failure, history, reply_to, waits_for,
-    json(CASE delivered WHEN 0 THEN 'false' ELSE 'true' END), person, teller,
-    NULL, NULL, NULL, NULL
+    json(CASE delivered WHEN 0 THEN 'false' ELSE 'true' END), person, teller, NULL, NULL, NULL
 ) AS row FROM jobs;
 CREATE TEMP VIEW full_rows AS SELECT seq, json_array(
     id, owner, task, state, options, meta, created, due, deadline, attempt, runs, priority,
@@ -34,8 +35,16 @@ CREATE TEMP VIEW full_rows AS SELECT seq, json_array(
     json(CASE delivered WHEN 0 THEN 'false' ELSE 'true' END), person, teller,
     coalesce(args, (SELECT p.args FROM payloads AS p WHERE p.seq = jobs.seq)),
     coalesce(kwargs, (SELECT p.kwargs FROM payloads AS p WHERE p.seq = jobs.seq)),
-    result,
-    CASE WHEN parents > 0 AND state = 'running' THEN (
+    result
+) AS row FROM jobs;
+
+-- A job that was claimed just now, as in rows.py.
+CREATE TEMP VIEW claimed_rows AS SELECT seq, json_array(
+    id, attempt, owner, task, options, meta, created, due, deadline, runs, priority, history,
+    reply_to, person, teller,
+    coalesce(args, (SELECT p.args FROM payloads AS p WHERE p.seq = jobs.seq)),
+    coalesce(kwargs, (SELECT p.kwargs FROM payloads AS p WHERE p.seq = jobs.seq)),
+    CASE WHEN parents > 0 THEN (
         SELECT CASE WHEN sum(length(p.result)) > 16777216 THEN sum(length(p.result))
             ELSE json_group_array(p.result) END
         FROM (
