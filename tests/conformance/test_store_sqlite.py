@@ -13,7 +13,8 @@ from stores import NODE, WORKER, Asked, new
 from jabot.errors import ConfigError, StoreError, StoreUnavailable
 from jabot.protocol.states import JobState
 from jabot.queue.store import open_store
-from jabot.queue.store.sql import migrations, queries
+from jabot.queue.store.arguments import AddArguments, FinishArguments
+from jabot.queue.store.sql import PLAIN, migrations, queries
 from jabot.queue.store.sqlite import SqliteStore
 from jabot.queue.store.sqlite.file import APPLICATION, connect, migrate
 from jabot.queue.store.sqlite.program import PACKAGE, install, statements
@@ -223,16 +224,16 @@ async def test_a_row_that_cannot_be_read_is_a_dead_letter(queue, path, column, v
 
 
 async def test_a_turn_is_one_commit_and_few_steps(queue):
-    await queue.add("x")
     connection, said = queue.store._writer, []
     assert connection._db.execute("PRAGMA synchronous").fetchone() == (2,)
-    connection._db = Overheard(connection._db, said)
+    connection._db = connection._program._db = Overheard(connection._db, said)
     await queue.do(
         *(new(f"j{number}") for number in range(300)),
         Claim(NODE, WORKER, ["lift"], 200, 0.0),
         *(Finish(f"j{number}", 1, "succeed", 0.0) for number in range(150)),
     )
-    assert said == ["BEGIN", *["INSERT", "SELECT"] * 3, "COMMIT"]
+    rows = ["INSERT", "INSERT"]  # 300 are 256 and the rest
+    assert said == ["BEGIN", *rows, "SELECT", *["INSERT", "SELECT"] * 2, "COMMIT"]
 
 
 class Overheard:
@@ -247,6 +248,15 @@ class Overheard:
 
     def close(self):
         self._db.close()
+
+
+def test_rows_begin_with_what_their_queries_name():
+    """They are told by position."""
+    told = {"add_plain": AddArguments, "succeed": FinishArguments}
+    assert set(told) == set(PLAIN)
+    for name, arguments in told.items():
+        place, *fields = queries(PACKAGE)[name].parameters
+        assert [place, *arguments.__struct_fields__[: len(fields)]] == ["i", *fields]
 
 
 # -- plans -----------------------------------------------------------------------------------------
