@@ -99,7 +99,7 @@ async def online(server, account=None, resource="a", presence=True, features=())
         async with asyncio.timeout(LIMIT):
             await started
         if features:
-            await client.plugin["xep_0115"].update_caps(presence=False)
+            await client.plugin["xep_0115"].update_caps(broadcast=False)
         if presence:
             client.send_presence()
         yield client

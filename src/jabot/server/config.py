@@ -26,8 +26,13 @@ class ServerConfig:
     max_directed: int = 10_000  # addresses to which one session has shown itself
     max_rooms: int = 100  # made by one account, and still there
     max_occupants: int = 1_000  # sessions in one room
-    max_affiliations: int = 5_000  # accounts that are something to one room
+    max_affiliations: int = 5_000  # accounts that are something to one room, or to one node
     max_room_stanza: int = 131_072  # of what is sent to a room: all in it get it
+    max_nodes: int = 1_000  # of publish-subscribe, made by one account
+    max_items: int = 1_000  # of one node
+    max_item: int = 65_536  # of one payload
+    max_topic_bytes: int = 67_108_864  # of all payloads in the nodes that one account has made
+    max_subscribers: int = 5_000  # of one node
 
     auth_timeout: float = 30.0  # from the connection to the session
     ping_interval: float = 30.0  # of silence, after which a session is pinged

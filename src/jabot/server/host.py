@@ -10,6 +10,7 @@ import logging
 
 from jabot.jid import JID, InvalidJID
 from jabot.server import iq
+from jabot.server.capabilities import Capabilities
 from jabot.server.conditions import StanzaError, StreamError
 from jabot.server.config import ServerConfig
 from jabot.server.element import Element, to_bytes
@@ -18,6 +19,7 @@ from jabot.server.iq import IqTable
 from jabot.server.namespaces import CLIENT, LANG
 from jabot.server.offline import Offline
 from jabot.server.presence import Presence
+from jabot.server.pubsub.service import PubSub
 from jabot.server.roster import Roster
 from jabot.server.roster_queries import RosterQueries
 from jabot.server.router import Router
@@ -47,8 +49,20 @@ class Host:
         self._presence.on_ready.append(self._offline.flush)
         RosterQueries(roster, self._subscriptions, self.sessions).offer(self.account_iqs)
         ServerInformation(domain, router).offer(self.server_iqs)
-        AccountInformation(store).offer(self.account_iqs)
+        self.pubsub = PubSub(config, f"pubsub.{domain}", store, router, self.sessions)
+        self._capabilities = Capabilities(domain)
+        self._offer_nodes(store)
         router.add(domain, self)
+
+    def _offer_nodes(self, store: Store) -> None:
+        """Accounts have nodes of their own, and are told the news of others' (XEP-0163)."""
+        arrivals = self.pubsub.arrivals
+        self.pubsub.offer_personal(self.account_iqs)
+        AccountInformation(store, self.pubsub.descriptions).offer(self.account_iqs)
+        self._presence.on_available.append(arrivals.available)
+        self._presence.on_shown.append(self._capabilities.seen)
+        self._capabilities.on_learnt.append(arrivals.learnt)
+        self._subscriptions.on_granted.append(arrivals.granted)
 
     # Sessions
 
@@ -64,6 +78,8 @@ class Host:
         """Remove a session whose stream is over; those who saw it are told."""
         if self.sessions.remove(session):
             log.debug("%s is gone", session.full)
+            self._capabilities.forget(session)
+            self.pubsub.arrivals.ended(session)
             if not self._stopping:
                 self._presence.leave(session)
 
@@ -122,6 +138,7 @@ class Host:
 
     def _to_server(self, stanza: Element) -> None:
         if stanza.name == "iq":
+            self._capabilities.answered(stanza)
             self._answer(self.server_iqs, stanza)
         elif stanza.name == "message":
             raise StanzaError("service-unavailable")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from importlib.metadata import version
+from typing import Protocol
 
 from jabot.jid import JID
 from jabot.server.conditions import StanzaError
@@ -33,7 +34,7 @@ class ServerInformation:
 
     def _info(self, _stanza: Element, query: Element) -> Element:
         identity = {"category": "server", "type": "im", "name": "jabot"}
-        return describe(query, identity, self._table.features)
+        return describe(query, [identity], self._table.features)
 
     def _items(self, _stanza: Element, query: Element) -> Element:
         refuse_node(query)
@@ -46,11 +47,20 @@ class ServerInformation:
         )
 
 
+class NodeInformation(Protocol):
+    """Tells of the nodes of an account; `query` may name one."""
+
+    def info(self, service: str, query: Element, sender: JID) -> Element: ...
+
+    def items(self, service: str, query: Element, sender: JID) -> Element: ...
+
+
 class AccountInformation:
     """Answers for an account, to itself and to those who may see its presence."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, nodes: NodeInformation) -> None:
         self._store = store
+        self._nodes = nodes
         self._table = IqTable()
 
     def offer(self, accounts: IqTable) -> None:
@@ -63,12 +73,17 @@ class AccountInformation:
 
     def _info(self, stanza: Element, query: Element) -> Element:
         self._check(stanza)
-        return describe(query, {"category": "account", "type": "registered"}, self._table.features)
+        if query.attrs.get("node"):
+            return self._nodes.info(_account(stanza), query, JID(stanza.attrs["from"]))
+        identities = [
+            {"category": "account", "type": "registered"},
+            {"category": "pubsub", "type": "pep"},
+        ]
+        return describe(query, identities, self._table.features)
 
     def _items(self, stanza: Element, query: Element) -> Element:
         self._check(stanza)
-        refuse_node(query)
-        return Element(DISCO_ITEMS, "query")
+        return self._nodes.items(_account(stanza), query, JID(stanza.attrs["from"]))
 
     def _ping(self, stanza: Element, _ping: Element) -> None:
         self._check(stanza)
@@ -81,7 +96,7 @@ class AccountInformation:
     def _check(self, stanza: Element) -> None:
         """XEP-0030 section 8: a stranger learns nothing, not even that the account exists."""
         asker = JID(stanza.attrs["from"]).bare
-        account = JID(stanza.attrs["to"]).bare
+        account = _account(stanza)
         if asker == account:
             return
         item = self._store.roster_item(account, asker)
@@ -89,10 +104,14 @@ class AccountInformation:
             raise StanzaError("service-unavailable")
 
 
-def describe(query: Element, identity: dict[str, str], features: list[str]) -> Element:
+def _account(stanza: Element) -> str:
+    return str(JID(stanza.attrs["to"]).bare)
+
+
+def describe(query: Element, identities: list[dict[str, str]], features: list[str]) -> Element:
     """The answer to disco#info of an address that has no nodes (XEP-0030 section 3)."""
     refuse_node(query)
-    children: list[Element | str] = [Element(DISCO_INFO, "identity", identity)]
+    children: list[Element | str] = [Element(DISCO_INFO, "identity", each) for each in identities]
     children += [Element(DISCO_INFO, "feature", {"var": each}) for each in features]
     return Element(DISCO_INFO, "query", None, children)
 

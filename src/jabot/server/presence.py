@@ -17,7 +17,8 @@ class Presence:
     """Broadcasts, probes and directed presence of the accounts of one domain.
 
     `on_available` are called with a session after its first presence, `on_ready` with one that
-    has come to take messages: its priority is not negative, for the first time or again.
+    has come to take messages: its priority is not negative, for the first time or again. `on_shown`
+    are called, last, with each session that has shown a presence.
     """
 
     def __init__(
@@ -30,6 +31,7 @@ class Presence:
         self._max_directed = max_directed
         self.on_available: list[Callable[[Session], None]] = []
         self.on_ready: list[Callable[[Session], None]] = []
+        self.on_shown: list[Callable[[Session], None]] = []
 
     def update(self, session: Session, stanza: Element) -> None:
         """The session's own presence, sent to nobody in particular."""
@@ -102,6 +104,8 @@ class Presence:
         if ready:
             for hook in self.on_ready:
                 hook(session)
+        for hook in self.on_shown:
+            hook(session)
 
     def _gather(self, session: Session) -> None:
         """Show a new session who is there (RFC 6121 section 4.2.2: its probes, answered here)."""

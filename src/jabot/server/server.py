@@ -66,6 +66,7 @@ class Server:
         """Listen. Raises ConfigError when the address is not to be had."""
         loop = asyncio.get_running_loop()
         self._rooms.load()
+        self.host.pubsub.load()
         try:
             self._listener = await loop.create_server(
                 self._connect, await self._listen_on(), self.config.port, backlog=_BACKLOG

@@ -25,6 +25,7 @@ class Session:
 
     __slots__ = (
         "account",
+        "capabilities",
         "directed",
         "full",
         "interested",
@@ -33,6 +34,7 @@ class Session:
         "presence",
         "priority",
         "resource",
+        "wanted_nodes",
         "write",
     )
 
@@ -47,6 +49,8 @@ class Session:
         self.priority = 0
         self.interested = False  # has asked for the roster, so gets roster pushes
         self.directed: set[str] = set()  # who was shown presence without being subscribed
+        self.capabilities = ("", "")  # the hash that it showed last (XEP-0115)
+        self.wanted_nodes: frozenset[str] = frozenset()  # whose news it wants (XEP-0163)
 
     def send(self, stanza: Element) -> None:
         self.write(to_bytes(stanza))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from jabot.jid import JID
@@ -34,6 +35,8 @@ class Subscriptions:
         self._roster = roster
         self._presence = presence
         self._router = router
+        # Called with an account and a contact that may see its presence from now on.
+        self.on_granted: list[Callable[[str, str], None]] = []
 
     def send(self, account: str, stanza: Element, to: JID) -> None:
         """A subscription stanza from an account of ours (RFC 6121 A.2)."""
@@ -57,6 +60,8 @@ class Subscriptions:
         self._router.route(Element(CLIENT, "presence", attrs, stanza.children))
         if kind == "subscribed":
             self._presence.show(account, contact)
+            for hook in self.on_granted:
+                hook(account, contact)
         elif kind == "unsubscribed" and item.from_:
             self._presence.hide(account, contact)
 

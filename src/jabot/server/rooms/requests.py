@@ -76,7 +76,7 @@ class RoomRequests:
 
     def _service_info(self, _stanza: Element, query: Element) -> Element:
         identity = {"category": "conference", "type": "text", "name": "Rooms"}
-        return describe(query, identity, self._service.features)
+        return describe(query, [identity], self._service.features)
 
     def _service_items(self, _stanza: Element, query: Element) -> Element:
         refuse_node(query)
@@ -100,7 +100,7 @@ class RoomRequests:
             "muc#roominfo_occupants": str(len(room.occupants)),
             "muc#roomconfig_changesubject": changes,
         }
-        reply = describe(query, identity, [*self._rooms.features, *configuration.features()])
+        reply = describe(query, [identity], [*self._rooms.features, *configuration.features()])
         reply.children.append(result_form(f"{MUC}#roominfo", form))
         return reply
 

@@ -1,0 +1,110 @@
+"""What disco tells of nodes (XEP-0060 section 5)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from jabot.jid import JID
+from jabot.server.element import Element
+from jabot.server.forms import result_form
+from jabot.server.information import describe
+from jabot.server.namespaces import DISCO_INFO, DISCO_ITEMS, PUBSUB
+from jabot.server.pubsub.access import Rosters, check_read, may_read
+from jabot.server.pubsub.node import Affiliation
+from jabot.server.pubsub.nodes import Nodes
+
+_OF_BOTH = (
+    "access-open",
+    "access-presence",
+    "access-roster",
+    "access-whitelist",
+    "auto-create",
+    "config-node",
+    "config-node-max",
+    "create-and-configure",
+    "create-nodes",
+    "delete-items",
+    "delete-nodes",
+    "instant-nodes",
+    "item-ids",
+    "last-published",
+    "manage-subscriptions",
+    "member-affiliation",
+    "meta-data",
+    "modify-affiliations",
+    "multi-items",
+    "outcast-affiliation",
+    "persistent-items",
+    "presence-notifications",
+    "publish",
+    "publish-only-affiliation",
+    "publish-options",
+    "publisher-affiliation",
+    "purge-nodes",
+    "retract-items",
+    "retrieve-affiliations",
+    "retrieve-default",
+    "retrieve-items",
+    "retrieve-subscriptions",
+    "rsm",
+    "subscribe",
+)
+_OF_ACCOUNTS = ("auto-subscribe", "filtered-notifications", "pubsub-on-a-jid")
+
+SERVICE_FEATURES: Final = [PUBSUB, *(f"{PUBSUB}#{each}" for each in _OF_BOTH)]
+ACCOUNT_FEATURES: Final = [PUBSUB, *(f"{PUBSUB}#{each}" for each in (*_OF_BOTH, *_OF_ACCOUNTS))]
+
+_LISTED = 1_000  # nodes in one answer
+
+
+class NodeDescriptions:
+    """Answers for the nodes of a service, to those who may read them."""
+
+    def __init__(self, nodes: Nodes, rosters: Rosters) -> None:
+        self._nodes = nodes
+        self._rosters = rosters
+
+    def info(self, service: str, query: Element, sender: JID) -> Element:
+        """Of the node that the query names."""
+        name = query.attrs["node"]
+        node = self._nodes.find(service, name)
+        check_read(node, sender.bare, self._rosters)
+        attrs = {"node": name}
+        bare_query = Element(DISCO_INFO, "query")
+        reply = describe(bare_query, [{"category": "pubsub", "type": "leaf"}], [PUBSUB])
+        reply.attrs = attrs
+        configuration = node.configuration
+        told = {
+            "pubsub#title": configuration.title,
+            "pubsub#description": configuration.description,
+            "pubsub#type": configuration.type,
+            "pubsub#access_model": configuration.access_model,
+            "pubsub#publish_model": configuration.publish_model,
+            "pubsub#max_items": str(configuration.max_items),
+            "pubsub#num_subscribers": str(len(node.subscribers)),
+            "pubsub#owner": ", ".join(sorted(node.owners)),
+        }
+        reply.children.append(result_form(f"{PUBSUB}#meta-data", told))
+        return reply
+
+    def items(self, service: str, query: Element, sender: JID) -> Element:
+        """The nodes, or the items of the node that the query names."""
+        name = query.attrs.get("node", "")
+        if name:
+            node = self._nodes.find(service, name)
+            check_read(node, sender.bare, self._rosters)
+            ids = self._nodes.ids(node) if node.configuration.persist_items else []
+            attrs = [{"jid": service, "name": each} for each in ids[:_LISTED]]
+        else:
+            attrs = [{"jid": service, "node": each} for each in self._visible(service, sender)]
+        items: list[Element | str] = [Element(DISCO_ITEMS, "item", each) for each in attrs]
+        return Element(DISCO_ITEMS, "query", {"node": name} if name else None, items)
+
+    def _visible(self, service: str, sender: JID) -> list[str]:
+        account = sender.bare
+        return [
+            node.name
+            for node in self._nodes.at(service)
+            if node.affiliation(account) not in (Affiliation.NONE, Affiliation.OUTCAST)
+            or may_read(node, account, self._rosters)
+        ][:_LISTED]

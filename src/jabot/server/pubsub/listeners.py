@@ -1,0 +1,87 @@
+"""Those who hear of an account's nodes without having subscribed (XEP-0060 section 9; XEP-0163)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from jabot.jid import JID
+from jabot.server.pubsub.access import may_read
+from jabot.server.pubsub.configuration import ON_PRESENCE
+from jabot.server.pubsub.node import Node
+from jabot.server.pubsub.nodes import Nodes
+from jabot.server.pubsub.notifications import Notifier
+from jabot.server.session import Session, Sessions
+from jabot.server.store import Store
+
+
+class Listeners:
+    """Who they are: sessions of the account, and of those who see its presence, that say by their
+    capabilities that they want to hear of a node of that name, and may read it.
+    """
+
+    def __init__(self, store: Store, sessions: Sessions) -> None:
+        self._store = store
+        self._sessions = sessions
+
+    def of(self, node: Node) -> Iterator[str]:
+        if "@" not in node.service:
+            return
+        for account in (node.service, *self._store.watchers(node.service)):
+            wanting = [
+                session.full
+                for session in self._sessions.available(account)
+                if node.name in session.wanted_nodes
+            ]
+            if wanting and may_read(node, account, self._store):
+                yield from wanting
+
+
+class Arrivals:
+    """What those who come are sent: the last item of each node that they hear of."""
+
+    def __init__(self, nodes: Nodes, store: Store, sessions: Sessions, notifier: Notifier) -> None:
+        self._nodes = nodes
+        self._store = store
+        self._sessions = sessions
+        self._notifier = notifier
+
+    def available(self, session: Session) -> None:
+        """A session of a subscriber has come online."""
+        for node in self._nodes:
+            if session.account in node.subscribers:
+                self._send_last(node, session)
+
+    def learnt(self, session: Session, wanted: frozenset[str]) -> None:
+        """A session wants to hear of nodes of these names, of all accounts that it may hear of."""
+        for account in (session.account, *self._store.watched(session.account)):
+            self._send_lasts(account, session, wanted)
+
+    def granted(self, account: str, contact: str) -> None:
+        """`contact` may see the presence of `account` from now on."""
+        for session in self._sessions.available(JID(contact).bare):
+            self._send_lasts(account, session, session.wanted_nodes)
+
+    def ended(self, session: Session) -> None:
+        """A session is gone, and what it had subscribed to as a session with it."""
+        for node in self._nodes:
+            node.subscribers.discard(session.full)
+
+    def _send_lasts(self, account: str, session: Session, wanted: frozenset[str]) -> None:
+        shown = account == session.account or self._shows(account, session.account)
+        for node in self._nodes.at(account):
+            already = not node.subscribers.isdisjoint((session.account, session.full))
+            if node.name in wanted and shown and not already:
+                self._send_last(node, session)
+
+    def _send_last(self, node: Node, session: Session) -> None:
+        configuration = node.configuration
+        if configuration.send_last != ON_PRESENCE or not configuration.deliver_notifications:
+            return
+        if may_read(node, session.account, self._store):
+            last = self._nodes.last(node)
+            if last is not None:
+                self._notifier.last(node, last, session.full)
+
+    def _shows(self, account: str, contact: str) -> bool:
+        item = self._store.roster_item(account, contact)
+        return item is not None and item.from_

@@ -1,0 +1,100 @@
+"""Publish-subscribe at its two places: a domain of its own, and every account (XEP-0163)."""
+
+from __future__ import annotations
+
+from jabot.jid import JID
+from jabot.server.conditions import StanzaError
+from jabot.server.config import ServerConfig
+from jabot.server.delay import Now, utc_now
+from jabot.server.element import Element
+from jabot.server.information import describe, nothing
+from jabot.server.iq import IqTable
+from jabot.server.namespaces import DISCO_INFO, DISCO_ITEMS, PING, PUBSUB, PUBSUB_OWNER
+from jabot.server.pubsub.configuration import node_form, of_account, of_service
+from jabot.server.pubsub.descriptions import ACCOUNT_FEATURES, SERVICE_FEATURES, NodeDescriptions
+from jabot.server.pubsub.listeners import Arrivals, Listeners
+from jabot.server.pubsub.nodes import Nodes
+from jabot.server.pubsub.notifications import Notifier
+from jabot.server.pubsub.owner import OwnerRequests
+from jabot.server.pubsub.requests import Asker, Requests
+from jabot.server.pubsub.store import NodeStore
+from jabot.server.router import Router
+from jabot.server.session import Sessions
+from jabot.server.store import Store
+
+
+class PubSub:
+    """All nodes of the server. They are there after `load`."""
+
+    def __init__(
+        self,
+        config: ServerConfig,
+        domain: str,
+        store: Store,
+        router: Router,
+        sessions: Sessions,
+        now: Now = utc_now,
+    ) -> None:
+        self.domain = domain
+        self._router = router
+        self._nodes = Nodes(config, NodeStore(store.db), now)
+        notifier = Notifier(router.route, store, Listeners(store, sessions).of)
+        self.arrivals = Arrivals(self._nodes, store, sessions, notifier)
+        self.descriptions = NodeDescriptions(self._nodes, store)
+        form = node_form(config)
+        self._requests = Requests(config, self._nodes, store, sessions, form, notifier)
+        self._owner_requests = OwnerRequests(self._nodes, store, form, notifier)
+        self._of_service, self._of_account = of_service(config), of_account()
+        self._table = IqTable()
+        self._table.add("get", DISCO_INFO, "query", self._info)
+        self._table.add("get", DISCO_ITEMS, "query", self._items)
+        self._table.add("get", PING, "ping", nothing)
+        self._table.features += [DISCO_INFO, DISCO_ITEMS, PING, *SERVICE_FEATURES]
+        self._offer(self._table)
+        router.add(domain, self)
+
+    def load(self) -> None:
+        """Take up the nodes that were kept."""
+        self._nodes.load()
+
+    def offer_personal(self, accounts: IqTable) -> None:
+        """Let accounts have nodes of their own."""
+        self._offer(accounts)
+        accounts.features += ACCOUNT_FEATURES
+
+    def receive(self, stanza: Element, to: JID) -> None:
+        if stanza.name == "iq":
+            if to.local:
+                raise StanzaError("service-unavailable")
+            reply = self._table.answer(stanza)
+            if reply is not None:
+                self._router.route(reply)
+        elif stanza.name == "message" and stanza.attrs.get("type") != "error":
+            raise StanzaError("service-unavailable")
+
+    def _offer(self, table: IqTable) -> None:
+        for kind in ("get", "set"):
+            table.add(kind, PUBSUB, "pubsub", self._request)
+            table.add(kind, PUBSUB_OWNER, "pubsub", self._owner_request)
+
+    def _request(self, stanza: Element, pubsub: Element) -> Element | None:
+        return self._requests.answer(self._asker(stanza), stanza.attrs["type"], pubsub)
+
+    def _owner_request(self, stanza: Element, pubsub: Element) -> Element | None:
+        return self._owner_requests.answer(self._asker(stanza), stanza.attrs["type"], pubsub)
+
+    def _asker(self, stanza: Element) -> Asker:
+        service = JID(stanza.attrs["to"]).bare
+        sender = JID(stanza.attrs["from"])
+        if service == self.domain:
+            return Asker(service, sender, True, self._of_service)
+        return Asker(service, sender, sender.bare == service, self._of_account)
+
+    def _info(self, stanza: Element, query: Element) -> Element:
+        if query.attrs.get("node"):
+            return self.descriptions.info(self.domain, query, JID(stanza.attrs["from"]))
+        identity = {"category": "pubsub", "type": "service", "name": "Publish-subscribe"}
+        return describe(query, [identity], self._table.features)
+
+    def _items(self, stanza: Element, query: Element) -> Element:
+        return self.descriptions.items(self.domain, query, JID(stanza.attrs["from"]))

@@ -1,0 +1,483 @@
+"""Publish-subscribe of the embedded server: its own choices, its limits, and many at once."""
+
+import asyncio
+import base64
+import hashlib
+import re
+
+import pytest
+from embedded_client import signed_in
+
+import jabot.testing
+
+USERS = dict.fromkeys(("ann", "bob", "cat"), "secret")
+SERVICE = "pubsub.localhost"
+ANN = "ann@localhost"
+PUBSUB = "http://jabber.org/protocol/pubsub"
+INFO = "http://jabber.org/protocol/disco#info"
+NODE = "urn:example:status"
+
+
+@pytest.fixture
+async def server():
+    async with jabot.testing.server(users=USERS) as running:
+        yield running
+
+
+@pytest.fixture
+async def ann(server):
+    client = await signed_in(server, "ann", "a")
+    yield client
+    await client.close()
+
+
+@pytest.fixture
+async def bob(server):
+    client = await signed_in(server, "bob", "b")
+    yield client
+    await client.close()
+
+
+async def ask(client, kind, content, to=SERVICE, ns=PUBSUB):
+    """Send a request, and give its answer; what else came stays in `client.text`."""
+    client.send(f"<iq type='{kind}' id='q' to='{to}'><pubsub xmlns='{ns}'>{content}</pubsub></iq>")
+    answer = "<iq [^>]*id='q'[^>]*(?:/>|>.*?</iq>)"
+    taken = await client.until(answer)
+    found = re.search(answer, taken, re.DOTALL)[0]
+    client.text = taken[: -len(found)] + client.text
+    return found
+
+
+async def own(client, kind, content, to=SERVICE):
+    return await ask(client, kind, content, to, f"{PUBSUB}#owner")
+
+
+def form(form_type, options):
+    fields = "".join(
+        f"<field var='pubsub#{name}'><value>{value}</value></field>"
+        for name, value in options.items()
+    )
+    hidden = f"<field var='FORM_TYPE'><value>{PUBSUB}#{form_type}</value></field>"
+    return f"<x xmlns='jabber:x:data' type='submit'>{hidden}{fields}</x>"
+
+
+async def create(client, node, to=SERVICE, **options):
+    configure = f"<configure>{form('node_config', options)}</configure>"
+    return await ask(client, "set", f"<create node='{node}'/>{configure}", to)
+
+
+async def configure(client, node, to=SERVICE, **options):
+    configured = form("node_config", options)
+    return await own(client, "set", f"<configure node='{node}'>{configured}</configure>", to)
+
+
+async def publish(client, node, value, item="", to=SERVICE):
+    named = f"id='{item}'" if item else ""
+    content = f"<item {named}><v xmlns='urn:v'>{value}</v></item>"
+    return await ask(client, "set", f"<publish node='{node}'>{content}</publish>", to)
+
+
+async def subscribe(client, node, jid, to=SERVICE):
+    return await ask(client, "set", f"<subscribe node='{node}' jid='{jid}'/>", to)
+
+
+async def items(client, node, to=SERVICE, more=""):
+    return await ask(client, "get", f"<items node='{node}'/>{more}", to)
+
+
+def values(text):
+    return re.findall("<v xmlns='urn:v'>([^<]*)</v>", text)
+
+
+def conditions(text):
+    """The general condition, and that of the protocol's own."""
+    general = re.search("<([a-z-]+) xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'", text)
+    special = re.search(f"<([a-z-]+) xmlns='{PUBSUB}#errors'", text)
+    return general[1], special and special[1]
+
+
+def fine(text):
+    return "type='result'" in text
+
+
+# --- what XEP-0060 leaves open ------------------------------------------------------------------
+
+
+async def test_features_are_those_that_are_there(ann):
+    ann.send(f"<iq type='get' id='i' to='{SERVICE}'><query xmlns='{INFO}'/></iq>")
+    told = re.findall("<feature var='([^']+)'", await ann.until("</iq>"))
+    assert {each.partition("#")[2] for each in told if each.startswith(f"{PUBSUB}#")} == {
+        *("access-open", "access-presence", "access-roster", "access-whitelist"),
+        *("auto-create", "config-node", "config-node-max", "create-and-configure"),
+        *("create-nodes", "delete-items", "delete-nodes", "instant-nodes", "item-ids"),
+        *("last-published", "manage-subscriptions", "member-affiliation", "meta-data"),
+        *("modify-affiliations", "multi-items", "outcast-affiliation", "persistent-items"),
+        *("presence-notifications", "publish", "publish-only-affiliation", "publish-options"),
+        *("publisher-affiliation", "purge-nodes", "retract-items", "retrieve-affiliations"),
+        *("retrieve-default", "retrieve-items", "retrieve-subscriptions", "rsm", "subscribe"),
+    }
+
+
+async def test_each_field_of_the_form_holds_what_was_filled_in(ann):
+    filled = {
+        "title": "Hall",
+        "description": "temperature",
+        "type": "urn:v",
+        "access_model": "roster",
+        "roster_groups_allowed": "friends",
+        "publish_model": "subscribers",
+        "persist_items": "0",
+        "max_items": "7",
+        "item_expire": "60",
+        "deliver_notifications": "0",
+        "deliver_payloads": "0",
+        "notify_retract": "0",
+        "notify_delete": "0",
+        "notify_config": "1",
+        "send_last_published_item": "on_sub",
+        "notification_type": "normal",
+        "itemreply": "publisher",
+    }
+    await create(ann, "hall", **filled)
+    told = await own(ann, "get", "<configure node='hall'/>")
+    assert set(re.findall("var='pubsub#([a-z_]+)'", told)) == set(filled)
+    for name, value in filled.items():
+        assert re.search(f"pubsub#{name}'[^>]*>(<option>.*?</option>)*<value>{value}<", told)
+    assert conditions(await configure(ann, "hall", access_model="authorize")) == (
+        "not-acceptable",
+        None,
+    )
+
+
+async def test_a_subscription_of_a_session_ends_with_it(server, ann, bob):
+    await create(ann, "n")
+    assert fine(await subscribe(bob, "n", bob.jid))
+    listed = "<subscriptions node='n'/>"
+    assert bob.jid in await own(ann, "get", listed)
+    bob.writer.transport.abort()
+    watching = await signed_in(server, "bob", "c")
+    assert bob.jid not in await own(ann, "get", listed)
+    # Nor can one begin for a session that is not there.
+    refused = await subscribe(watching, "n", "bob@localhost/gone")
+    assert conditions(refused) == ("bad-request", "invalid-jid")
+    await watching.close()
+
+
+async def test_who_has_become_an_outcast_hears_and_says_nothing_more(ann, bob):
+    await create(ann, "n", publish_model="open")
+    await subscribe(bob, "n", "bob@localhost")
+    banned = "<affiliation jid='bob@localhost' affiliation='outcast'/>"
+    await own(ann, "set", f"<affiliations node='n'>{banned}</affiliations>")
+    assert "subscription='none'" in await bob.until("</message>")
+    assert conditions(await publish(bob, "n", "1"))[0] == "forbidden"
+    await publish(ann, "n", "2")
+    assert "<v " not in await bob.sync()
+
+
+async def test_access_is_asked_for_at_each_event(ann, bob):
+    await create(ann, "n")
+    await subscribe(bob, "n", "bob@localhost")
+    await publish(ann, "n", "1")
+    assert values(await bob.until("</message>")) == ["1"]
+    await configure(ann, "n", access_model="whitelist")
+    await publish(ann, "n", "2")
+    assert values(await bob.sync()) == []
+    member = "<affiliation jid='bob@localhost' affiliation='member'/>"
+    await own(ann, "set", f"<affiliations node='n'>{member}</affiliations>")
+    await publish(ann, "n", "3")
+    assert values(await bob.until("</message>")) == ["3"]
+
+
+async def test_affiliations_and_what_comes_with_them(ann, bob):
+    await create(ann, "n", access_model="whitelist")
+    for affiliation, reads, publishes in (
+        ("none", False, False),
+        ("member", True, False),
+        ("publish-only", False, True),
+        ("publisher", True, True),
+        ("owner", True, True),
+    ):
+        changed = f"<affiliation jid='bob@localhost' affiliation='{affiliation}'/>"
+        assert fine(await own(ann, "set", f"<affiliations node='n'>{changed}</affiliations>"))
+        assert fine(await items(bob, "n")) is reads
+        assert fine(await publish(bob, "n", "1")) is publishes
+    assert fine(await own(bob, "get", "<configure node='n'/>"))
+
+
+async def test_a_node_keeps_an_owner(ann):
+    await create(ann, "n")
+    gone = f"<affiliations node='n'><affiliation jid='{ANN}' affiliation='none'/></affiliations>"
+    assert conditions(await own(ann, "set", gone))[0] == "not-acceptable"
+    assert fine(await own(ann, "get", "<configure node='n'/>"))
+
+
+async def test_where_all_publish_each_removes_its_own(ann, bob):
+    await create(ann, "n", publish_model="open")
+    await publish(ann, "n", "1", "of-ann")
+    await publish(bob, "n", "2", "of-bob")
+    retract = "<retract node='n'><item id='%s'/></retract>"
+    assert conditions(await ask(bob, "set", retract % "of-ann"))[0] == "forbidden"
+    assert fine(await ask(bob, "set", retract % "of-bob"))
+    assert fine(await ask(ann, "set", retract % "of-ann"))
+
+
+async def test_what_is_told_of_removed_items(ann, bob):
+    await create(ann, "quiet", notify_retract=0, max_items=1)
+    await create(ann, "loud", notify_retract=1, max_items=1)
+    for node in ("quiet", "loud"):
+        await subscribe(bob, node, "bob@localhost")
+        await publish(ann, node, "1", "one")
+        await publish(ann, node, "2", "two")  # and the first has to go
+        retract = f"<retract node='{node}' notify='%s'><item id='two'/></retract>"
+        await ask(ann, "set", retract % ("1" if node == "quiet" else "0"))
+        await own(ann, "set", f"<purge node='{node}'/>")
+    heard = await bob.sync()
+    told = re.findall("<items node='([a-z]+)'><retract id='([a-z]+)'/>", heard)
+    assert told == [("quiet", "two"), ("loud", "one"), ("loud", "two")]
+    assert re.findall("<purge node='([a-z]+)'/>", heard) == ["loud"]
+
+
+async def test_a_long_answer_is_cut_and_says_so():
+    async with jabot.testing.server(users=USERS, max_stanza=20_000) as server:
+        ann = await signed_in(server, "ann", "a")
+        await create(ann, "n")
+        for number in range(6):
+            await publish(ann, "n", f"{number}" * 4_000, f"id-{number}")
+        rsm = "<set xmlns='http://jabber.org/protocol/rsm'>%s</set>"
+        first = await items(ann, "n")
+        assert re.findall("<item id='(id-[0-9])'", first) == ["id-0", "id-1"]
+        assert "<last>id-1</last><count>6</count>" in first
+        then = await items(ann, "n", more=rsm % "<after>id-1</after>")
+        assert re.findall("<item id='(id-[0-9])'", then) == ["id-2", "id-3"]
+        assert "<first index='2'>id-2</first>" in then
+        newest = await ask(ann, "get", "<items node='n' max_items='4'/>")
+        assert re.findall("<item id='(id-[0-9])'", newest) == ["id-4", "id-5"]
+        refused = await items(ann, "n", more=rsm % "<after>id-9</after>")
+        assert conditions(refused)[0] == "item-not-found"
+        await ann.close()
+
+
+async def test_the_service_takes_requests_and_nothing_else(ann):
+    ann.send(f"<message to='{SERVICE}' id='m'><body>hello</body></message>")
+    assert conditions(await ann.until("</message>"))[0] == "service-unavailable"
+    assert conditions(await ask(ann, "set", "<dance/>"))[0] == "bad-request"
+    assert conditions(await ask(ann, "get", "<default/>"))[1] == "unsupported"
+
+
+# --- accounts -----------------------------------------------------------------------------------
+
+
+def capabilities(*wanted):
+    """What a client of these wishes answers, and how it shows that in its presence."""
+    identity = "<identity category='client' type='bot'/>"
+    features = "".join(f"<feature var='{each}+notify'/>" for each in sorted(wanted))
+    hashed = "".join(
+        f"{each}<" for each in ("client/bot//", *sorted(f"{w}+notify" for w in wanted))
+    )
+    ver = base64.b64encode(hashlib.sha1(hashed.encode()).digest()).decode()
+    shown = f"<c xmlns='http://jabber.org/protocol/caps' hash='sha-1' node='urn:c' ver='{ver}'/>"
+    return identity + features, shown
+
+
+async def show(client, *wanted, told=None):
+    """Show presence with capabilities, and answer the server's question about them, if it asks."""
+    answer, shown = capabilities(*wanted)
+    client.send(f"<presence>{shown}</presence>")
+    client.text = await settled(client)
+    asked = re.search(
+        f"<iq type='get' id='(caps-[^']+)'[^>]*><query xmlns='{INFO}' node", client.text
+    )
+    if asked is not None:
+        client.text = client.text.replace(asked[0], "")
+        query = f"<query xmlns='{INFO}'>{answer if told is None else told}</query>"
+        client.send(f"<iq type='result' id='{asked[1]}' to='localhost'>{query}</iq>")
+        client.text = await settled(client)
+    return asked is not None
+
+
+async def settled(client):
+    """Wait until all is handled; gives what came."""
+    return re.sub("<iq[^>]*id='sync'[^>]*/>", "", await client.sync())
+
+
+async def befriend(ann, bob):
+    """Bob sees Ann's presence."""
+    bob.send(f"<presence type='subscribe' to='{ANN}'/>")
+    await ann.until("type='subscribe'")
+    ann.send("<presence type='subscribed' to='bob@localhost'/>")
+    await ann.sync()
+    bob.text = await settled(bob)
+
+
+async def test_a_client_is_asked_once_what_it_wants(server, ann, bob):
+    again = await signed_in(server, "bob", "again")
+    assert await show(bob, NODE)
+    assert not await show(again, NODE)
+    assert not await show(bob, NODE)
+    assert await show(bob, NODE, "urn:other")
+    await befriend(ann, bob)
+    for each in (bob, again):
+        each.text = ""
+    await publish(ann, NODE, "free", to=ANN)
+    for each in (bob, again):
+        assert values(await each.until("</message>")) == ["free"]
+    await again.close()
+
+
+async def test_what_the_hash_does_not_prove_is_believed_of_one_session_only(server, ann, bob):
+    liar = await signed_in(server, "bob", "liar")
+    await befriend(ann, bob)
+    lie, _ = capabilities("urn:nothing")
+    await show(liar, NODE, told=lie)
+    assert await show(bob, NODE)  # asked all the same, and believed
+    bob.text = liar.text = ""
+    await publish(ann, NODE, "free", to=ANN)
+    assert values(await bob.until("</message>")) == ["free"]
+    assert values(await liar.sync()) == []
+    await liar.close()
+
+
+async def test_all_sessions_of_the_account_itself_hear_if_they_want_to(server, ann):
+    other, third = await signed_in(server, "ann", "o"), await signed_in(server, "ann", "third")
+    await show(other, NODE)
+    await publish(ann, NODE, "free", to=ANN)
+    heard = await other.until("</message>")
+    assert values(heard) == ["free"]
+    assert f"from='{ANN}'" in heard
+    assert values(await third.sync()) == []
+    await other.close()
+    await third.close()
+
+
+async def test_the_last_item_comes_as_soon_as_it_may(ann, bob):
+    """With the capabilities, with another wish among them, or with the permission to see."""
+    await publish(ann, NODE, "free", to=ANN)
+    await publish(ann, "urn:other", "more", to=ANN)
+    await show(bob, NODE)
+    assert values(bob.text) == []
+    await befriend(ann, bob)
+    assert values(bob.text) == ["free"]
+    assert "<delay xmlns='urn:xmpp:delay' from='ann@localhost'" in bob.text
+    bob.text = ""
+    await show(bob, NODE, "urn:other")
+    assert values(bob.text) == ["more"]
+    await show(bob)
+    bob.text = ""
+    await publish(ann, NODE, "busy", to=ANN)
+    assert values(await bob.sync()) == []
+
+
+async def test_who_has_subscribed_as_well_hears_once(ann, bob):
+    await befriend(ann, bob)
+    await show(bob, NODE)
+    await subscribe(bob, NODE, "bob@localhost", to=ANN)
+    await publish(ann, NODE, "free", to=ANN)
+    assert values(await bob.sync()) == ["free"]
+
+
+async def test_a_node_for_a_group_of_contacts(server, ann, bob):
+    await create(ann, NODE, to=ANN, access_model="roster", roster_groups_allowed="friends")
+    await publish(ann, NODE, "free", to=ANN)
+    await befriend(ann, bob)
+    assert conditions(await items(bob, NODE, to=ANN)) == ("not-authorized", "not-in-roster-group")
+    ann.send(
+        "<iq type='set' id='r'><query xmlns='jabber:iq:roster'><item jid='bob@localhost'>"
+        "<group>friends</group></item></query></iq>"
+    )
+    await ann.sync()
+    assert values(await items(bob, NODE, to=ANN)) == ["free"]
+
+
+async def test_an_account_has_one_item_a_node_and_shows_it_to_contacts(ann, bob):
+    for value in ("free", "busy"):
+        await publish(ann, NODE, value, to=ANN)
+    assert values(await items(ann, NODE, to=ANN)) == ["busy"]
+    wanted = "<query xmlns='http://jabber.org/protocol/disco#items'/>"
+    for client, sees in ((ann, True), (bob, False)):
+        client.send(f"<iq type='get' id='d' to='{ANN}'>{wanted}</iq>")
+        assert (NODE in await client.until("</iq>|<query [^>]*/></iq>")) is sees
+
+
+async def test_nobody_makes_nodes_at_the_account_of_another(ann, bob):
+    assert conditions(await create(bob, NODE, to=ANN))[0] == "forbidden"
+    assert conditions(await publish(bob, NODE, "1", to="nobody@localhost"))[0] == "item-not-found"
+    assert conditions(await items(bob, NODE, to="nobody@localhost"))[0] == "item-not-found"
+
+
+# --- limits -------------------------------------------------------------------------------------
+
+
+async def test_one_account_makes_no_more_nodes_than_it_may():
+    async with jabot.testing.server(users=USERS, max_nodes=2) as server:
+        ann, bob = await signed_in(server, "ann", "a"), await signed_in(server, "bob", "b")
+        assert fine(await create(ann, "one"))
+        assert fine(await publish(ann, NODE, "1", to=ANN))
+        assert conditions(await publish(ann, "two", "1"))[0] == "resource-constraint"
+        assert fine(await create(bob, "two"))
+        await own(ann, "set", "<delete node='one'/>")
+        assert fine(await create(ann, "three"))
+        await ann.close()
+        await bob.close()
+
+
+async def test_an_item_is_no_larger_than_it_may_be():
+    async with jabot.testing.server(users=USERS, max_item=1_000) as server:
+        ann = await signed_in(server, "ann", "a")
+        assert fine(await publish(ann, "n", "x" * 900))
+        assert conditions(await publish(ann, "n", "x" * 1_000)) == (
+            "not-acceptable",
+            "payload-too-big",
+        )
+        await ann.close()
+
+
+async def test_one_account_publishes_no_more_than_it_may():
+    async with jabot.testing.server(users=USERS, max_topic_bytes=10_000) as server:
+        ann = await signed_in(server, "ann", "a")
+        await create(ann, "n", max_items=2)
+        await create(ann, "transient", persist_items=0)
+        for node in ("n", "n", "transient", "transient"):
+            assert fine(await publish(ann, node, "x" * 3_000))
+        assert conditions(await publish(ann, "other", "x" * 3_000))[0] == "resource-constraint"
+        await own(ann, "set", "<purge node='n'/>")
+        assert fine(await publish(ann, "n", "x" * 3_000))
+        await ann.close()
+
+
+async def test_a_node_has_no_more_items_subscribers_and_affiliations_than_it_may():
+    limits = {"max_items": 3, "max_subscribers": 1, "max_affiliations": 2}
+    async with jabot.testing.server(users=USERS, **limits) as server:
+        ann, bob = await signed_in(server, "ann", "a"), await signed_in(server, "bob", "b")
+        assert conditions(await create(ann, "n", max_items=4))[0] == "not-acceptable"
+        await create(ann, "n", max_items="max")
+        for number in range(4):
+            await publish(ann, "n", str(number))
+        assert values(await items(ann, "n")) == ["1", "2", "3"]
+        assert fine(await subscribe(ann, "n", ANN))
+        assert conditions(await subscribe(bob, "n", "bob@localhost")) == (
+            "resource-constraint",
+            "too-many-subscriptions",
+        )
+        named = "<affiliations node='n'><affiliation jid='%s' affiliation='member'/></affiliations>"
+        assert fine(await own(ann, "set", named % "bob@localhost"))
+        assert (
+            conditions(await own(ann, "set", named % "cat@localhost"))[0] == "resource-constraint"
+        )
+        await ann.close()
+        await bob.close()
+
+
+async def test_names_are_no_longer_than_they_may_be(ann):
+    assert conditions(await create(ann, "n" * 1_024))[0] == "not-acceptable"
+    assert conditions(await publish(ann, "n", "1", "i" * 1_024))[0] == "not-acceptable"
+    assert conditions(await publish(ann, "", "1")) == ("bad-request", "nodeid-required")
+
+
+async def test_two_hundred_hear_of_one_item(server, ann):
+    await create(ann, "n")
+    clients = await asyncio.gather(*(signed_in(server, "bob", f"r{n}") for n in range(200)))
+    await subscribe(clients[0], "n", "bob@localhost")
+    await publish(ann, "n", "1")
+    for each in clients:
+        assert values(await each.until("</v>.*?</message>")) == ["1"]
+    await asyncio.gather(*(each.close() for each in clients))
