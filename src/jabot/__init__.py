@@ -41,6 +41,7 @@ from jabot.middleware import Middleware, Run, Submission
 from jabot.node import Node
 from jabot.peers import Peer
 from jabot.tasks import Context, Description, Retry, Step, Task
+from jabot.topics import Event
 
 __all__ = [
     "JID",
@@ -55,6 +56,7 @@ __all__ = [
     "Deferrable",
     "Description",
     "Draining",
+    "Event",
     "Expired",
     "JabotError",
     "Job",

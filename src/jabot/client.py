@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from jabot.account import Account, parse_jid, resolve_account
 from jabot.calls import Calling, Calls
@@ -14,15 +14,17 @@ from jabot.calls.calls import closed
 from jabot.errors import ConfigError, ConnectionFailed, JabotError
 from jabot.jid import JID
 from jabot.middleware import Middleware
+from jabot.topics import Event, Follower, Following, Place, Publisher, Publishing
 from jabot.xmpp import IncomingPresence, IncomingText, Link, Session, Timing
 from jabot.xmpp.stanzas import presence
+from jabot.xmpp.topics import Topics, TopicSettings
 
 log = logging.getLogger(__name__)
 
 _LAST_FRAMES = 2.0  # seconds for nodes to take what was said last, such as a cancel
 
 
-class Client(Calling):
+class Client(Calling, Publisher):
     """See `connect()`."""
 
     def __init__(
@@ -37,13 +39,14 @@ class Client(Calling):
         self._default_to = None if to is None else parse_jid(to)
         self._middleware = tuple(middleware)
         self._timing = timing
+        self._topics: dict[Place, TopicSettings] = {}
         self._live: _Signed | None = None
 
     async def __aenter__(self) -> Self:
         """Sign in. Raises `ConnectionFailed` when the first attempt does not succeed."""
         if self._live is not None:
             raise ConfigError("this client is connected already")
-        live = _Signed(self._account, self._middleware, self._timing)
+        live = _Signed(self._account, self._middleware, self._topics, self._timing)
         await live.sign_in()
         self._live = live
         return self
@@ -64,9 +67,31 @@ class Client(Calling):
         """The full address of this program."""
         return self._signed.session.jid
 
+    async def follow(
+        self, topics: str, kind: Any = Any, *, of: str | None = None, history: int = 1
+    ) -> AsyncIterator[Event]:
+        """What is published to a topic, or to all that `sensors/*` stands for, as it comes.
+
+        Each payload is converted to the type `kind`; one that does not fit is left out, and the log
+        says so. The other arguments are those of `Node.on`. Raises `ConnectionFailed` when this
+        program was refused for good, or is closed.
+        """
+        live, follower = self._signed, Follower(topics, kind, of=of, history=history)
+        live.follow(follower)
+        try:
+            while (event := await follower.next()) is not None:
+                yield event
+            raise ConnectionFailed("the client was closed")
+        finally:
+            live.following.unfollow(follower)
+
     @property
     def _calls(self) -> Calls:
         return self._signed.calls
+
+    @property
+    def _publishing(self) -> Publishing:
+        return self._signed.publishing
 
     @property
     def _signed(self) -> _Signed:
@@ -79,11 +104,22 @@ class _Signed:
     """The live parts of a client."""
 
     def __init__(
-        self, account: Account, middleware: tuple[Middleware, ...], timing: Timing | None
+        self,
+        account: Account,
+        middleware: tuple[Middleware, ...],
+        settings: dict[Place, TopicSettings],
+        timing: Timing | None,
     ) -> None:
         self.session = Session(account, self, timing)
         self.link = Link(self.session)
         self.calls = Calls(self.session, self.link, middleware)
+        topics = Topics(self.session)
+        self.publishing = Publishing(topics, settings)
+        self.following = Following(topics)
+        self.session.follow(self.following.received)
+        # With a negative one, what people say to the account goes to its other programs; and so
+        # does what is published, which is told to all that have not.
+        self._priority = -1
         self._first = asyncio.Event()
         self._running: asyncio.Task[None] | None = None
 
@@ -103,8 +139,16 @@ class _Signed:
         finally:
             first.cancel()
 
+    def follow(self, follower: Follower) -> None:
+        """Follow topics, from now on."""
+        if self._priority < 0:
+            self._priority = 0
+            self.session.send(presence(priority=0))
+        self.following.follow(follower)
+
     async def sign_out(self) -> None:
         """Let nodes take what was said last, and leave."""
+        self.following.close()
         self.calls.close(closed("the client"))
         if self.session.is_online:
             await self.link.drained(_LAST_FRAMES)
@@ -128,13 +172,15 @@ class _Signed:
     # -- what the session tells ---------------------------------------------------------------
 
     def online(self) -> None:
-        # With a negative priority, what people say to the account goes to its other programs.
-        self.session.send(presence(priority=-1))
+        self.session.send(presence(priority=self._priority))
         self.link.online()
+        self.following.online()
         self._first.set()
 
     def offline(self) -> None:
         self.link.offline()
+        self.following.offline()
+        self.publishing.offline()
 
     def text_received(self, text: IncomingText) -> None:
         """Nobody chats with a client."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import tzinfo
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, ParamSpec, TypeVar, Unpack, overload
 
@@ -21,6 +22,7 @@ from jabot.runner.timers import Timer
 from jabot.schedule import Cron, Every, parse_duration
 from jabot.serving import Definition, Serving
 from jabot.tasks import Command, Registry, Retry, Task, TaskOptions
+from jabot.topics import Follower, Handler, Publisher, Publishing
 from jabot.xmpp import OutgoingText, Timing
 
 P = ParamSpec("P")
@@ -34,7 +36,7 @@ Show = Literal["chat", "away", "xa", "dnd"]
 _SWITCH_INTERVAL = 0.0002
 
 
-class Node(Calling):
+class Node(Calling, Publisher):
     """A program that offers tasks on a Jabber server.
 
     `jid` is the account to sign in with; without it `JABOT_JID` names one, else the configuration.
@@ -83,6 +85,7 @@ class Node(Calling):
         )
         for address in (queue,) if isinstance(queue, str) else queue:
             self.work_for(address)
+        self._topics = self._definition.topics
         self._serving: Serving | None = None
 
     def work_for(self, queue: str) -> None:
@@ -201,6 +204,25 @@ class Node(Calling):
         self._definition.on_message = function
         return function
 
+    def on(self, topics: str, *, of: str | None = None, history: int = 1) -> Callable[[F], F]:
+        """Call the function with what is published to a topic, or to all that `sensors/*` stands
+        for (`*` is one word, a `**` at the end all that follow).
+
+        Its argument is what was published, converted to the type that it is annotated with; a
+        parameter annotated `Event` gets the `Event`. The newest `history` events of before are told
+        at the beginning, and after a reconnect what was missed, as far as the topic keeps it. `of`
+        is the account whose own topics are meant (PEP). Calls do not overlap.
+        """
+
+        def add(function: F) -> F:
+            handler = Handler.of(function)
+            follower = partial(Follower, topics, handler.kind, of=of, history=history)
+            follower()  # what is wrong is said now
+            self._definition.followers.append((follower, handler))
+            return function
+
+        return add
+
     # -- what runs -------------------------------------------------------------------------------
 
     def run(self, account: Account | None = None) -> None:
@@ -287,6 +309,10 @@ class Node(Calling):
                 "on_message, and not from on_start"
             )
         return live.calls
+
+    @property
+    def _publishing(self) -> Publishing:
+        return self._live.publishing
 
     @property
     def _live(self) -> Serving:

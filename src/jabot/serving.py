@@ -31,9 +31,11 @@ from jabot.protocol.options import OWN_TASKS
 from jabot.runner import Desk, Runner
 from jabot.runner.timers import Timer, call
 from jabot.tasks import Registry
+from jabot.topics import Follower, Following, Handler, Place, Publishing
 from jabot.xmpp import IncomingPresence, IncomingText, Link, Session, Timing
 from jabot.xmpp.presence import Presence
 from jabot.xmpp.stanzas import presence
+from jabot.xmpp.topics import Topics, TopicSettings
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +60,8 @@ class Definition:
     middleware: list[Middleware] = field(default_factory=list)
     queues: list[str] = field(default_factory=list)  # bare addresses
     timers: list[Timer] = field(default_factory=list)
+    topics: dict[Place, TopicSettings] = field(default_factory=dict)
+    followers: list[tuple[Callable[[], Follower], Handler]] = field(default_factory=list)
     on_start: list[Hook] = field(default_factory=list)
     on_stop: list[Hook] = field(default_factory=list)
     on_message: Callable[[Message], Any] | None = None
@@ -83,6 +87,9 @@ class Serving:
         self.desk = Desk(lambda: self.session.jid, definition.tasks, self.runner, definition.access)
         self.intake = self._make_intake()
         self.calls = Calls(self.session, self.link, definition.middleware)
+        topics = Topics(self.session)
+        self.publishing = Publishing(topics, definition.topics)
+        self.following = Following(topics)
         self.employment = Employment(
             self.session, self.link, self.intake, definition.queues, self._abilities
         )
@@ -128,6 +135,9 @@ class Serving:
             starting.result()
             self.has_started = True
             self._show_load()
+            self.session.follow(self.following.received)
+            for follower, handler in self.definition.followers:
+                self.following.serve(follower(), handler)
             connection = asyncio.ensure_future(self.session.run())
             timers = [asyncio.create_task(self._ticking(t)) for t in self.definition.timers]
             await _first(connection, stopping)
@@ -137,6 +147,7 @@ class Serving:
         finally:
             self._cancel_announcing()
             self.chat.close()
+            self.following.close()
             rest = [t for t in (starting, stopping, connection, *timers) if t is not None]
             for task in rest:
                 task.cancel()
@@ -274,11 +285,14 @@ class Serving:
     def online(self) -> None:
         self._announcing = asyncio.ensure_future(self.presence.announce())
         self._loop.call_soon(self.link.online)  # after our presence, so that the answers reach us
+        self.following.online()
 
     def offline(self) -> None:
         self._cancel_announcing()
         self.presence.lost()
         self.link.offline()
+        self.following.offline()
+        self.publishing.offline()
 
     def text_received(self, text: IncomingText) -> None:
         self.chat.received(text)

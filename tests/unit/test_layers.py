@@ -24,7 +24,7 @@ LAYERS = [
     {"runner"},
     {"xmpp"},
     {"intake"},
-    {"chat", "person", "queue", "calls"},
+    {"chat", "person", "queue", "calls", "topics"},
     {"employment"},
     {"serving"},
     {"node", "client"},
@@ -53,6 +53,7 @@ ONLY = {
     "runner": {"errors", "jid", "deferrable", "access", "alarm", "middleware", "moments", "tasks"},
     "xmpp": {"errors", "jid", "account", "alarm", "pace", "peers", "pool", "protocol"},
     "person": {"errors", "jid", "account", "xmpp"},
+    "topics": {"errors", "jid", "account", "runner", "tasks", "xmpp"},
     "server": {"errors", "jid"},
 }
 FACES = {"cli", "demo", "sync", "testing"}

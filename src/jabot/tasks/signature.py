@@ -102,10 +102,10 @@ class Signature:
                 context = name
                 context_at = len(parameters) if plain.kind in _POSITIONAL else None
                 continue
-            _check_type(function, f"parameter {name}", hint)
+            check_type(f"task {function.__qualname__}: parameter {name}", hint)
             parameters.append(Parameter(name, hint, plain.default, plain.kind))
         result = hints.get("return", Any) if check_result else Any
-        _check_type(function, "the result", result)
+        check_type(f"task {function.__qualname__}: the result", result)
         return cls(tuple(parameters), result, context, context_at)
 
     def bind(
@@ -253,12 +253,14 @@ def type_name(hint: Any) -> str:
     return text.replace("NoneType", "None")
 
 
-def _check_type(function: Callable[..., Any], what: str, hint: Any) -> None:
+def check_type(what: str, hint: Any) -> None:
+    """Raises `ConfigError`, beginning with `what`, for a type that JSON-shaped values cannot be
+    checked against."""
     try:
         msgspec.json.schema(hint)
     except TypeError:
         raise ConfigError(
-            f"task {function.__qualname__}: {what}: {type_name(hint)} is not a type that values "
+            f"{what}: {type_name(hint)} is not a type that values "
             "can be checked against; use what JSON knows, dataclasses, Structs, enums, Literal, "
             "datetime, UUID, Decimal, or unions of them"
         ) from None

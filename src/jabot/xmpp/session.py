@@ -36,6 +36,7 @@ from jabot.xmpp.stanzas import (
     read_text,
 )
 from jabot.xmpp.stream import over_network
+from jabot.xmpp.topic_stanzas import Notification, read_notification
 
 log = logging.getLogger(__name__)
 
@@ -159,10 +160,15 @@ class Session:
         self._carrier: Carrier | None = None
         self.requests = Requests(lambda: self.jid, self.send)
         """What is asked of others by IQ, and what they may ask."""
+        self._notified: Callable[[Notification], None] | None = None
 
     def carry(self, carrier: Carrier) -> None:
         """Let a carrier see each IQ first, from the next connection on."""
         self._carrier = carrier
+
+    def follow(self, notified: Callable[[Notification], None]) -> None:
+        """Call a function with what services tell of topics."""
+        self._notified = notified
 
     @property
     def jid(self) -> JID:
@@ -379,6 +385,8 @@ class Session:
             _guarded(self._listener.text_received, text)
         elif (typing := read_chat_state(xml, self.jid)) is not None:
             _guarded(self._listener.typing_received, *typing)
+        elif self._notified is not None and (told := read_notification(xml)) is not None:
+            _guarded(self._notified, told)
 
     def _iq(self, stream: Line, xml: ET.Element) -> bool:
         if self._carrier is None:

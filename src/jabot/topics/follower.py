@@ -1,0 +1,74 @@
+"""Somebody who follows topics: what is still to be told, and to whom."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from dataclasses import replace
+from typing import Any, Final
+
+import msgspec
+
+from jabot.account import parse_jid
+from jabot.errors import ConfigError
+from jabot.topics.event import Event
+from jabot.topics.names import Pattern
+from jabot.topics.publishing import MOST_KEPT
+
+log = logging.getLogger(__name__)
+
+WAITING: Final = 1000  # events that wait for one follower; past it the oldest are left out
+
+
+class Follower:
+    """Who is told of topics.
+
+    `of` is the account whose own topics are meant (PEP); None: the server's. `history` is how many
+    of the newest events are told at the beginning. Raises `ConfigError`, naming what is wrong.
+    """
+
+    def __init__(
+        self, topics: str, kind: Any = Any, *, of: str | None = None, history: int = 1
+    ) -> None:
+        if not 0 <= history <= MOST_KEPT:
+            raise ConfigError(f"topics {topics}: history is from 0 to {MOST_KEPT}, not {history}")
+        self.pattern = Pattern(topics)
+        self.of = None if of is None else parse_jid(of).bare
+        self.history = history
+        self._kind = kind
+        self._waiting: deque[Event] = deque()
+        self._news = asyncio.Event()
+        self._is_behind = False
+        self._is_over = False
+
+    def put(self, event: Event) -> None:
+        """Something was published."""
+        try:
+            payload = msgspec.convert(event.payload, self._kind, str_keys=True)
+        except msgspec.ValidationError as error:
+            log.warning("%s of %s: %s", event.topic, event.publisher or "somebody", error)
+            return
+        if len(self._waiting) >= WAITING:
+            self._waiting.popleft()
+            if not self._is_behind:
+                self._is_behind = True
+                log.warning(
+                    "more than %d events of %s wait for who follows it; the oldest are left out",
+                    *(WAITING, self.pattern.text),
+                )
+        self._waiting.append(replace(event, payload=payload))
+        self._news.set()
+
+    async def next(self) -> Event | None:
+        """The next event, when it comes; None when there will be none any more."""
+        while not self._waiting and not self._is_over:
+            self._is_behind = False
+            self._news.clear()
+            await self._news.wait()
+        return self._waiting.popleft() if self._waiting else None
+
+    def end(self) -> None:
+        """There will be no more."""
+        self._is_over = True
+        self._news.set()
