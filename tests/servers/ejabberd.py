@@ -25,8 +25,10 @@ class Ejabberd(Server):
 
     kind = "ejabberd"
 
-    def __init__(self, folder: Path, certificate: Certificate, *, send_pings: bool = False) -> None:
-        super().__init__(folder, certificate)
+    def __init__(
+        self, folder: Path, certificate: Certificate, *, send_pings: bool = False, **where: Any
+    ) -> None:
+        super().__init__(folder, certificate, **where)
         self.tls_port = free_port()
         self._api_port = free_port()
         self._send_pings = send_pings
@@ -42,6 +44,7 @@ class Ejabberd(Server):
                 certificate=self.certificate.combined_file,
                 ca_file=self.certificate.ca_file,
                 domain=self.domain,
+                host=self.host,
                 port=self.port,
                 tls_port=self.tls_port,
                 api_port=self._api_port,

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import psycopg
@@ -37,13 +38,24 @@ class Postgres:
     """One server on loopback. A restart keeps the port and the data."""
 
     kind = "postgres"
-    host = LOOPBACK
 
-    def __init__(self, *, keeps: bool = True) -> None:
-        """`keeps` False: what was committed need not survive a crash of the machine."""
+    def __init__(
+        self,
+        *,
+        keeps: bool = True,
+        folder: Path | None = None,
+        host: str = LOOPBACK,
+        inside: Sequence[str] = (),
+    ) -> None:
+        """`keeps` False: what was committed need not survive a crash of the machine. `host` is
+        another address to listen at, and `inside` the start of a command line that runs it there.
+        """
         self._settings = _SETTINGS | {"fsync": "on" if keeps else "off"}
         self._programs = _programs()
-        self.folder = Path(tempfile.mkdtemp(prefix="jabot-postgres-"))
+        self.host = host
+        self._inside = inside
+        self.folder = folder or Path(tempfile.mkdtemp(prefix="jabot-postgres-"))
+        self.folder.mkdir(exist_ok=True)
         self.port = free_port()
         self._data = self.folder / "data"
         self._log_file = self.folder / "console.log"
@@ -68,7 +80,10 @@ class Postgres:
 
     def fresh_database(self) -> str:
         """The URL of an empty database that no other test has."""
-        name = f"jabot{next(self._numbers)}"
+        return self.make_database(f"jabot{next(self._numbers)}")
+
+    def make_database(self, name: str) -> str:
+        """Make an empty database; its URL."""
         with psycopg.connect(self.url("template1"), autocommit=True) as connection:
             connection.execute(f"CREATE DATABASE {name} TEMPLATE template0")
         return self.url(name)
@@ -93,7 +108,13 @@ class Postgres:
             self._make()
         with self._log_file.open("ab") as log:
             self._process = subprocess.Popen(
-                [*self._as_user(), str(self._programs / "postgres"), "-D", str(self._data)],
+                [
+                    *self._inside,
+                    *self._as_user(),
+                    str(self._programs / "postgres"),
+                    "-D",
+                    str(self._data),
+                ],
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -157,6 +178,9 @@ class Postgres:
         }
         with (self._data / "postgresql.conf").open("a") as config:
             config.writelines(f"{name} = '{value}'\n" for name, value in settings.items())
+        if self.host != LOOPBACK:
+            with (self._data / "pg_hba.conf").open("a") as rules:
+                rules.write("host all all 0.0.0.0/0 trust\n")
 
     def _as_user(self) -> list[str]:
         """The start of a command line: of a program that dies with us, and that is not root's."""

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
@@ -35,16 +36,25 @@ class Account(NamedTuple):
 class Server(ABC):
     """One XMPP server on loopback, in a process and a folder of its own.
 
-    A restart keeps the ports and the accounts.
+    A restart keeps the ports and the accounts. `host` is another address to listen at, and `inside`
+    the start of a command line that runs it on the machine that has that: a network namespace.
     """
 
     kind: ClassVar[str]
     domain = "localhost"
-    host = LOOPBACK
 
-    def __init__(self, folder: Path, certificate: Certificate) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        certificate: Certificate,
+        *,
+        host: str = LOOPBACK,
+        inside: Sequence[str] = (),
+    ) -> None:
         self.folder = folder
         self.certificate = certificate
+        self.host = host
+        self._inside = inside
         self.ca_file: Path | None = certificate.ca_file
         self.port = free_port()
         self.log_file = folder / "console.log"
@@ -102,7 +112,7 @@ class Server(ABC):
         self.prepare()
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(
-                [*tied_to_this_process(), *self.command()],
+                [*tied_to_this_process(), *self._inside, *self.command()],
                 cwd=self.folder,
                 env=os.environ | self.environment(),
                 stdin=subprocess.DEVNULL,
