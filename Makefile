@@ -1,6 +1,6 @@
 # What a person runs is what CI runs. `make help` lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help venv demo lint test bench
+.PHONY: help venv demo lint test chaos bench
 MAKEFLAGS += --no-print-directory
 
 PYTHON ?= python3
@@ -35,6 +35,16 @@ lint: .venv/.complete ## check style and types
 test: lint ## lint, then test, on real servers (installs them when it may)
 	@scripts/install-test-servers
 	@.venv/bin/python -m pytest $(PARALLEL) $(ARGS)
+
+# What a campaign of faults is like: SEED (by chance when left out), MINUTES, STORE=sqlite|postgres.
+SEED ?=
+MINUTES ?= 5
+STORE ?= sqlite
+
+chaos: .venv/.complete ## kill, freeze, cut off and mislead a queue for MINUTES (as root)
+	@scripts/install-test-servers ejabberd postgresql iproute2 faketime
+	@PYTHONPATH=tests:tests/faults .venv/bin/python -m campaign $(addprefix --seed=,$(SEED)) \
+		--minutes=$(MINUTES) --store=$(STORE) $(ARGS)
 
 bench: .venv/.complete ## measure jabot beside its peers, and write docs/benchmarks.md
 	@scripts/install-test-servers ejabberd redis-server postgresql
