@@ -122,9 +122,7 @@ class QueueServing(Serving):
     ) -> None:
         self.rights = Rights(lambda: self.session.jid, definition.access, rules.work)
         self.store: Store = open_store(rules.store)
-        self.ledger = Ledger(
-            self.store, lambda: self.dispatch.claims(), lambda: self.attendance.take_over()
-        )
+        self.ledger = Ledger(self.store, lambda: self.dispatch.claims(), self._in_doubt)
         self.catalogue = Catalogue(
             self.ledger,
             lambda worker: self.calls.describe_node(worker),
@@ -231,12 +229,13 @@ class QueueServing(Serving):
         self.upkeep.due_at(moment)
 
     async def run(self) -> None:
-        """As a node's. Raises `StoreError` when its store cannot be used."""
+        """As a node's. Raises `StoreError` when its store cannot be used, or not any more."""
         for news in await self.store.open():
             log.debug("the store tells: %s", news)
         self.catalogue.load(await self.store.read(Tasks()))
         self.store.listen(self._heard)
         working = asyncio.create_task(self.ledger.run(), name="jabot ledger")
+        working.add_done_callback(lambda _: self.stop())  # a queue without it does nothing
         try:
             await super().run()
         finally:
@@ -245,9 +244,11 @@ class QueueServing(Serving):
             self.catalogue.close()
             self.outcomes.close()
             working.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await working
-            await self.store.close()
+            try:
+                with contextlib.suppress(asyncio.CancelledError):
+                    await working
+            finally:
+                await self.store.close()
 
     # -- where it differs from a node ----------------------------------------------------------
 
@@ -256,7 +257,17 @@ class QueueServing(Serving):
         if not self._begun:  # before that, the address was not known
             self._begun = True
             self.upkeep.start()
-            self.ledger.do(Stats(self.wall()), lambda f: self.ready.look_for(*f.kinds))
+            self._look_for_all()
+
+    def _look_for_all(self) -> None:
+        """There may be jobs of any kind."""
+        self.ledger.do(Stats(self.wall()), lambda f: self.ready.look_for(*f.kinds))
+
+    def _in_doubt(self) -> None:
+        """The store was away: it may have done what it could not say any more."""
+        self.attendance.take_over()
+        self._look_for_all()
+        self.callers.ask_all()
 
     def offline(self) -> None:
         super().offline()

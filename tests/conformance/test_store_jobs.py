@@ -134,6 +134,16 @@ async def test_a_stale_attempt_changes_nothing(queue):
     assert (unknown.stands, unknown.state) == (False, None)
 
 
+async def test_an_end_by_a_node_that_has_it_no_more_changes_nothing(queue):
+    await queue.add("a")
+    await queue.claim()
+    other = "queue@example.org/2"
+    assert not (await queue.finish("a", "retry", node=other)).stands
+    await queue.do(Adopt(other, WORKER, [("a", 1)], 0.0))
+    assert not (await queue.finish("a", "retry", node=NODE)).stands
+    assert (await queue.finish("a", "retry", node=other)).stands
+
+
 async def test_a_retry_waits_for_its_moment(queue):
     await queue.add("a")
     await queue.claim(now=1.0)

@@ -8,9 +8,11 @@ import sys
 
 import pytest
 import stores
-from stores import NODE, WORKER, Asked, new
+from msgspec import Raw
+from stores import NODE, OWNER, WORKER, Asked, new
 
 from jabot.errors import ConfigError, StoreError, StoreUnavailable
+from jabot.protocol.options import NO_OPTIONS, Lane
 from jabot.protocol.states import JobState
 from jabot.queue.store import open_store
 from jabot.queue.store.arguments import AddArguments, FinishArguments
@@ -18,7 +20,7 @@ from jabot.queue.store.sql import PLAIN, migrations, queries
 from jabot.queue.store.sqlite import SqliteStore
 from jabot.queue.store.sqlite.file import APPLICATION, connect, migrate
 from jabot.queue.store.sqlite.program import PACKAGE, install, statements
-from jabot.queue.store.verbs import Claim, Filter, Finish, List
+from jabot.queue.store.verbs import Claim, Filter, Finish, List, PutSchedule, Schedule, Schedules
 
 
 @pytest.fixture
@@ -221,6 +223,60 @@ async def test_a_row_that_cannot_be_read_is_a_dead_letter(queue, path, column, v
         assert (record.state, record.failure.code) == (JobState.FAILED, "undecodable")
         assert "cannot be read: " in record.failure.message
     assert len(await queue.do(List(Filter()))) == 4
+
+
+async def test_who_waits_for_what_cannot_be_read_hears_of_it(queue, path):
+    await queue.add("a", lane=Lane("l", slots=1))
+    await queue.add("child", after=["a"])
+    await queue.add("b", task="carry", lane=Lane("l", slots=1))
+    await queue.add("c")
+    spoil(path, "options", "{")
+    taken = await queue.claim()
+    assert [record.id for record in taken] == ["c"]
+    assert taken.ended == ["a", "child"]
+    assert taken.ready == ["carry"]
+    assert (await queue.claim()).ended == []
+
+
+async def test_results_that_cannot_be_read(queue, path):
+    await queue.add("a")
+    await queue.claim()
+    await queue.finish("a")
+    await queue.add("child", after=["a"])
+    spoil(path, "result", "[1")
+    record = await queue.look("a")
+    assert (record.state, record.result) == (JobState.SUCCEEDED, None)
+    assert record.failure.message == "it succeeded, but its stored result cannot be read"
+    assert await queue.claimed() == []
+    failure = (await queue.look("child")).failure
+    assert (failure.type, failure.code) == ("Undecodable", "undecodable")
+
+
+def spoil(path, column, value):
+    """Somebody meddles with the job `a`."""
+    db = sqlite3.connect(path)
+    db.execute(f"UPDATE jobs SET {column} = ? WHERE id = 'a'", (value,))
+    db.commit()
+    db.close()
+
+
+async def test_a_schedule_that_cannot_be_read_keeps_no_others_from_firing(queue, path):
+    for name in ("bad", "good", "odd"):
+        await queue.do(PutSchedule(schedule(name), None))
+    db = sqlite3.connect(path)
+    db.execute("UPDATE schedules SET missed = 'sometimes' WHERE name = 'bad'")
+    db.execute("UPDATE schedules SET options = '[' WHERE name = 'odd'")
+    db.commit()
+    db.close()
+    bad, good, odd = await queue.do(Schedules())
+    assert (bad.name, bad.owner, bad.task, bad.next) == ("bad", OWNER, "lift", None)
+    assert "it cannot be read any more" in bad.problem
+    assert good == schedule("good")
+    assert (odd.next, odd.problem) == (None, "its options cannot be read any more: put it anew")
+
+
+def schedule(name):
+    return Schedule(name, OWNER, "lift", Raw(b"[]"), Raw(b"{}"), NO_OPTIONS, every=5.0, next=1.0)
 
 
 async def test_a_turn_is_one_commit_and_few_steps(queue):

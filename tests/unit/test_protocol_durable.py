@@ -11,6 +11,7 @@ from jabot.errors import (
     LocalProtocolError,
     NobodyThere,
     TaskFailed,
+    TooManyJobs,
     UnknownJob,
 )
 from jabot.protocol import Caller, CallerSettings, Leftover, Request
@@ -19,6 +20,7 @@ from jabot.protocol.frames import (
     Cancel,
     Cancelled,
     Failed,
+    Hello,
     Progress,
     Query,
     Rejected,
@@ -383,3 +385,46 @@ def test_a_node_that_takes_its_word_back(caller, sent):
     assert (event.queue, event.kept) == (QUEUE, False)
     caller.place("j", P, 2.0, durable=True)
     assert [type(frame) for _, frame in sent.take()] == [Submit]
+
+
+# -- what one of its nodes may not have told -------------------------------------------------------
+
+
+def test_when_another_node_goes_it_asks_its_own(caller, sent):
+    """That one may have ended the job, and died before it could say so."""
+    accepted(caller, sent)
+    caller.node_gone(P, 1.0)
+    assert sent.take() == [(Q, Query("j", 1))]
+    caller.node_gone("other@x/9", 1.0)
+    caller.node_gone(Q, 1.0)  # of that, `peer_gone` tells
+    assert sent.take() == []
+
+
+def test_a_queue_that_is_in_doubt_is_asked(caller, sent):
+    accepted(caller, sent)
+    caller.received(P, [Hello([])], 1.0)
+    assert sent.take() == [(Q, Query("j", 1))]
+    caller.received(Q, [Hello([])], 1.0)
+    assert sent.take() == [(Q, Query("j", 1))]
+    caller.received(W, [Hello([])], 1.0)
+    assert sent.take() == []
+
+
+def test_nobody_is_asked_for_what_is_on_its_way_or_called_off(caller, sent):
+    offered(caller)
+    sent.take()
+    caller.node_gone(P, 1.0)
+    assert sent.take() == []
+    caller.answered(Q, [Submit("j", "t")], 1.0)
+    caller.cancel("j", 1.0)
+    sent.take()
+    caller.node_gone(P, 1.0)
+    assert sent.take() == []
+
+
+def test_too_many_jobs_are_too_many_at_each_node(caller, sent):
+    offered(caller)
+    refused = caller.received(Q, [Rejected("j", 1, "too_many_jobs", "1000 of yours")], 1.0)
+    (ended,) = [event for event in refused if isinstance(event, JobEnded)]
+    assert isinstance(ended.error, TooManyJobs)
+    assert str(ended.error) == "1000 of yours"

@@ -214,7 +214,11 @@ class Calls:
 
     def presence_received(self, stanza: IncomingPresence) -> None:
         """Somebody's presence."""
+        jid = str(stanza.sender)
+        before = self.peers.get(jid)
         self.directory.received(stanza)
+        if before is not None and before.queue and jid not in self.peers:
+            self._handle(self._caller.node_gone(jid, self._loop.time()))
 
     def close(self, error: JabotError) -> None:
         """Nothing more will be heard: what has no outcome fails with `error`."""

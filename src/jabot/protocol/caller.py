@@ -234,6 +234,12 @@ class Caller:
         self._away(peer, now, WorkerLost(f"{peer} vanished"))
         return self._actions.take_events()
 
+    def node_gone(self, peer: str, now: float) -> Events:
+        """A node of a queue went, which may have ended jobs that another one took, and died before
+        it could tell us."""
+        self._ask_others(peer, now)
+        return self._actions.take_events()
+
     def peer_here(self, peer: str, now: float) -> Events:
         """The peer is online, again or still."""
         self._seen(peer, now)
@@ -343,6 +349,15 @@ class Caller:
         for job in self._jobs.at(peer):
             if job.phase is Phase.ACCEPTED and job.id not in held:
                 self._feed(job, Input.BACK, now, peer)
+        self._ask_others(peer, now)
+
+    def _ask_others(self, peer: str, now: float) -> None:
+        """Ask all other nodes of a queue for what they have of us: one of its nodes cannot tell any
+        more whether it has told us all."""
+        queue = peer.partition("/")[0]
+        for job in self._jobs:
+            if job.queue == queue and job.peer not in (None, peer) and job.phase is Phase.ACCEPTED:
+                self._feed(job, Input.BACK, now, job.peer)
 
     def _seen(self, peer: str, now: float) -> None:
         """It lives; if we had thought otherwise, there is something to make up for."""

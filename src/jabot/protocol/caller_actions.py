@@ -12,6 +12,7 @@ from jabot.errors import (
     JobCancelled,
     JobTimeout,
     NobodyThere,
+    TooManyJobs,
     UnknownJob,
     WorkerLost,
 )
@@ -184,8 +185,8 @@ class Actions:
 
     def _refuse(self, job: CallerJob, peer: str, frame: Rejected) -> Phase:
         error = refusal(frame)
-        if frame.code not in TRANSIENT:
-            return self.end(job, error=error)
+        if frame.code not in TRANSIENT or (job.queue and isinstance(error, TooManyJobs)):
+            return self.end(job, error=error)  # all nodes of a queue count the same jobs
         job.copies = max(0, job.copies - 1)
         if job.kept:  # as one of its nodes had said; another submit, or a query, tells for sure
             job.kept, job.doubtful = False, True

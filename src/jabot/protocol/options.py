@@ -11,6 +11,7 @@ Name: TypeAlias = Annotated[str, Meta(min_length=1, max_length=256)]
 Id: TypeAlias = Annotated[str, Meta(min_length=1, max_length=64)]
 Label: TypeAlias = Annotated[str, Meta(min_length=1, max_length=64)]
 Seconds: TypeAlias = Annotated[float, Meta(ge=0, le=315_360_000)]  # to ten years
+Moment: TypeAlias = Annotated[float, Meta(ge=0, lt=253_402_300_800)]  # from 1970 to 9999
 
 DAY = 86_400.0
 # Stands for the job's own task where a lane has a name, and for its task and arguments where
@@ -46,7 +47,7 @@ class JobOptions(msgspec.Struct, frozen=True, omit_defaults=True):
     retry: RetryOptions | None = None
     delay: Seconds = 0.0
     """Not before so many seconds from the submit."""
-    at: float | None = None
+    at: Moment | None = None
     """Not before that moment, in seconds since 1970."""
     expires: Seconds | None = None
     """A job that was not begun so many seconds after it was due fails with `Expired`."""

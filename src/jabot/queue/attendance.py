@@ -15,7 +15,7 @@ from jabot.protocol.frames import Cancel, Heartbeat, Hello, Query, Rejected, Sta
 from jabot.protocol.options import OWN_TASKS, JobOptions
 from jabot.protocol.refusals import shortened
 from jabot.queue.catalogue import Catalogue
-from jabot.queue.crew import Crew
+from jabot.queue.crew import Crew, Held
 from jabot.queue.ledger import Ledger
 from jabot.queue.outcomes import Outcomes
 from jabot.queue.promise import Promise
@@ -27,6 +27,7 @@ from jabot.xmpp import Link
 log = logging.getLogger(__name__)
 
 _tasks = msgspec.json.Decoder(dict[str, JobOptions] | None)
+_SLOTS: Final = 100_000  # that are believed of one worker
 _SILENCE: Final = 3.0  # seconds without a sign after which another node of the queue is no more
 
 
@@ -54,6 +55,7 @@ class Attendance:
         self._rights = rights
         self._wall = wall
         self._loop = asyncio.get_running_loop()
+        self._online = True
 
     # -- they come and go ---------------------------------------------------------------------
 
@@ -77,7 +79,7 @@ class Attendance:
             self._link.complain(peer, f"offers {', '.join(taken)}, which the queue itself does")
             tasks = {name: value for name, value in tasks.items() if name not in taken}
         new = self._crew.get(peer) is None
-        worker = self._crew.hello(peer, account, hello.slots or 0, tasks, hello.labels)
+        worker = self._crew.hello(peer, account, min(hello.slots or 0, _SLOTS), tasks, hello.labels)
         log.log(
             logging.INFO if new else logging.DEBUG,
             "%s works here: %d slots, tasks: %s",
@@ -90,8 +92,11 @@ class Attendance:
             self._outcomes.is_lost(held, "does not have it any more")
         unknown = self._crew.renew(peer, hello.held, self._loop.time())
         if unknown:
-            verb = Adopt(str(self._rights.own()), peer, unknown, self._wall())
+            verb = self._adopt(peer, unknown)
             promise.wait(self._ledger, verb, partial(self._adopted, peer, unknown))
+        for held in self._crew.at(peer):  # it may not have had the word before
+            if held.cancelling is not None:
+                self._outcomes.cancel(held.id, held.cancelling)
         labelled = [kind for kind in self._ready.labelled if worker.does(kind)]
         self._ready.look_for(*worker.tasks, *labelled)
         self._outcomes.watch()
@@ -111,22 +116,27 @@ class Attendance:
             worker.slots = 0  # until it says hello again
 
     def offline(self) -> None:
-        """Our own connection went: the workers are where they were. Their leases go on."""
-        for worker in list(self._crew):
-            worker.stay += 1
-            worker.here = False
+        """Our own connection went: the workers are where they were, and nothing can be given to
+        others. Their leases begin anew when it is back."""
+        self._online = False
+        self._crew.offline()
+        self._outcomes.offline()
 
     def online(self, now: float) -> None:
         """The workers see that, and say hello."""
-        for held in self._crew.all_held:
-            held.until = max(held.until, now + self._crew.lease)
+        self._online = True
+        self._crew.online(now)
+        self._outcomes.online()
+        self.take_over()
 
     # -- what they have -----------------------------------------------------------------------
 
     def heartbeat(self, peer: str, heartbeat: Heartbeat, now: float) -> None:
         """A worker says what it still runs."""
-        for job_id, attempt in self._crew.renew(peer, heartbeat.held, now):
-            self._disown(peer, job_id, attempt)
+        strangers = self._crew.renew(peer, heartbeat.held, now)
+        if strangers:  # after a restart, or while its hello waits for the store: that knows
+            verb = self._adopt(peer, strangers)
+            self._ledger.do(verb, partial(self._adopted, peer, strangers), _not_now)
 
     def stands(self, peer: str, state: State) -> None:
         """The answer to our question for a job that the store says it has."""
@@ -137,9 +147,12 @@ class Attendance:
             self._outcomes.is_lost(held, "does not have it")
 
     def take_over(self) -> None:
-        """Learn of the running jobs that are ours without our knowing."""
+        """Learn of the running jobs that are ours without our knowing, and say that we live: not
+        while we are offline, so that another node of the queue looks after what we have."""
+        if not self._online:
+            return
         node = str(self._rights.own())
-        self._ledger.do(Orphans(node, _SILENCE, self._wall()), self._taken_over)
+        self._ledger.do(Orphans(node, _SILENCE, self._wall()), self._taken_over, _not_now)
 
     # -- within -------------------------------------------------------------------------------
 
@@ -151,29 +164,65 @@ class Attendance:
         now = self._loop.time()
         stand = {(record.id, record.attempt) for record in records}
         for record in records:
-            self._crew.hold(record, now, acked=True)
-            if record.cancelling is not None:
-                self._outcomes.cancel(record.id, record.cancelling)
+            if self._holds(record) is None:
+                self._hold(record, now)
         for job_id, attempt in pairs:
             if (job_id, attempt) not in stand:
                 self._disown(peer, job_id, attempt)
         self._outcomes.watch()
 
+    def _adopt(self, peer: str, pairs: list[tuple[str, int]]) -> Adopt:
+        return Adopt(str(self._rights.own()), peer, pairs, self._wall())
+
+    def _holds(self, record: Record) -> Held | None:
+        """What is known of a running attempt already."""
+        held = self._crew.held(record.id)
+        if held is not None and (held.worker, held.attempt) == (record.worker, record.attempt):
+            return held
+        return None
+
+    def _hold(self, record: Record, now: float) -> None:
+        held = self._crew.hold(record, now, acked=True)
+        worker = self._crew.get(held.worker)
+        if held.cancelling is not None and worker is not None and worker.here:
+            self._outcomes.cancel(record.id, held.cancelling)
+
     def _disown(self, peer: str, job_id: str, attempt: int) -> None:
         """It runs what was given to another, or has ended."""
+        held = self._crew.held(job_id)
+        if held is not None and (held.worker, held.attempt) == (peer, attempt):
+            self._crew.let_go(held)
         log.info("%s still has attempt %d of job %s, which is over", peer, attempt, job_id)
         self._link.push(peer, Cancel(job_id, attempt, "this attempt is over"))
 
     def _taken_over(self, records: list[Record]) -> None:
         now = self._loop.time()
         for record in records:
-            held = self._crew.held(record.id)
-            if held is None or held.attempt != record.attempt:
-                held = self._crew.hold(record, now, acked=True)
+            held = self._holds(record)
+            if held is None:
+                self._hold(record, now)
                 log.info("job %s runs at %s, as the store says", record.id, record.worker)
-                worker = self._crew.get(held.worker)
+                worker = self._crew.get(record.worker or "")
                 if worker is not None and worker.here:  # who comes later says what it has
-                    self._link.push(held.worker, Query(record.id, record.attempt))
-            if record.cancelling is not None and not held.stopping:  # another node's word was lost
-                self._outcomes.cancel(record.id, record.cancelling)
+                    self._link.push(worker.jid, Query(record.id, record.attempt))
+            elif record.cancelling is not None and held.cancelling is None:
+                self._outcomes.cancel(record.id, record.cancelling)  # another node's word was lost
+        self._take_back({record.id for record in records})
         self._outcomes.watch()
+
+    def _take_back(self, ours: set[str]) -> None:
+        """Another node took us for dead, and what our workers have for its own."""
+        for worker in self._crew:
+            pairs = [
+                (held.id, held.attempt)
+                for held in worker.held.values()
+                if held.acked and not held.ending and held.id not in ours
+            ]
+            if pairs and worker.here:
+                log.warning("%s has %d jobs that another node took over", worker.jid, len(pairs))
+                verb = self._adopt(worker.jid, pairs)
+                self._ledger.do(verb, partial(self._adopted, worker.jid, pairs), _not_now)
+
+
+def _not_now(error: Exception) -> None:
+    """It is asked for again: with the next heartbeat, or when the store can be used again."""

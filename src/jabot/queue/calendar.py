@@ -13,7 +13,7 @@ import msgspec
 
 from jabot.alarm import Alarm
 from jabot.errors import ConfigError
-from jabot.jid import JID
+from jabot.jid import JID, InvalidJID
 from jabot.moments import Timers
 from jabot.protocol.options import JobOptions
 from jabot.queue import timetable
@@ -130,9 +130,12 @@ class Calendar:
         """What is to be done now that its time has come, and why it is not what was meant."""
         try:
             firing = timetable.firing(schedule, now)
-        except ConfigError as error:  # a time zone that is no more, for one
+            owner = JID(schedule.owner)
+        except (ConfigError, InvalidJID) as error:  # a time zone that is no more, for one
             return Firing(False, None), str(error)
-        decision = self._rights.may_run(JID(schedule.owner), schedule.task)
+        except (ValueError, OverflowError, OSError) as error:
+            return Firing(False, None), f"no time can be made of {schedule.next:g}: {error}"
+        decision = self._rights.may_run(owner, schedule.task)
         if not decision:
             text = f"{schedule.owner} may not run {schedule.task}: {decision.reason}"
             return Firing(False, firing.next), text
@@ -154,6 +157,13 @@ class Calendar:
     def _fired(self, schedule: Schedule, verb: Fire, added: Added | None) -> None:
         if verb.job is None or added is None:  # perhaps another node of the queue was faster
             self.reload()
+            return
+        if added.refused:
+            why = f"its job was refused: {added.refused} {added.detail}".rstrip()
+            log.error("schedule %s does not fire: %s", schedule.name, why)
+            if verb.next is not None:
+                noted = Fire(schedule.name, verb.next, verb.next, None, why)
+                self._ledger.do(noted, lambda _: self.reload())
             return
         log.info("schedule %s: job %s", schedule.name, added.id)
         options = verb.job.options

@@ -3,32 +3,36 @@
 from __future__ import annotations
 
 import logging
-from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
 from msgspec import Struct
 
+from jabot.errors import LocalProtocolError, TooLarge
 from jabot.pace import Pace
 from jabot.protocol.frames import (
     NULL,
     Cancelled,
     Failed,
     Frame,
+    Hello,
     Progress,
-    Rejected,
     State,
     Succeeded,
 )
+from jabot.protocol.refusals import shortened
 from jabot.protocol.states import JobState
+from jabot.queue.debts import Debts
 from jabot.queue.fate import failure_frame
 from jabot.queue.store.verbs import Failure, News, Record
 from jabot.xmpp import Link
 
 log = logging.getLogger(__name__)
 
-_MOST: Final = 100_000  # jobs that are heard of by others than who submitted them last
+# Jobs that are heard of by others than who submitted them last, or under other ids.
+_MOST: Final = 200_000
+_MOST_OF_PEER: Final = 20_000
 _OUTCOMES = (Succeeded, Failed, Cancelled)
 _STEPS: Final = 1.0  # of a job, in a second, that other nodes of the queue are told
 
@@ -66,16 +70,22 @@ class Callers:
         self._elsewhere = elsewhere
         self._here: set[str] = set()
         self._besides: dict[str, dict[tuple[str, str], None]] = {}  # (peer, the id it knows)
-        self._of_peer: dict[str, set[str]] = {}
-        self._owed: dict[str, deque[str]] = {}  # for those who take too little at a time
+        self._of_peer: dict[str, set[tuple[str, str]]] = {}  # (job, the id it knows)
+        self._listeners = 0  # pairs in `_besides`
+        self._debts = Debts(link, look, self._push)
         self._pace = Pace(burst=1, rate=_STEPS)
 
     def listen(self, job_id: str, peer: str, as_id: str) -> bool:
         """Let a peer hear of a job, under the id that it knows; False when there are too many."""
-        if len(self._besides) >= _MOST and job_id not in self._besides:
+        hearing = self._besides.get(job_id, {})
+        if (peer, as_id) in hearing:
+            return True
+        of_peer = self._of_peer.get(peer, set())
+        if self._listeners >= _MOST or len(of_peer) >= _MOST_OF_PEER:
             return False
-        self._besides.setdefault(job_id, {})[peer, as_id] = None
-        self._of_peer.setdefault(peer, set()).add(job_id)
+        self._besides.setdefault(job_id, hearing)[peer, as_id] = None
+        self._of_peer.setdefault(peer, of_peer).add((job_id, as_id))
+        self._listeners += 1
         return True
 
     def here(self, peer: str) -> None:
@@ -85,13 +95,9 @@ class Callers:
     def gone(self, peer: str) -> None:
         """A peer is offline. It will ask when it is back."""
         self._here.discard(peer)
-        self._owed.pop(peer, None)
-        for job_id in self._of_peer.pop(peer, ()):
-            besides = self._besides.get(job_id, {})
-            for key in [key for key in besides if key[0] == peer]:
-                del besides[key]
-            if not besides:
-                self._besides.pop(job_id, None)
+        self._debts.forget(peer)
+        for job_id in {job_id for job_id, _ in self._of_peer.get(peer, ())}:
+            self._no_longer(job_id, peer)
 
     def all_gone(self) -> None:
         """Our own connection went."""
@@ -126,7 +132,7 @@ class Callers:
     def answer(self, peer: str, record: Record, as_id: str) -> None:
         """Tell one who asks where a job stands."""
         if record.state.ended:
-            self._link.push(peer, outcome(record, as_id))
+            self._end(peer, record, as_id)
         else:
             self._link.push(peer, State(as_id, record.attempt, record.state.value))
 
@@ -137,7 +143,12 @@ class Callers:
             self._delivered(ended)
             for job_id in ended:
                 self._no_longer(job_id, peer)
-        self._pay(peer)
+        self._debts.pay(peer)
+
+    def ask_all(self) -> None:
+        """Nobody knows whether all have been told what they wait for: let them ask."""
+        for peer in self._here:
+            self._link.push(peer, Hello([]))
 
     def _absent(self, record: Record) -> str:
         """Who should hear of a job from another node of the queue, if anybody."""
@@ -145,10 +156,21 @@ class Callers:
 
     def _tell(self, record: Record, reply_to: str) -> None:
         for peer, as_id in self._hearing(record.id, reply_to):
-            if self._link.is_full(peer) or peer in self._owed:
-                self._owed.setdefault(peer, deque()).append(record.id)
-            else:
-                self._link.push(peer, outcome(record, as_id))
+            self._end(peer, record, as_id)
+
+    def _end(self, peer: str, record: Record, as_id: str) -> None:
+        """Now, or when the peer takes more."""
+        if self._link.is_full(peer) or peer in self._debts:
+            self._debts.owe(peer, as_id)
+        else:
+            self._push(peer, record, as_id)
+
+    def _push(self, peer: str, record: Record, as_id: str) -> None:
+        try:
+            self._link.push(peer, outcome(record, as_id))
+        except (TooLarge, LocalProtocolError) as error:
+            failure = Failure("TooLarge", f"its outcome cannot be sent: {error}", code="too_large")
+            self._link.push(peer, failure_frame(as_id, max(1, record.attempt), failure))
 
     def _ended_meanwhile(self, record: Record | None) -> None:
         if record is not None and record.state.ended:
@@ -176,35 +198,22 @@ class Callers:
             return
         for key in [key for key in besides if key[0] == peer]:
             del besides[key]
+            self._listeners -= 1
+            self._of_peer[peer].discard((job_id, key[1]))
         if not besides:
             del self._besides[job_id]
-        self._of_peer.get(peer, set()).discard(job_id)
-
-    def _pay(self, peer: str) -> None:
-        owed = self._owed.get(peer)
-        while owed and not self._link.is_full(peer):
-            self._look(owed.popleft(), lambda record: self._tell_late(peer, record))
-            if len(owed) % 64 == 0:
-                break  # the next answer of the peer's fetches more
-        if owed is not None and not owed:
-            del self._owed[peer]
-
-    def _tell_late(self, peer: str, record: Record | None) -> None:
-        if record is None or not record.state.ended:
-            return
-        for other, as_id in self._hearing(record.id, record.reply_to):
-            if other == peer:
-                self._link.push(peer, outcome(record, as_id))
+        if not self._of_peer.get(peer, True):
+            del self._of_peer[peer]
 
 
 def outcome(record: Record, as_id: str) -> Succeeded | Failed | Cancelled:
     """An ended job's outcome as a frame, under the id by which it is asked for."""
     attempt = max(1, record.attempt)
-    if record.state is JobState.SUCCEEDED:
+    if record.state is JobState.SUCCEEDED and record.failure is None:
         return Succeeded(as_id, attempt, record.result or NULL)
     failure = record.failure or Failure("JobCancelled", record.cancelling or "it was cancelled")
     if record.state is JobState.CANCELLED:
-        return Cancelled(as_id, attempt, failure.message)
+        return Cancelled(as_id, attempt, shortened(failure.message))
     return failure_frame(as_id, attempt, failure)
 
 
@@ -212,8 +221,3 @@ def _as(step: Progress, as_id: str) -> Progress:
     if step.id == as_id:
         return step
     return Progress(as_id, step.attempt, step.seq, step.done, step.total, step.text)
-
-
-def refusal(frame_id: str, attempt: int, code: str, message: str) -> Rejected:
-    """What a caller is told whose job was not taken."""
-    return Rejected(frame_id, attempt, code, message)

@@ -28,7 +28,7 @@ class Held(Struct, eq=False):
     acked: bool = False  # the worker is responsible
     ending: bool = False  # its end is on its way to the store
     seq: int = 0  # of the newest progress
-    stopping: bool = False  # its worker was told to stop it
+    cancelling: str | None = None  # why the worker was told to stop it
 
     @property
     def id(self) -> str:
@@ -108,6 +108,11 @@ class Crew:
         """How many jobs those who are here do at once."""
         return sum(worker.slots for worker in self._workers.values() if worker.here)
 
+    def at(self, jid: str) -> list[Held]:
+        """What a worker has."""
+        worker = self._workers.get(jid)
+        return [] if worker is None else list(worker.held.values())
+
     @property
     def all_held(self) -> list[Held]:
         """All jobs that somebody has."""
@@ -151,6 +156,20 @@ class Crew:
             del self._workers[jid]
         return True
 
+    def offline(self) -> None:
+        """Our own connection went. Who has nothing and is still there says so; it is not known
+        any more when the others went."""
+        for worker in list(self._workers.values()):
+            worker.stay += 1
+            worker.here, worker.gone_at = False, None
+            if not worker.held and not worker.claiming:
+                del self._workers[worker.jid]
+
+    def online(self, now: float) -> None:
+        """It is back: all have a whole lease to say what they have."""
+        for held in self._held.values():
+            held.until = max(held.until, now + self.lease)
+
     # -- what they hold ------------------------------------------------------------------------
 
     def hold(self, record: Record, now: float, *, acked: bool = False) -> Held:
@@ -160,7 +179,7 @@ class Crew:
         before = self._held.get(record.id)
         if before is not None:
             self.let_go(before)
-        held = Held(record, jid, now + self.lease, worker.stay, acked)
+        held = Held(record, jid, now + self.lease, worker.stay, acked, cancelling=record.cancelling)
         worker.held[record.id] = self._held[record.id] = held
         self._on_change()
         return held

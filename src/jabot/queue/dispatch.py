@@ -6,15 +6,19 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Final
 
+from jabot.errors import LocalProtocolError, TooLarge
 from jabot.protocol.frames import NO_META, Frame, Submit
 from jabot.queue.crew import Crew, Held, Worker
 from jabot.queue.ledger import Entry
 from jabot.queue.outcomes import Outcomes
 from jabot.queue.ready import Ready
 from jabot.queue.rights import Rights
-from jabot.queue.store.verbs import Claim, Record
+from jabot.queue.store.verbs import Claim, Claimed, Record
 from jabot.xmpp import Link
+
+_MOST: Final = 1000  # jobs that a worker is given at a time
 
 
 class Dispatch:
@@ -42,6 +46,7 @@ class Dispatch:
         self._due_at = due_at
         self._wall = wall
         self._loop = asyncio.get_running_loop()
+        self._slow: set[str] = set()  # workers that were passed over
         self.draining = False
 
     def claims(self) -> list[Entry]:
@@ -50,7 +55,11 @@ class Dispatch:
         if not ready or self.draining:
             return []
         entries: list[Entry] = []
-        for worker, kinds, most in self._crew.openings(ready):
+        for worker, kinds, free in self._crew.openings(ready):
+            if self._link.is_full(worker.jid):  # it has not even taken what it was given
+                self._slow.add(worker.jid)
+                continue
+            most = min(free, _MOST)
             worker.claiming += most
             verb = Claim(str(self._rights.own()), worker.jid, kinds, most, self._wall())
             entries.append(
@@ -76,6 +85,9 @@ class Dispatch:
                 held = self.held_by(peer, frame)
                 if held is not None:
                     held.acked = True
+        if peer in self._slow:
+            self._slow.discard(peer)
+            self._ready.look_for()
 
     def never_arrived(self, peer: str, frames: Sequence[Frame]) -> None:
         """A worker has none of these: others may have them at once."""
@@ -88,23 +100,30 @@ class Dispatch:
 
     # -- within -------------------------------------------------------------------------------
 
-    def _claimed(self, worker: Worker, claim: Claim, words: int, records: list[Record]) -> None:
+    def _claimed(self, worker: Worker, claim: Claim, words: int, records: Claimed) -> None:
         worker.claiming -= claim.most
         if len(records) < claim.most:
             self._ready.exhausted(claim.kinds, words)
         else:
             self._ready.look_for()
+        if records.ended:
+            self._outcomes.died(records.ended, records.ready)
         now, wall = self._loop.time(), self._wall()
         if any(record.options.lane is not None for record in records):
             self._due_at(wall)  # upkeep knows when the lane lets the next one through
         present = self._crew.get(worker.jid) is worker and worker.here
         for record in records:
             if present:
-                self._crew.hold(record, now)
-                self._link.push(worker.jid, _submit(record, wall))
+                self._send(self._crew.hold(record, now), wall)
             else:
                 self._outcomes.release(record)
         self._outcomes.watch()
+
+    def _send(self, held: Held, wall: float) -> None:
+        try:
+            self._link.push(held.worker, _submit(held.record, wall))
+        except (TooLarge, LocalProtocolError) as error:  # with the results of its parents, perhaps
+            self._outcomes.cannot_be_sent(held, error)
 
     def _unclaimed(self, worker: Worker, most: int, error: Exception) -> None:
         worker.claiming -= most

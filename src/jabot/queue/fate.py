@@ -9,9 +9,11 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from jabot.errors import JabotError, TaskFailed, WorkerLost
+from jabot.protocol import limits
+from jabot.protocol.codec import too_large
 from jabot.protocol.frames import Cancelled, Failed, Rejected, Succeeded
 from jabot.protocol.options import JobOptions, RetryOptions
-from jabot.protocol.refusals import TRANSIENT
+from jabot.protocol.refusals import TRANSIENT, shortened, shortened_traceback
 from jabot.protocol.refusals import failure as error_of
 from jabot.queue.store.verbs import Failure, Finish, Record
 from jabot.tasks import Retry
@@ -42,6 +44,9 @@ class Fate:
     def ended(self, record: Record, frame: Succeeded | Failed | Cancelled | Rejected) -> Finish:
         """By the word of its worker."""
         match frame:
+            case Succeeded() if len(frame.result) > limits.PAYLOAD:
+                text = f"the result cannot be kept: {too_large(len(frame.result))}"
+                failure = Failure("TooLarge", text, code="too_large")
             case Succeeded():
                 return Finish(
                     record.id,
@@ -119,7 +124,12 @@ def lost(worker: str, why: str) -> Failure:
 def failure_frame(record_id: str, attempt: int, failure: Failure) -> Failed:
     """As it is told to a caller."""
     return Failed(
-        record_id, attempt, failure.type, failure.message, failure.traceback, failure.code
+        record_id,
+        attempt,
+        shortened(failure.type),
+        shortened(failure.message),
+        shortened_traceback(failure.traceback),
+        failure.code,
     )
 
 

@@ -47,11 +47,13 @@ class Floor:
         self, peer: str, account: str, frames: Sequence[Incoming], now: float
     ) -> asyncio.Future[None] | None:
         promise = Promise()
+        works = self._rights.may_work(account)
         self._attendance.heard(peer)
         for frame in frames:
+            if not works and not isinstance(frame, Hello):  # who says hello is told why not
+                continue
             if isinstance(frame, Succeeded | Failed | Cancelled | Rejected):
-                if self._rights.may_work(account):
-                    self._outcomes.ends(peer, frame, promise)
+                self._outcomes.ends(peer, frame, promise)
             elif isinstance(frame, Progress):
                 self._outcomes.stepped(peer, frame)
             elif isinstance(frame, State):
@@ -61,7 +63,7 @@ class Floor:
             elif isinstance(frame, Hello):
                 self._attendance.hello(peer, account, frame, promise)
             elif isinstance(frame, Damaged):
-                self._outcomes.damaged(peer, frame)
+                self._outcomes.damaged(peer, frame, promise)
         return promise.future
 
     def answered(self, peer: str, frames: Sequence[Frame], now: float) -> None:

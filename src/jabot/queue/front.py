@@ -10,13 +10,14 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 from msgspec import Raw
 
-from jabot.errors import JabotError, NotAllowed
-from jabot.protocol import Leftover
-from jabot.protocol.codec import Incoming
-from jabot.protocol.frames import Cancel, Frame, Query, State, Submit
+from jabot.errors import BadArguments, JabotError
+from jabot.protocol import Leftover, codec, limits
+from jabot.protocol.codec import Damaged, Incoming
+from jabot.protocol.frames import Cancel, Frame, Query, Rejected, State, Submit
 from jabot.protocol.options import NO_OPTIONS, OWN_TASKS, JobOptions
+from jabot.protocol.refusals import code_of, shortened
 from jabot.protocol.states import JobState
-from jabot.queue.callers import Callers, refusal
+from jabot.queue.callers import Callers
 from jabot.queue.defaults import with_defaults
 from jabot.queue.due import due, first_look
 from jabot.queue.ledger import Ledger
@@ -33,6 +34,10 @@ log = logging.getLogger(__name__)
 _options = msgspec.json.Decoder(JobOptions)
 _REFUSALS = {"id_taken": "protocol", "key_reused": "key_reused", "unknown_parent": "bad_arguments"}
 _NULL = b"null"
+_LOST_JOBS = ("submit", "part")
+_TOO_MANY_LISTENERS = (
+    "you wait for too many jobs that another program submitted, or under other ids; wait for some"
+)
 
 
 class Front:
@@ -80,7 +85,9 @@ class Front:
         self._callers.here(peer)
         promise = Promise()
         for frame in frames:
-            if isinstance(frame, Submit | Cancel | Query) and not self._is_own(account, frame):
+            if isinstance(frame, Damaged):
+                self._damaged(peer, account, frame, promise)
+            elif isinstance(frame, Submit | Cancel | Query) and not self._is_own(account, frame):
                 if isinstance(frame, Submit):
                     self._submit(peer, account, frame, promise)
                 elif isinstance(frame, Cancel):
@@ -128,11 +135,13 @@ class Front:
         try:
             options = _read_options(frame.options)
             self._rights.check(peer, frame.task)
+            check_names(frame, options)
+            check_size(frame)
         except msgspec.MsgspecError as error:
             self._refuse(peer, frame, "bad_arguments", f"an option cannot be used: {error}")
             return
-        except NotAllowed as error:
-            self._refuse(peer, frame, "not_allowed", str(error))
+        except JabotError as error:
+            self._refuse(peer, frame, code_of(error), str(error))
             return
         if self.draining:
             self._refuse(peer, frame, "draining", "this node of the queue is stopping")
@@ -151,36 +160,55 @@ class Front:
             frame.timeout,
             peer,
         )
-        promise.wait(self._ledger, add, lambda added: self._added(peer, frame, options, added))
+        promise.wait(
+            self._ledger,
+            add,
+            lambda added: self._added(peer, frame, options, added, promise),
+            lambda error: self._refuse(peer, frame, "bad_arguments", f"it cannot be kept: {error}"),
+        )
         if due(options, now) <= now and not options.after:
             self._ready.look_for(kind_of(frame.task, options.where))  # in the same transaction
         moment = first_look(options, now, frame.timeout)
         if moment is not None:
             self._due_at(moment)
 
-    def _added(self, peer: str, frame: Submit, options: JobOptions, added: Added) -> None:
+    def _added(
+        self, peer: str, frame: Submit, options: JobOptions, added: Added, promise: Promise
+    ) -> None:
         if added.refused:
             text = {
                 "id_taken": f"the id {frame.id} is another job's",
-                "key_reused": f"the key {options.key!r} stands for another job: {added.detail}",
+                "key_reused": f"the key {options.key!r} stands for another job, {added.id}",
                 "unknown_parent": f"after: there is no job {added.detail} of yours here",
             }[added.refused]
             self._refuse(peer, frame, _REFUSALS[added.refused], text)
             return
         if added.id != frame.id and not self._callers.listen(added.id, peer, frame.id):
-            text = "too many jobs of this queue are waited for under another id; wait for some"
-            self._refuse(peer, frame, "too_many_jobs", text)
+            self._refuse(peer, frame, "too_many_jobs", _TOO_MANY_LISTENERS)
             return
         if added.state is JobState.AVAILABLE and options.after:  # the others had ended already
             self._ready.look_for(kind_of(frame.task, options.where))
         if added.state is not None and added.state.ended:
-            self._look(peer, frame.id, None)
-        elif not added.is_new and added.id == frame.id:
-            self._callers.listen(added.id, peer, frame.id)
+            self._find(peer, frame, None, promise)  # its outcome comes before the answer
+        elif not added.is_new and added.state is JobState.RUNNING and added.id == frame.id:
+            self._callers.listen(added.id, peer, frame.id)  # it was given away for another address
 
     def _refuse(self, peer: str, frame: Submit, code: str, message: str) -> None:
         log.info("refused %s to %s: %s", frame.task, peer, message)
-        self._link.push(peer, refusal(frame.id, frame.attempt, code, message))
+        self._link.push(peer, Rejected(frame.id, frame.attempt, code, shortened(message)))
+
+    def _damaged(self, peer: str, account: str, frame: Damaged, promise: Promise) -> None:
+        """What could not be read may have been a job: its caller is not to take it for kept."""
+        if frame.kind not in _LOST_JOBS or not frame.id:
+            return
+        self._link.complain(peer, f"an unreadable frame `{frame.kind}`: {frame.reason}")
+        reason = shortened(f"the submit cannot be read: {frame.reason}")
+
+        def found(record: Record | None) -> None:
+            if record is None:
+                self._link.push(peer, Rejected(frame.id, 0, "protocol", reason))
+
+        promise.wait(self._ledger, Look(frame.id, account), found)
 
     def _cancel(self, peer: str, account: str, frame: Cancel, promise: Promise) -> None:
         verb = CancelVerb(frame.id, account, frame.reason, self._wall())
@@ -198,21 +226,50 @@ class Front:
         self._outcomes.stopped(stopped)
 
     def _query(self, peer: str, account: str, frame: Query, promise: Promise) -> None:
-        verb = Look(frame.id, account)
-        promise.wait(self._ledger, verb, lambda record: self._found(peer, frame.id, record))
+        self._find(peer, frame, account, promise)
 
-    def _look(self, peer: str, job_id: str, owner: str | None) -> None:
-        verb = Look(job_id, owner)
-        self._ledger.do(verb, lambda record: self._found(peer, job_id, record))
+    def _find(self, peer: str, frame: Submit | Query, owner: str | None, promise: Promise) -> None:
+        verb = Look(frame.id, owner)
+        promise.wait(self._ledger, verb, lambda record: self._found(peer, frame, record))
 
-    def _found(self, peer: str, as_id: str, record: Record | None) -> None:
+    def _found(self, peer: str, frame: Submit | Query, record: Record | None) -> None:
         if record is None:
-            self._link.push(peer, State(as_id, 0, "unknown"))
-            return
-        if not record.state.ended:
-            self._callers.listen(record.id, peer, as_id)
-        self._callers.answer(peer, record, as_id)
+            self._link.push(peer, State(frame.id, frame.attempt, "unknown"))
+        elif _hears(peer, frame.id, record) or self._callers.listen(record.id, peer, frame.id):
+            self._callers.answer(peer, record, frame.id)
+        else:
+            rejected = Rejected(frame.id, frame.attempt, "too_many_jobs", _TOO_MANY_LISTENERS)
+            self._link.push(peer, rejected)
 
 
 def _read_options(raw: Raw) -> JobOptions:
     return NO_OPTIONS if bytes(raw) == _NULL else _options.decode(raw)
+
+
+def _hears(peer: str, as_id: str, record: Record) -> bool:
+    """Whether a peer hears of a job's end without listening for it: as its own line says, unless
+    it was given away before that said so."""
+    submitted = (record.reply_to, record.id) == (peer, as_id)
+    return record.state.ended or (submitted and record.state is not JobState.RUNNING)
+
+
+def check_names(frame: Submit, options: JobOptions) -> None:
+    """Raises `BadArguments` for names that no worker and no store could take as they are."""
+    if not frame.task.isprintable() or " " in frame.task:
+        raise BadArguments(f"{frame.task!r} is no name of a task: it has spaces, or worse")
+    names = [frame.id]
+    if options is not NO_OPTIONS:
+        names += [name for name in (options.key, options.unique) if name is not None]
+        names += [options.lane.name] if options.lane is not None else []
+        names += [*options.after, *options.labels, *options.labels.values(), *options.where]
+        names += [value for values in options.where.values() for value in values]
+    for name in names:
+        if "\0" in name:
+            raise BadArguments(f"{name!r}: U+0000 can stand in no id, key, name or label")
+
+
+def check_size(frame: Submit) -> None:
+    """Raises `TooLarge` for more than a worker is sent."""
+    size = len(frame.args) + len(frame.kwargs)
+    if size > limits.PAYLOAD:
+        raise codec.too_large(size)

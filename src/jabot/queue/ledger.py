@@ -7,13 +7,13 @@ import logging
 from collections.abc import Callable
 from typing import Any, Final, TypeAlias
 
-from jabot.errors import StoreUnavailable
-from jabot.queue.store.verbs import Store, Verb
+from jabot.errors import StoreError, StoreUnavailable
+from jabot.queue.store.verbs import Impossible, Look, Store, Verb
 
 log = logging.getLogger(__name__)
 
 Done: TypeAlias = Callable[[Any], None]
-Failed: TypeAlias = Callable[[Exception], None]
+Failed: TypeAlias = Callable[[Exception], None] | None
 Entry: TypeAlias = tuple[Verb, Done, Failed]
 
 _MOST: Final = 4096  # verbs in one transaction
@@ -41,9 +41,9 @@ class Ledger:
         self.problem: StoreUnavailable | None = None
         """Why the store cannot be written at present."""
 
-    def do(self, verb: Verb, done: Done, failed: Failed = lambda _: None) -> None:
+    def do(self, verb: Verb, done: Done, failed: Failed = None) -> None:
         """Have it done, and `done(answer)` called; or `failed(error)` when it surely or perhaps
-        was not."""
+        was not. Without `failed` it is said again until it is done."""
         self._waiting.append((verb, done, failed))
         self._wanted.set()
 
@@ -68,7 +68,7 @@ class Ledger:
         self._wanted.set()
 
     async def run(self) -> None:
-        """Work until cancelled."""
+        """Work until cancelled. Raises `StoreError` when the store cannot be used any more."""
         while True:
             await self._wanted.wait()
             self._wanted.clear()
@@ -84,14 +84,17 @@ class Ledger:
         if self._waiting:
             self._wanted.set()
         entries += self._more()
+        if not entries and self.problem is not None:
+            entries = [_PROBE]  # whatever waits for the store to be back waits for this
         if not entries:
             return
         try:
             answers = await self._store.apply([verb for verb, _, _ in entries])
         except StoreUnavailable as error:
-            self._fail(entries, error)
-            await self._wait(error)
-        except Exception:
+            await self._put_off(entries, error)
+        except Exception as error:
+            if isinstance(error, StoreError) and not isinstance(error, Impossible):
+                raise  # it is of no use any more
             log.exception("a transaction failed; its parts are tried one by one")
             await self._one_by_one(entries)
         else:
@@ -101,18 +104,31 @@ class Ledger:
 
     async def _one_by_one(self, entries: list[Entry]) -> None:
         """One of them is impossible; the others are not to suffer."""
-        for verb, done, failed in entries:
+        for place, (verb, done, failed) in enumerate(entries):
             try:
                 answer = (await self._store.apply([verb]))[0]
+            except StoreUnavailable as error:
+                await self._put_off(entries[place:], error)
+                return
             except Exception as error:
-                log.error("%s failed: %r", type(verb).__name__, error)
-                _call(failed, error, verb)
+                if isinstance(error, StoreError) and not isinstance(error, Impossible):
+                    raise
+                log.error("%s cannot be done: %r", type(verb).__name__, error)
+                if failed is not None:
+                    _call(failed, error, verb)
             else:
+                self._works()
                 _call(done, answer, verb)
 
-    def _fail(self, entries: list[Entry], error: Exception) -> None:
+    async def _put_off(self, entries: list[Entry], error: StoreUnavailable) -> None:
+        """Nothing can be done now, also of what waits: who would say it again is told, and what
+        nobody else would say again is kept."""
+        entries, self._waiting = entries + self._waiting, []
+        self._waiting = [entry for entry in entries if entry[2] is None]
         for verb, _, failed in entries:
-            _call(failed, error, verb)
+            if failed is not None:
+                _call(failed, error, verb)
+        await self._wait(error)
 
     async def _wait(self, error: StoreUnavailable) -> None:
         if self.problem is None:
@@ -127,6 +143,9 @@ class Ledger:
             log.warning("the store can be used again")
             self.problem, self._pause = None, 0.0
             self._in_doubt()
+
+
+_PROBE: Final[Entry] = (Look(""), lambda _: None, lambda _: None)
 
 
 def _call(function: Callable[[Any], None], what: Any, verb: Verb) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final, TypeAlias
 
@@ -59,6 +59,7 @@ class Outcomes:
         self._due_at = due_at
         self._loop = asyncio.get_running_loop()
         self._alarm = Alarm(self._tick)
+        self._online = True
 
     def close(self) -> None:
         """Stop the timer."""
@@ -77,8 +78,8 @@ class Outcomes:
             self._note_refusal(peer, held.record, frame)
             self._finish(self._fate.ended(held.record, frame), held.record, promise)
         else:  # of another node of this queue, or of before a restart; else it is stale
-            verb = Look(frame.id)
-            promise.wait(self._ledger, verb, partial(self._ends_unheld, peer, frame))
+            done = partial(self._ends_unheld, peer, frame, promise)
+            promise.wait(self._ledger, Look(frame.id), done)
 
     def stepped(self, peer: str, step: Progress) -> None:
         """An attempt gets on."""
@@ -92,14 +93,14 @@ class Outcomes:
             self._loop.time(),
         )
 
-    def damaged(self, peer: str, frame: Damaged) -> None:
+    def damaged(self, peer: str, frame: Damaged, promise: Promise) -> None:
         """An outcome that cannot be read: the worker would send the same again for ever."""
         held = self._crew.held(frame.id)
         outcomes = ("succeeded", "failed", "cancelled", "rejected", "part")
         if held is None or held.worker != peer or held.ending or frame.kind not in outcomes:
             return
         failure = Failure("RemoteProtocolError", f"unreadable: {frame.reason}", code="refused")
-        self._fails(held, failure)
+        self._fails(held, failure, promise)
 
     # -- others have to say so ----------------------------------------------------------------
 
@@ -107,16 +108,31 @@ class Outcomes:
         """An attempt that was not begun is as if it had not been."""
         self._finish(self._fate.released(record), record)
 
+    def died(self, job_ids: Sequence[str], ready: Sequence[str]) -> None:
+        """These have become dead letters when they were to be given away."""
+        log.error("jobs that cannot be given to a worker: %s", ", ".join(job_ids))
+        self._callers.tell_of(job_ids)
+        self._ready.look_for(*ready)
+
+    def cannot_be_sent(self, held: Held, error: Exception) -> None:
+        """No worker can ever get a job."""
+        text = f"the job cannot be sent to a worker: {error}"
+        log.error("job %s: %s", held.id, text)
+        self._fails(held, Failure("TooLarge", text, code="too_large"))
+
     def is_lost(self, held: Held, why: str) -> None:
         """An attempt is over because its worker does not have it any more."""
         log.warning("job %s, attempt %d: %s %s", held.id, held.attempt, held.worker, why)
-        self._fails(held, lost(held.worker, why))
+        held.ending = True
+        # Unless its worker has gone to another node of the queue with it.
+        verb = self._fate.failed(held.record, lost(held.worker, why))
+        self._finish(msgspec.structs.replace(verb, node=held.record.node), held.record)
 
     def cancel(self, job_id: str, reason: str) -> None:
         """Tell the worker that has a job to stop it."""
         held = self._crew.held(job_id)
         if held is not None:
-            held.stopping = True
+            held.cancelling = reason
             self._link.push(held.worker, Cancel(held.id, held.attempt, shortened(reason)))
 
     def stopped(self, stopped: Stopped) -> None:
@@ -135,8 +151,18 @@ class Outcomes:
     def watch(self) -> None:
         """There are attempts whose leases run."""
         due = self._crew.next()
-        if due is not None:
+        if due is not None and self._online:
             self._alarm.set(min(due, self._loop.time() + _LOOK))
+
+    def offline(self) -> None:
+        """Our own connection went: no lease runs out before it is back."""
+        self._online = False
+        self._alarm.cancel()
+
+    def online(self) -> None:
+        """It is back."""
+        self._online = True
+        self.watch()
 
     # -- within -------------------------------------------------------------------------------
 
@@ -145,7 +171,9 @@ class Outcomes:
             self.is_lost(held, why)
         self.watch()
 
-    def _ends_unheld(self, peer: str, frame: Ending, record: Record | None) -> None:
+    def _ends_unheld(
+        self, peer: str, frame: Ending, promise: Promise, record: Record | None
+    ) -> None:
         if (
             record is None
             or record.state is not JobState.RUNNING
@@ -155,7 +183,7 @@ class Outcomes:
             if record is not None and record.state.ended:
                 self._callers.ended(record)  # a node ended it, perhaps, that died before it told
             return
-        self._finish(self._fate.ended(record, frame), record)
+        self._finish(self._fate.ended(record, frame), record, promise)
 
     def _note_refusal(self, peer: str, record: Record, frame: Ending) -> None:
         worker = self._crew.get(peer)
@@ -166,23 +194,30 @@ class Outcomes:
         elif frame.code == "unknown_task":
             worker.tasks = {k: v for k, v in worker.tasks.items() if k != record.task}
 
-    def _fails(self, held: Held, failure: Failure) -> None:
+    def _fails(self, held: Held, failure: Failure, promise: Promise | None = None) -> None:
         held.ending = True
-        self._finish(self._fate.failed(held.record, failure), held.record)
+        self._finish(self._fate.failed(held.record, failure), held.record, promise)
 
     def _finish(self, verb: Finish, record: Record, promise: Promise | None = None) -> None:
         done = partial(self._finished, verb, record)
         if promise is not None:
-            promise.wait(self._ledger, verb, done)
+            promise.wait(self._ledger, verb, done, partial(self._unkept, record, promise))
             promise.on_failure(partial(self._unfinished, record))
         else:
             self._ledger.do(verb, done, lambda _: self._unfinished(record))
+
+    def _unkept(self, record: Record, promise: Promise, error: Exception) -> None:
+        """The store cannot keep what the worker says: that the job failed by this can be kept."""
+        failure = Failure("TooLarge", f"its outcome cannot be kept: {error}", code="too_large")
+        verb = self._fate.failed(record, failure)
+        promise.wait(self._ledger, verb, partial(self._finished, verb, record))
 
     def _unfinished(self, record: Record) -> None:
         held = self._crew.held(record.id)
         if held is not None and held.attempt == record.attempt:
             held.ending = False
-        self._alarm.set(self._loop.time() + _LOOK)
+        if self._online:
+            self._alarm.set(self._loop.time() + _LOOK)
 
     def _finished(self, verb: Finish, record: Record, finished: Finished) -> None:
         held = self._crew.held(record.id)

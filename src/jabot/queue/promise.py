@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from jabot.errors import StoreUnavailable
 from jabot.queue.ledger import Ledger
 from jabot.queue.store.verbs import Verb
 
@@ -24,12 +25,22 @@ class Promise:
         """None when nothing has to be waited for."""
         return self._future
 
-    def wait(self, ledger: Ledger, verb: Verb, done: Callable[[Any], None]) -> None:
-        """Have one more thing done, and `done(answer)` called before the batch is answered."""
+    def wait(
+        self,
+        ledger: Ledger,
+        verb: Verb,
+        done: Callable[[Any], None],
+        impossible: Callable[[Exception], None] | None = None,
+    ) -> None:
+        """Have one more thing done, and `done(answer)` called before the batch is answered.
+
+        `impossible(error)` is called instead when it can never be done; without it, that breaks the
+        promise, as it does that the store is away: then all is said again later.
+        """
         if self._future is None:
             self._future = asyncio.get_running_loop().create_future()
         self._left += 1
-        ledger.do(verb, partial(self._done, done), self._failed)
+        ledger.do(verb, partial(self._done, done), partial(self._failed, impossible))
 
     def on_failure(self, call: Callable[[], None]) -> None:
         """Call this when the promise cannot be kept."""
@@ -43,7 +54,10 @@ class Promise:
             if not self._left and self._future is not None and not self._future.done():
                 self._future.set_result(None)
 
-    def _failed(self, error: Exception) -> None:
+    def _failed(self, impossible: Callable[[Exception], None] | None, error: Exception) -> None:
+        if impossible is not None and not isinstance(error, StoreUnavailable):
+            self._done(impossible, error)
+            return
         broken, self._broken = self._broken, []
         for call in broken:
             call()

@@ -124,6 +124,7 @@ class FinishArguments(Struct, frozen=True, gc=False):
     at: float = 0.0
     outcome: str = ""
     error: str = ""  # for the history
+    node: str | None = None
 
 
 OUTCOMES: Final = {"fail": "failed", "retry": "failed", "cancel": "cancelled"}
@@ -145,6 +146,7 @@ def _finish(verb: verbs.Finish) -> FinishArguments:
         verb.at,
         "released" if verb.event == "release" else verb.outcome or OUTCOMES.get(verb.event, ""),
         "" if failure is None else _error(failure),
+        verb.node,
     )
 
 
@@ -154,10 +156,12 @@ def _error(failure: verbs.Failure) -> str:
 
 
 def undecodable(problem: Undecodable, claim: verbs.Claim) -> FinishArguments:
-    """What makes a row that is no job a dead letter."""
-    failure = verbs.Failure(
-        "Undecodable", f"the stored job cannot be read: {problem.reason}", code="undecodable"
-    )
+    """What makes a row that cannot be given to a worker a dead letter."""
+    if problem.code == "undecodable":
+        text = f"the stored job cannot be read: {problem.reason}"
+        failure = verbs.Failure("Undecodable", text, code=problem.code)
+    else:
+        failure = verbs.Failure("TooLarge", problem.reason, code=problem.code)
     return _finish(verbs.Finish(problem.job, problem.attempt, "fail", claim.now, failure=failure))
 
 

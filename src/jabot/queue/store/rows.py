@@ -8,6 +8,7 @@ from typing import Any, Final, Literal, TypeVar
 import msgspec
 from msgspec import Raw, Struct
 
+from jabot.protocol.codec import too_large
 from jabot.protocol.options import NO_OPTIONS, JobOptions
 from jabot.protocol.states import JobState
 from jabot.queue.store.verbs import Attempt, Claim, Failure, Record, Schedule, TaskWord
@@ -73,17 +74,18 @@ class ClaimedRow(Struct, frozen=True, array_like=True):
     teller: str | None
     args: str
     kwargs: str
-    parents: list[str | None] | None  # their results, by position
+    parents: list[str | None] | int | None  # their results, by position; how long, if too long
 
 
 class Undecodable(Exception):
     """A row that is no job: what is wrong with it."""
 
-    def __init__(self, job: str, attempt: int, reason: str) -> None:
+    def __init__(self, job: str, attempt: int, reason: str, code: str = "undecodable") -> None:
         super().__init__(reason)
         self.job = job
         self.attempt = attempt
         self.reason = reason
+        self.code = code  # `undecodable` or `too_large`
 
 
 def record(row: Row) -> Record:
@@ -102,7 +104,10 @@ def record(row: Row) -> Record:
 
 def claimed(row: ClaimedRow, claim: Claim) -> Record:
     """A job that runs from now on. Raises `Undecodable` when its arguments or options cannot be
-    read."""
+    read, or the results of the jobs that it comes after; or when those are too long."""
+    if isinstance(row.parents, int):
+        text = f"the results of the jobs that it comes after are {too_large(row.parents)}"
+        raise Undecodable(row.id, row.attempt, text, "too_large")
     try:
         return Record(
             row.id,
@@ -181,6 +186,7 @@ def _rows(
 
 
 def _record(row: Row, options: JobOptions, meta: dict[str, str], args: Raw, kwargs: Raw) -> Record:
+    result, failure = _outcome(row)
     return Record(
         id=row.id,
         owner=row.owner,
@@ -201,8 +207,8 @@ def _record(row: Row, options: JobOptions, meta: dict[str, str], args: Raw, kwar
         started=row.started,
         ended=row.ended,
         cancelling=row.cancelling,
-        result=None if row.result is None else Raw(row.result),
-        failure=None if row.failure is None else _or(row.failure, Failure, _UNREADABLE),
+        result=result,
+        failure=failure,
         history=_history(row.history),
         reply_to=row.reply_to,
         waits_for=row.waits_for,
@@ -212,7 +218,25 @@ def _record(row: Row, options: JobOptions, meta: dict[str, str], args: Raw, kwar
     )
 
 
+_LOST_RESULT = Failure(
+    "Undecodable", "it succeeded, but its stored result cannot be read", code="undecodable"
+)
 _UNREADABLE = Failure("Undecodable", "why it failed cannot be read any more", code="undecodable")
+
+
+def _outcome(row: Row) -> tuple[Raw | None, Failure | None]:
+    """What came of it: a result that is no JSON would spoil all that is sent with it."""
+    failure = None if row.failure is None else _or(row.failure, Failure, _UNREADABLE)
+    try:
+        return (None if row.result is None else _checked(row.result)), failure
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return None, _LOST_RESULT
+
+
+def _parents(results: list[str | None] | None) -> Raw:
+    if results is None:
+        return NULL
+    return _checked("[" + ",".join(each or "null" for each in results) + "]")
 
 
 def _options(text: str) -> JobOptions:
@@ -225,12 +249,6 @@ def _meta(text: str) -> dict[str, str]:
 
 def _history(text: str | None) -> list[Attempt]:
     return [] if text is None or text == "[]" else _or(text, list[Attempt], [])
-
-
-def _parents(results: list[str | None] | None) -> Raw:
-    if results is None:
-        return NULL
-    return Raw("[" + ",".join(each or "null" for each in results) + "]")
 
 
 def _checked(text: str | None) -> Raw:
@@ -268,8 +286,15 @@ class ScheduleRow(Struct, frozen=True, array_like=True):
     problem: str
 
 
-def schedule(row: ScheduleRow) -> Schedule:
-    """A schedule; with options that cannot be read it has a problem, and no time."""
+def schedule(answer: Raw) -> Schedule:
+    """A schedule; one that cannot be read, or its options, has a problem, and no time."""
+    try:
+        row = msgspec.json.decode(answer, type=ScheduleRow)
+    except (msgspec.MsgspecError, UnicodeError) as error:
+        cells: list[Any] = msgspec.json.decode(answer)
+        name, owner, task = (str(cell) for cell in cells[:3])
+        problem = f"it cannot be read any more ({error}): put it anew"
+        return Schedule(name, owner, task, Raw(b"[]"), Raw(b"{}"), NO_OPTIONS, problem=problem)
     problem, next_ = row.problem, row.next
     options: JobOptions | None = _or(row.options, JobOptions, None)
     if options is None:

@@ -37,6 +37,7 @@ from jabot.queue.store.verbs import (
     Adopt,
     Cancel,
     Claim,
+    Claimed,
     Due,
     Finish,
     Finished,
@@ -230,8 +231,7 @@ _READ: Final[dict[type, Callable[[str | bytes], list[Any]]]] = {
     ],
     Stats: lambda answer: [figures(each) for each in _raws(answer)],
     Schedules: lambda answer: [
-        [rows.schedule(row) for row in msgspec.json.decode(each, type=list[rows.ScheduleRow])]
-        for each in _raws(answer)
+        [rows.schedule(row) for row in _raws(each)] for each in _raws(answer)
     ],
 }
 
@@ -239,7 +239,7 @@ _READ: Final[dict[type, Callable[[str | bytes], list[Any]]]] = {
 # -- verbs that take more than one step -----------------------------------------------------------
 
 
-class _Claimed(msgspec.Struct, frozen=True):
+class _Taken(msgspec.Struct, frozen=True):
     rows: Raw
     more: bool  # there may be more: the jobs that share lanes hid some
 
@@ -249,19 +249,22 @@ def _claimed(
 ) -> Generator[list[Call], _Answer, list[Any]]:
     """The jobs of each claim. What cannot be read becomes a dead letter, and another is taken."""
     results: list[Any] = []
-    for claim, first in zip(claims, msgspec.json.decode(answer, type=list[_Claimed]), strict=True):
-        taken: list[Record] = []
+    for claim, first in zip(claims, msgspec.json.decode(answer, type=list[_Taken]), strict=True):
+        taken = Claimed()
         got = first
         for _ in range(PASSES):
             good, bad = _readable(got.rows, claim)
             taken += good
             if bad:
-                yield [Call("finish", [undecodable(b, claim) for b in bad])]
+                (answer,) = yield [Call("finish", [undecodable(each, claim) for each in bad])]
+                for each, end in zip(bad, _READ[Finish](answer), strict=True):
+                    taken.ended += [each.job, *end.ended]
+                    taken.ready += end.ready
             missing = claim.most - len(taken)
             if missing <= 0 or not (bad or got.more):
                 break
             (answer,) = yield [_call([msgspec.structs.replace(claim, most=missing)])]
-            (got,) = msgspec.json.decode(answer, type=list[_Claimed])
+            (got,) = msgspec.json.decode(answer, type=list[_Taken])
         results.append(taken)
     return results
 

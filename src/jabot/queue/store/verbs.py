@@ -7,15 +7,22 @@ second time it finds what the first one did. Times are seconds since 1970.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final, Literal, Protocol, TypeAlias, TypeVar
 
 import msgspec
 from msgspec import Raw, Struct
 
+from jabot.errors import StoreError
 from jabot.protocol.options import DAY, JobOptions
 from jabot.protocol.states import JobState
 
 R = TypeVar("R")
+
+
+class Impossible(StoreError):
+    """A verb that the store can never do: what it holds is too large for an index, for one. Others
+    are not touched by that."""
 
 
 class Attempt(Struct, frozen=True):
@@ -119,12 +126,12 @@ class Added(Struct, frozen=True):
 class Claim(_Verb, frozen=True):
     """Take up to `most` available jobs for a worker: by priority, then the oldest first.
 
-    Answered with their `Record`s: running, with the next attempt number, `worker` and `node` set.
-    `kinds` are those the worker can do: a task's name, or that and needed labels (`kind_of`). Jobs
-    of paused tasks are left, as are those whose lane is full or too fast, or whose `unique` name
-    has a running job. With fewer than `most` there are no more of these kinds that may start now.
-    Jobs of a lane with a rate that are left are told of by `Due`: ask for its `next` after a claim
-    that took such a job.
+    Answered with `Claimed`, their `Record`s: running, with the next attempt number, `worker` and
+    `node` set. `kinds` are those the worker can do: a task's name, or that and needed labels
+    (`kind_of`). Jobs of paused tasks are left, as are those whose lane is full or too fast, or
+    whose `unique` name has a running job. With fewer than `most` there are no more of these kinds
+    that may start now. Jobs of a lane with a rate that are left are told of by `Due`: ask for its
+    `next` after a claim that took such a job.
     """
 
     node: str
@@ -132,6 +139,17 @@ class Claim(_Verb, frozen=True):
     kinds: list[str]
     most: int
     now: float
+
+
+class Claimed(list[Record]):
+    """The jobs that a claim took. What cannot be given to a worker has become a dead letter by
+    that: `ended` are the ids of such jobs, and of children that failed by them, and `ready` the
+    kinds of which jobs may be claimed now because of that."""
+
+    def __init__(self, records: Iterable[Record] = ()) -> None:
+        super().__init__(records)
+        self.ended: list[str] = []
+        self.ready: list[str] = []
 
 
 class Adopt(_Verb, frozen=True):
@@ -150,8 +168,8 @@ class Adopt(_Verb, frozen=True):
 class Finish(_Verb, frozen=True):
     """An attempt has come to an end. Answered with `Finished`.
 
-    Nothing happens unless the job runs with just this attempt, and with this worker if one is
-    given. `succeed` keeps `result`; `fail`
+    Nothing happens unless the job runs with just this attempt, and with this worker and this node
+    of the queue if they are given. `succeed` keeps `result`; `fail`
     keeps `failure` and makes it a dead letter; `retry` makes it available at `at`; `release` at
     once, as if the attempt had not been; `cancel` ends it. A job that is being cancelled is
     cancelled by `retry` and `release`. Children are set free, or fail, in the same transaction.
@@ -166,6 +184,7 @@ class Finish(_Verb, frozen=True):
     at: float = 0.0
     worker: str | None = None
     outcome: str = ""  # for the history, unless it succeeds or is released
+    node: str | None = None
 
 
 class Finished(Struct, frozen=True):
@@ -534,6 +553,9 @@ class Store(Protocol):
     async def apply(self, verbs: list[Verb]) -> list[Any]:
         """Do all of them, or none. Answers one thing for each.
 
+        Raises `Impossible` when one of them can never be done; `StoreError` when the store is of
+        no use any more.
+
         Raises `StoreUnavailable` when it cannot be done now: the disk is full, the server is away.
         Nothing was done then, as far as is known: say them again. It may have been done, when the
         answer to a commit was lost. Said again, `Add` finds its job (`is_new` is False); `Finish`
@@ -565,6 +587,10 @@ def kind_of(task: str, where: dict[str, list[str]]) -> str:
 
 
 def read_kind(kind: str) -> tuple[str, dict[str, list[str]]]:
-    """The task and the labels that `kind_of` made one text of."""
+    """The task and the labels that `kind_of` made one text of. What it made none of is the name of
+    a task that nobody has."""
     task, _, where = kind.partition(" ")
-    return task, msgspec.json.decode(where, type=dict[str, list[str]]) if where else {}
+    try:
+        return task, msgspec.json.decode(where, type=dict[str, list[str]]) if where else {}
+    except msgspec.MsgspecError:
+        return kind, {}

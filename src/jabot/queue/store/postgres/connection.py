@@ -21,6 +21,7 @@ from psycopg.pq import TransactionStatus
 
 from jabot.errors import ConfigError, StoreError, StoreUnavailable
 from jabot.queue.store.sql import Call, Steps, migrations
+from jabot.queue.store.verbs import Impossible
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +90,7 @@ class Address:
             return StoreUnavailable(what)
         if (code or "").startswith(_FOR_GOOD):
             return StoreError(f"{what}; look at the store's address")
-        return StoreError(what)
+        return Impossible(what)
 
 
 class Connection:

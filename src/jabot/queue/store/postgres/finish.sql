@@ -72,9 +72,9 @@ BEGIN
     WITH v AS MATERIALIZED (
         SELECT * FROM ROWS FROM (json_to_recordset(all_of_them) AS (
             id text, attempt int, event text, now float8, result text, failure text, at float8,
-            worker text, outcome text, error text
+            worker text, outcome text, error text, node text
         )) WITH ORDINALITY AS v (
-            id, attempt, event, now, result, failure, at, worker, outcome, error, i
+            id, attempt, event, now, result, failure, at, worker, outcome, error, node, i
         ) ORDER BY id
     ), ended AS (
         UPDATE jobs AS j SET
@@ -101,6 +101,7 @@ BEGIN
         FROM v
         WHERE j.id = v.id AND j.state = 'running' AND j.attempt = v.attempt
             AND (v.worker IS NULL OR j.worker = v.worker)
+            AND (v.node IS NULL OR j.node = v.node)
         RETURNING v.i, v.now, j.seq, j.state, j.kind, j.lane, j.owner, j.unique_name,
             j.ended IS NOT NULL AS is_over, j.limited
     )

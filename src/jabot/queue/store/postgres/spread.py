@@ -9,6 +9,7 @@ from jabot.protocol.states import JobState
 from jabot.queue.store.verbs import (
     Add,
     Cancel,
+    Claim,
     DropSchedule,
     Due,
     Finish,
@@ -46,7 +47,7 @@ def _all_news(verbs: Sequence[Verb], results: Sequence[Any]) -> Iterator[News]:
 def _ready(verb: Verb, result: Any) -> list[str]:
     """Kinds of which there may be jobs to be claimed now."""
     match verb:
-        case Finish() | Cancel() | Due() if result is not None:
+        case Claim() | Finish() | Cancel() | Due() if result is not None:
             kinds: list[str] = result.ready
             return kinds
         case Add() if result.state is JobState.AVAILABLE:

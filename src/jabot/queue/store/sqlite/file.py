@@ -11,6 +11,7 @@ from typing import IO, Final
 from jabot.errors import StoreError, StoreUnavailable
 from jabot.queue.store.sql import migrations
 from jabot.queue.store.sqlite.program import PACKAGE, statements
+from jabot.queue.store.verbs import Impossible
 
 APPLICATION: Final = 0x6A61626F  # "jabo": whose file it is (PRAGMA application_id)
 OLDEST: Final = (3, 37, 0)  # of SQLite, that has STRICT tables
@@ -41,7 +42,7 @@ def explained(error: sqlite3.Error, name: str) -> Exception:
             f"{name} is damaged ({error}); stop the queue, and save what can be read with"
             f" `sqlite3 {name} .recover`, or go back to a copy of it"
         )
-    return StoreError(f"{name}: {error}")
+    return Impossible(f"{name}: {error}")
 
 
 class Hold:

@@ -32,6 +32,7 @@ INSERT OR IGNORE INTO ending
         FROM each AS v CROSS JOIN jobs AS j ON j.id = json_extract(v.value, '$.id')
         WHERE j.state = 'running' AND j.attempt = json_extract(v.value, '$.attempt')
             AND j.worker = coalesce(json_extract(v.value, '$.worker'), j.worker)
+            AND j.node = coalesce(json_extract(v.value, '$.node'), j.node)
         ORDER BY v.key
     );
 UPDATE jobs SET
