@@ -1,0 +1,106 @@
+"""No wake-up is lost: whatever the order of things, what may run does run."""
+
+import asyncio
+import random
+
+import pytest
+from msgspec import Raw
+
+from jabot.protocol.frames import Failed, Rejected, Submit, Succeeded
+from jabot.protocol.options import Lane
+from jabot.protocol.states import JobState
+from unit.clock import turns
+from unit.queue_house import APP, BOT, BOT_TOO, House
+
+SLOTS = 3
+WORKERS = {BOT: 2, BOT_TOO: 4}
+
+
+class Yard:
+    """Two workers that share a lane, a store that may be slow, and things in any order."""
+
+    def __init__(self, house, chance):
+        self.house, self.chance = house, chance
+        self.has = {worker: {} for worker in WORKERS}
+        self.jobs = 0
+        self.most = 0
+
+    def take(self):
+        """The workers take what they are given."""
+        for worker, held in self.has.items():
+            held |= {frame.id: frame.attempt for frame in self.house.heard(worker, Submit)}
+        self.most = max(self.most, sum(map(len, self.has.values())))
+
+    async def submit(self):
+        job = f"j{self.jobs}"
+        self.jobs += 1
+        task = self.chance.choice(["lift", "dance"])
+        priority = self.chance.choice([None, 5])
+        await self.house.submit(job, task, lane=Lane("all", slots=SLOTS), priority=priority)
+
+    async def end(self):
+        worker = self.chance.choice(list(self.has))
+        if not self.has[worker]:
+            return
+        job = self.chance.choice(list(self.has[worker]))
+        attempt = self.has[worker].pop(job)
+        end = self.chance.choice([Succeeded, Succeeded, Succeeded, Failed, Rejected])
+        if end is Succeeded:
+            frame = Succeeded(job, attempt, Raw(b"5"))
+        elif end is Failed:
+            frame = Failed(job, attempt, "ValueError", "no")
+        else:
+            frame = Rejected(job, attempt, "draining", "I am busy")
+        await self.house.tell(worker, frame)
+        if end is Rejected:
+            await self.hello(worker)
+
+    async def hello(self, worker=None):
+        worker = worker or self.chance.choice(list(self.has))
+        held = list(self.has[worker].items())
+        await self.house.work(worker, WORKERS[worker], ["lift", "dance"], held)
+
+    async def slow(self):
+        """The store takes its time for what comes next."""
+        if self.house.shelf.stuck is None:
+            self.house.shelf.stuck = asyncio.Event()
+
+    async def quick(self):
+        stuck, self.house.shelf.stuck = self.house.shelf.stuck, None
+        if stuck is not None:
+            stuck.set()
+        await turns()
+
+    async def states(self):
+        records = [await self.house.record(f"j{n}") for n in range(self.jobs)]
+        return [record.state for record in records]
+
+
+@pytest.mark.parametrize("seed", range(20))
+async def test_a_lane_is_never_left_empty(clock, monkeypatch, seed):
+    chance = random.Random(seed)
+    async with House(monkeypatch, clock) as house:
+        yard = Yard(house, chance)
+        for worker in WORKERS:
+            await yard.hello(worker)
+        steps = [yard.submit] * 4 + [yard.end] * 4 + [yard.hello, yard.slow, yard.quick, yard.quick]
+        for _ in range(60):
+            await chance.choice(steps)()
+            yard.take()
+        while True:
+            await yard.quick()
+            yard.take()
+            states = await yard.states()
+            running, waiting = (
+                states.count(JobState.RUNNING),
+                states.count(JobState.AVAILABLE),
+            )
+            assert running == min(SLOTS, running + waiting)  # else nobody looks for those who wait
+            if not running:
+                break
+            await yard.end()
+            yard.take()
+        assert yard.most <= SLOTS
+        assert not [state for state in states if not state.ended]
+        told = {frame.id for frame in house.heard(APP)}
+        assert told == {f"j{n}" for n in range(yard.jobs)}
