@@ -12,6 +12,9 @@ class Alarm:
     It may ring too early when a moment was given up meanwhile: `ring` looks what is due.
     """
 
+    late = 0.0
+    """By how many seconds it rang too late the last time: the program was stopped, or busy."""
+
     def __init__(self, ring: Callable[[], None]) -> None:
         self._ring = ring
         self._loop = asyncio.get_running_loop()
@@ -39,5 +42,7 @@ class Alarm:
             self._handle = None
 
     def _rings(self) -> None:
+        if self._handle is not None:
+            self.late = self._loop.time() - self._handle.when()
         self._handle = None
         self._ring()

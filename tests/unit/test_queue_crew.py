@@ -114,6 +114,20 @@ def test_what_ends_just_now_is_neither_missing_nor_overdue(crew):
     assert crew.overdue(100) == []
 
 
+def test_while_the_queue_stands_still_nobodys_time_passes(crew):
+    hello(crew)
+    hello(crew, B)
+    held = crew.hold(record("j1"), now=0)
+    left = crew.hold(record("j2", worker=B), now=0)
+    crew.gone(B, now=5)
+    crew.excuse(100)
+    assert crew.overdue(105.9) == []
+    assert crew.overdue(106) == [(left, "vanished")]
+    crew.let_go(left)
+    assert crew.overdue(114.9) == []
+    assert crew.overdue(115) == [(held, "gave no sign for 15 s")]
+
+
 def test_a_job_of_a_worker_that_was_never_seen_is_lost_with_its_lease(crew):
     """After a restart of the queue: the worker may still come."""
     held = crew.hold(record(), now=0)

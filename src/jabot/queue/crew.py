@@ -239,6 +239,14 @@ class Crew:
                 found.append((held, "vanished"))
         return found
 
+    def excuse(self, seconds: float) -> None:
+        """We heard nobody for so long: nobody's time has passed."""
+        for held in self._held.values():
+            held.until += seconds
+        for worker in self._workers.values():
+            if worker.gone_at is not None:
+                worker.gone_at += seconds
+
     def next(self) -> float | None:
         """When to look for overdue ones, at the latest."""
         moments = [held.until for held in self._held.values() if not held.ending]

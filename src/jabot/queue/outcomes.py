@@ -27,6 +27,7 @@ from jabot.xmpp import Link
 log = logging.getLogger(__name__)
 
 _LOOK: Final = 1.0  # seconds between two looks at the leases
+_STALL: Final = 0.5  # seconds that we may be late for one, before that is no fault of the workers
 Ending: TypeAlias = Succeeded | Failed | Cancelled | Rejected
 """What a worker says at the end of an attempt."""
 
@@ -167,6 +168,9 @@ class Outcomes:
     # -- within -------------------------------------------------------------------------------
 
     def _tick(self) -> None:
+        if self._alarm.late > _STALL:  # what workers said meanwhile is still to be read
+            log.warning("this queue stood still for %.1f s; leases go on", self._alarm.late)
+            self._crew.excuse(self._alarm.late)
         for held, why in self._crew.overdue(self._loop.time()):
             self.is_lost(held, why)
         self.watch()
