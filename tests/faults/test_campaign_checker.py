@@ -191,6 +191,12 @@ def test_one_attempt_that_runs_twice_is_never_explained():
     only(verdict, unexplained=1)
 
 
+def test_an_attempt_that_comes_late_to_its_worker_is_explained_by_its_own_loss():
+    runs = [run("a"), run("b", 2, "w2", 1.0, number=2), run("b", number=2, began=3.0)]
+    only(judged(**TWICE | {"runs": runs}, lost=[Lost("b", 1)]))
+    only(judged(**TWICE | {"runs": runs}, lost=[Lost("b", 2)]), unexplained=1)
+
+
 def test_a_run_after_an_error_is_no_duplicate():
     runs = [run("a"), run("b", number=2, raised=True), run("b", 2, "w2", 3.0, number=2)]
     verdict = judged(**TWICE | {"runs": runs})

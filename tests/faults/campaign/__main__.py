@@ -6,11 +6,14 @@ The last line that is printed has the figures; the exit code is 1 when one that 
 import argparse
 import asyncio
 import random
+import re
 import shutil
 import sys
 import tempfile
 from collections import Counter
 from pathlib import Path
+
+import msgspec
 
 from . import isolation
 from .checker import History, Verdict, judge
@@ -78,6 +81,7 @@ def campaign(settings: Settings, folder: Path) -> Verdict:
     )
     if stage.postgres is not None:
         stage.postgres.stop()
+    (folder / "history.json").write_bytes(msgspec.json.encode(history))
     verdict = judge(history)
     if not verdict.executed:
         verdict.problems.append("nothing was tried: no job was acknowledged and executed")
@@ -91,7 +95,7 @@ def _tell(history: History, verdict: Verdict, ended: list[str], answered: bool) 
     print("in the store:", ", ".join(f"{count} {state}" for state, count in sorted(states.items())))
     lost = Counter(_reason(lost.why) for lost in history.lost)
     for reason, count in lost.most_common():
-        print(f"attempts lost: {count} of workers that {reason}")
+        print(f"attempts lost: {count} whose worker {reason}")
     if ended:
         print("programs that ended by themselves, and were started again:", ", ".join(ended))
     if not answered:
@@ -101,7 +105,7 @@ def _tell(history: History, verdict: Verdict, ended: list[str], answered: bool) 
 
 def _reason(why: str) -> str:
     """Without whose worker it was."""
-    return why.partition(" ")[2] if "/" in why else why
+    return re.sub(r"^.*?/\S+ ", "", why)
 
 
 if __name__ == "__main__":

@@ -219,7 +219,7 @@ class _Trial:
                 if before.raised and before.attempt < run.attempt:
                     continue  # it was to be run again
                 count += 1
-                if run.attempt <= before.attempt or not self._is_explained(job, before, run):
+                if not self._is_explained(job, before, run):
                     unexplained.append(
                         f"unexplained: job {job}: {run.worker} began attempt {run.attempt} after"
                         f" {before.worker} had begun attempt {before.attempt}"
@@ -227,6 +227,10 @@ class _Trial:
         return count, unexplained
 
     def _is_explained(self, job: str, before: Run, run: Run) -> bool:
+        if run.attempt == before.attempt:
+            return False
+        if run.attempt < before.attempt:  # it came late to a worker that had been cut off
+            return (job, run.attempt) in self._lost
         if any((job, number) in self._lost for number in range(before.attempt, run.attempt)):
             return True
         crashes = self._crashes.get(before.worker, [])

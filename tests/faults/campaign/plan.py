@@ -3,7 +3,6 @@
 import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import cycle
 
 QUIET = 2.0  # seconds at the beginning
 GAP = 3.0  # seconds between the beginnings of two faults, on average
@@ -74,7 +73,9 @@ def _deck(chance: random.Random, targets: Mapping[str, list[str]]) -> Iterator[t
     first = [next(card for card in cards if card[0] == kind) for kind in KINDS]
     chance.shuffle(first)
     yield from first
-    yield from cycle(cards)
+    while True:
+        chance.shuffle(cards)
+        yield from cards
 
 
 def _fault(chance: random.Random, at: float, kind: str, target: str, lease: float) -> Fault:
