@@ -82,6 +82,11 @@ class Program:
         if self._process.poll() is not None:
             raise self._ended()
 
+    def kill(self) -> None:
+        """End it as `kill -9` does."""
+        self._process.kill()
+        self._process.wait()
+
     def stop(self) -> None:
         """Ask it to end, insist after a while, and see to it that its children end too."""
         children = []

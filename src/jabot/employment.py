@@ -146,7 +146,7 @@ class Employment:
 
     def wants(self, peer: str, frame: Frame) -> bool:
         # What an old one said is not true any more: a queue takes what is not in a hello for lost.
-        return not isinstance(frame, Hello | Heartbeat)
+        return not isinstance(frame, (Hello, Heartbeat))
 
     def peer_gone(self, peer: str, leftover: Leftover, now: float) -> None:
         post = self._post_with(peer)

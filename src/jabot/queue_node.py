@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-import logging
 from collections.abc import Iterable
 from typing import Any
 
@@ -45,8 +44,6 @@ from jabot.schedule import parse_duration
 from jabot.serving import Definition, Serving
 from jabot.tasks import Registry, Task
 from jabot.xmpp import IncomingPresence, Timing
-
-log = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -191,6 +188,7 @@ class QueueServing(Serving):
         )
         self.link.ends[:0] = [self.front, self.floor]
         self._begun = False
+        self._news: list[News] = []  # that its store told first
 
     def _make_floor(self, rules: QueueRules) -> None:
         """The parts on the side of the workers."""
@@ -230,8 +228,7 @@ class QueueServing(Serving):
 
     async def run(self) -> None:
         """As a node's. Raises `StoreError` when its store cannot be used, or not any more."""
-        for news in await self.store.open():
-            log.debug("the store tells: %s", news)
+        self._news = await self.store.open()
         self.catalogue.load(await self.store.read(Tasks()))
         self.store.listen(self._heard)
         working = asyncio.create_task(self.ledger.run(), name="jabot ledger")
@@ -257,7 +254,7 @@ class QueueServing(Serving):
         if not self._begun:  # before that, the address was not known
             self._begun = True
             self.upkeep.start()
-            self._look_for_all()
+            self.ready.look_for(*(news.what for news in self._news if news.kind == "ready"))
 
     def _look_for_all(self) -> None:
         """There may be jobs of any kind."""

@@ -2,9 +2,11 @@
 
 import asyncio
 import re
+import shutil
 import sqlite3
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import stores
@@ -76,7 +78,7 @@ async def test_jobs_outlive_the_process(queue, path):
     await queue.claim(1)
     await queue.store.close()
     again = SqliteStore(path)
-    assert [news.kind for news in await again.open()] == ["changed"]
+    assert [news.kind for news in await again.open()] == ["changed", "ready"]
     states = [job.state for job in await again.read(List(Filter()))]
     assert states == [JobState.AVAILABLE, JobState.RUNNING]
     await again.close()
@@ -304,6 +306,20 @@ class Overheard:
 
     def close(self):
         self._db.close()
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="no strace: `make test` installs it")
+def test_a_turn_is_synced_once():
+    """What is answered is on the disk, and the disk is asked once for all of a turn."""
+    root = str(Path(__file__).resolve().parents[2])
+    program = f"import sys; sys.path.insert(0, {root!r}); from bench.durable.syncs import syncs\n"
+    done = subprocess.run(
+        [sys.executable, "-c", program + "print(syncs(20, 10), syncs(20, 1))"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == ["20", "20"]
 
 
 def test_rows_begin_with_what_their_queries_name():

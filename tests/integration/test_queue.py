@@ -213,10 +213,11 @@ async def test_so_many_at_once_in_the_whole_pool(bench: Bench) -> None:
         await asyncio.sleep(0.02)
         now -= 1
 
-    async with bench.queue(), bench.working(crowd), bench.working(crowd), bench.calling() as app:
+    async with bench.queue(), bench.calling() as app:
         jobs = [await app.submit("crowd", concurrency=3) for _ in range(12)]
-        for job in jobs:
-            await soon(job)
+        async with bench.working(crowd), bench.working(crowd):
+            for job in jobs:
+                await soon(job)
     assert most == 3
 
 

@@ -26,7 +26,7 @@ class DurableSqlite(DurableSubject):
 
     def open(self, stack: ExitStack) -> Sequence[int]:
         store, pids = self.store(stack)
-        queue = self.launch("queue", self._queue(store))
+        queue = self.launch("queue", self.queue(store))
         stack.callback(queue.stop)
         queue.await_ready(_READY_LIMIT)
         return [self.servers.ejabberd.pid, queue.pid, *pids]
@@ -47,7 +47,8 @@ class DurableSqlite(DurableSubject):
         names = ("jabot", "slixmpp", "msgspec")
         return {name: version(name) for name in names} | {"ejabberd": self.servers.ejabberd.version}
 
-    def _queue(self, store: str) -> Start:
+    def queue(self, store: str) -> Start:
+        """A queue on this store."""
         caller, worker = self.account("caller").jid, self.account("worker").jid
         own = self._environment(self.account("queue"))
         return self.script("queue_node", store, caller, worker, **own)

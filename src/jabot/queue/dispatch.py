@@ -117,7 +117,7 @@ class Dispatch:
                 self._send(self._crew.hold(record, now), wall)
             else:
                 self._outcomes.release(record)
-        self._outcomes.watch()
+        self._outcomes.watch_lease()
 
     def _send(self, held: Held, wall: float) -> None:
         try:

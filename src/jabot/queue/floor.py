@@ -26,6 +26,8 @@ from jabot.queue.outcomes import Outcomes
 from jabot.queue.promise import Promise
 from jabot.queue.rights import Rights
 
+_ENDINGS = (Succeeded, Failed, Cancelled, Rejected)
+
 
 class Floor:
     """Hands what the link tells of workers to whom it concerns."""
@@ -52,7 +54,7 @@ class Floor:
         for frame in frames:
             if not works and not isinstance(frame, Hello):  # who says hello is told why not
                 continue
-            if isinstance(frame, Succeeded | Failed | Cancelled | Rejected):
+            if isinstance(frame, _ENDINGS):
                 self._outcomes.ends(peer, frame, promise)
             elif isinstance(frame, Progress):
                 self._outcomes.stepped(peer, frame)

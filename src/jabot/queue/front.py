@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 _options = msgspec.json.Decoder(JobOptions)
 _REFUSALS = {"id_taken": "protocol", "key_reused": "key_reused", "unknown_parent": "bad_arguments"}
 _NULL = b"null"
+_OURS = (Submit, Cancel, Query)
 _LOST_JOBS = ("submit", "part")
 _TOO_MANY_LISTENERS = (
     "you wait for too many jobs that another program submitted, or under other ids; wait for some"
@@ -87,7 +88,7 @@ class Front:
         for frame in frames:
             if isinstance(frame, Damaged):
                 self._damaged(peer, account, frame, promise)
-            elif isinstance(frame, Submit | Cancel | Query) and not self._is_own(account, frame):
+            elif isinstance(frame, _OURS) and not self._is_own(account, frame):
                 if isinstance(frame, Submit):
                     self._submit(peer, account, frame, promise)
                 elif isinstance(frame, Cancel):

@@ -80,27 +80,43 @@ class Ledger:
             await self._turn()
 
     async def _turn(self) -> None:
-        entries, self._waiting = self._waiting[:_MOST], self._waiting[_MOST:]
-        if self._waiting:
-            self._wanted.set()
-        entries += self._more()
+        """One transaction after the other while there is more to do.
+
+        The next one begins before the answers of the one before are gone through: the disk and the
+        loop work at the same time.
+        """
+        before: list[Entry] = []
+        answers: list[Any] = []
+        entries = self._take()
         if not entries and self.problem is not None:
             entries = [_PROBE]  # whatever waits for the store to be back waits for this
-        if not entries:
-            return
-        try:
-            answers = await self._store.apply([verb for verb, _, _ in entries])
-        except StoreUnavailable as error:
-            await self._put_off(entries, error)
-        except Exception as error:
-            if isinstance(error, StoreError) and not isinstance(error, Impossible):
-                raise  # it is of no use any more
-            log.exception("a transaction failed; its parts are tried one by one")
-            await self._one_by_one(entries)
-        else:
+        while entries:
+            going = self._begin(entries)
+            await asyncio.sleep(0)  # it does so here
+            _hand_back(before, answers)
+            try:
+                answers = await going
+            except StoreUnavailable as error:
+                await self._put_off(entries, error)
+                return
+            except Exception as error:
+                if isinstance(error, StoreError) and not isinstance(error, Impossible):
+                    raise  # it is of no use any more
+                log.exception("a transaction failed; its parts are tried one by one")
+                await self._one_by_one(entries)
+                return
             self._works()
-            for (verb, done, _), answer in zip(entries, answers, strict=True):
-                _call(done, answer, verb)
+            before = entries
+            entries = self._take() if self._waiting else []
+        _hand_back(before, answers)
+
+    def _take(self) -> list[Entry]:
+        """What goes into the next transaction."""
+        entries, self._waiting = self._waiting[:_MOST], self._waiting[_MOST:]
+        return entries + self._more()
+
+    def _begin(self, entries: list[Entry]) -> asyncio.Task[list[Any]]:
+        return asyncio.create_task(self._store.apply([verb for verb, _, _ in entries]))
 
     async def _one_by_one(self, entries: list[Entry]) -> None:
         """One of them is impossible; the others are not to suffer."""
@@ -148,8 +164,21 @@ class Ledger:
 _PROBE: Final[Entry] = (Look(""), lambda _: None, lambda _: None)
 
 
+def _hand_back(entries: list[Entry], answers: list[Any]) -> None:
+    for (verb, done, _), answer in zip(entries, answers, strict=True):
+        try:
+            done(answer)
+        except Exception:
+            _complain(verb)
+
+
 def _call(function: Callable[[Any], None], what: Any, verb: Verb) -> None:
     try:
         function(what)
-    except Exception:  # the others of the transaction are not to suffer
-        log.exception("the answer to %s could not be handled", type(verb).__name__)
+    except Exception:
+        _complain(verb)
+
+
+def _complain(verb: Verb) -> None:
+    """The others of the transaction are not to suffer."""
+    log.exception("the answer to %s could not be handled", type(verb).__name__)

@@ -149,8 +149,13 @@ class Outcomes:
         self._callers.tell_of(stopped.ended)
         self._ready.look_for(*stopped.ready)
 
+    def watch_lease(self) -> None:
+        """A lease begins now."""
+        if self._online:
+            self._alarm.set(self._loop.time() + min(_LOOK, self._crew.lease))
+
     def watch(self) -> None:
-        """There are attempts whose leases run."""
+        """There are attempts whose leases run, or workers whose grace does."""
         due = self._crew.next()
         if due is not None and self._online:
             self._alarm.set(min(due, self._loop.time() + _LOOK))

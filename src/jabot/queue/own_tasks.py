@@ -19,6 +19,7 @@ from jabot.runner import Desk, Job
 from jabot.xmpp import Link
 
 _NO_OPTIONS: Final = b"null"
+_ABOUT_JOBS: Final = (Cancel, Query)
 
 
 class OwnTasks(Intake):
@@ -42,7 +43,7 @@ class OwnTasks(Intake):
         """Whether a frame is about such a job."""
         if isinstance(frame, Submit):
             return self._desk.tasks.get(frame.task) is not None
-        if isinstance(frame, Cancel | Query):
+        if isinstance(frame, _ABOUT_JOBS):
             return (account, frame.id) in self._jobs
         return isinstance(frame, Describe)
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
 
 from jabot.access import Access, Decision
 from jabot.errors import NotAllowed
 from jabot.jid import JID
 
+_REMEMBERED: Final = 1000  # addresses; rules do not change, and programs ask for each batch and job
 
-@dataclass(frozen=True)
+
 class Rights:
     """The rules of a queue: of callers as those of any node, and of workers.
 
@@ -18,14 +20,18 @@ class Rights:
     take its jobs.
     """
 
-    own: Callable[[], JID]
-    access: Access
-    work: Access
+    def __init__(self, own: Callable[[], JID], access: Access, work: Access) -> None:
+        self.own = own
+        self.access = access
+        self.work = work
+        self._may_run = lru_cache(_REMEMBERED)(lambda peer, task: self.may_run(JID(peer), task))
+        self._may_call = lru_cache(_REMEMBERED)(lambda peer: access.knows(own(), JID(peer)))
+        self._may_work = lru_cache(_REMEMBERED)(lambda account: work.knows(own(), JID(account)))
 
     def check(self, peer: str, task: str) -> None:
         """Raises `NotAllowed` when a caller may not have a task run."""
-        decision = self.may_run(JID(peer), task)
-        if not decision:
+        decision = self._may_run(peer, task)
+        if not decision.allowed:
             raise NotAllowed(f"you may not run {task}: {decision.reason}")
 
     def may_run(self, caller: JID, task: str) -> Decision:
@@ -38,11 +44,11 @@ class Rights:
 
     def may_call(self, peer: str) -> bool:
         """Whether somebody has any right as a caller."""
-        return self.access.knows(self.own(), JID(peer))
+        return self._may_call(peer)
 
     def may_work(self, account: str) -> bool:
         """Whether somebody may take jobs of this queue."""
-        return self.work.knows(self.own(), JID(account))
+        return self._may_work(account)
 
     def knows(self, peer: JID) -> bool:
         """Whether somebody has any right here at all."""

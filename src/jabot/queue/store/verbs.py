@@ -547,7 +547,8 @@ class Store(Protocol):
         """Make or migrate the schema, and take hold of it.
 
         Raises `StoreError` when it cannot be used for good: a schema from the future, a file that
-        is no database, another process that has the file. Answers `changed` when jobs are there.
+        is no database, another process that has the file. Answers `changed` when jobs are there,
+        and `ready` for each kind of which some may run.
         """
 
     async def apply(self, verbs: list[Verb]) -> list[Any]:

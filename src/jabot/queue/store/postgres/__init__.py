@@ -29,7 +29,7 @@ class PostgresStore:
         self._is_open = False
 
     async def open(self) -> list[News]:
-        """See `Store`. Also tells of which kinds jobs are there."""
+        """See `Store`."""
         try:
             connection = await self._writer.connected(migrate=True)
             await self._voice.start()

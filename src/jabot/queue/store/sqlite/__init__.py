@@ -110,10 +110,12 @@ class _Connection:
         self._program = Program(self._db)
 
     def first_news(self) -> list[News]:
-        """`changed` when there are jobs."""
+        """`changed` when there are jobs, and `ready` for each kind of those that may run."""
         assert self._db is not None  # noqa: S101  # it was opened
-        found = self._db.execute("SELECT EXISTS (SELECT 1 FROM jobs)").fetchone()
-        return [News("changed", "")] if found[0] else []
+        (there,) = self._db.execute("SELECT EXISTS (SELECT 1 FROM jobs)").fetchone()
+        kinds = self._db.execute("SELECT kind FROM ready_kinds").fetchall()
+        ready = [News("ready", str(kind, "utf-8", "replace")) for (kind,) in kinds]
+        return [News("changed", ""), *ready] if there else []
 
     def transaction(self, steps: Steps, begin: str) -> list[Any]:
         """Make the calls of some verbs in one transaction."""

@@ -50,13 +50,6 @@ UPDATE answer SET json = '[' || json || ']' WHERE n = 1;
 -- The same at one moment.
 INSERT INTO answer (n, json)
     WITH RECURSIVE
-    kinds (kind) AS (
-        SELECT min(kind) FROM jobs WHERE state = 'available' AND gate = 0
-        UNION ALL
-        SELECT (SELECT min(j.kind) FROM jobs AS j
-            WHERE j.state = 'available' AND j.gate = 0 AND j.kind > kinds.kind)
-        FROM kinds WHERE kinds.kind IS NOT NULL
-    ),
     tasks (task) AS (
         SELECT min(task) FROM jobs WHERE ended IS NOT NULL
         UNION ALL
@@ -107,7 +100,7 @@ INSERT INTO answer (n, json)
                 WHERE e.started IS NOT NULL
                 ORDER BY e.ended DESC LIMIT 1000)
             WHERE t.task IS NOT NULL))),
-        'kinds', json((SELECT json_group_array(kind) FROM kinds WHERE kind IS NOT NULL)),
+        'kinds', json((SELECT json_group_array(kind) FROM ready_kinds)),
         'paused', json((SELECT json_group_array(task) FROM paused)),
         'lanes', json((SELECT json_group_array(
                 json_array(name, slots, running, waiting, gap, next)) FROM (

@@ -57,6 +57,16 @@ CREATE TEMP VIEW claimed_rows AS SELECT seq, json_array(
 CREATE TEMP VIEW full_payloads AS SELECT j.seq AS seq, coalesce(j.args, p.args) AS args,
     coalesce(j.kwargs, p.kwargs) AS kwargs
     FROM jobs AS j LEFT JOIN payloads AS p ON p.seq = j.seq;
+-- The kinds of the jobs that a worker may have now; each is found by a look at the index.
+CREATE TEMP VIEW ready_kinds AS
+    WITH RECURSIVE kinds (kind) AS (
+        SELECT min(kind) FROM jobs WHERE state = 'available' AND gate = 0
+        UNION ALL
+        SELECT (SELECT min(j.kind) FROM jobs AS j
+            WHERE j.state = 'available' AND j.gate = 0 AND j.kind > kinds.kind)
+        FROM kinds WHERE kinds.kind IS NOT NULL
+    )
+    SELECT kind FROM kinds WHERE kind IS NOT NULL;
 -- What its children are told of a job that has not succeeded.
 CREATE TEMP VIEW why_failed AS SELECT seq, state, 'job ' || id || ' (' || task || ') ' || CASE
     WHEN state = 'cancelled' THEN 'was cancelled' || coalesce(': ' || nullif(cancelling, ''), '')
