@@ -20,7 +20,7 @@ from jabot.queue.store.verbs import DropSchedule, PutSchedule, Schedule, Schedul
 
 log = logging.getLogger(__name__)
 
-_MOST: Final = 1000  # schedules of one account
+MOST: Final = 1000  # schedules of one account
 _NAME: Final = 64  # characters
 _LARGEST: Final = 65_536  # bytes of arguments
 _SHOWN: Final = 3  # next times
@@ -36,7 +36,7 @@ class Agenda:
     """Keeps schedules. Each method takes who asks: everybody who may call has schedules of his own,
     and those who manage the queue also see, pause and remove those of others.
 
-    `changed()` is called when there is something new to heed. Raises `NotAllowed`, `BadArguments`,
+    `changed()` is called when there is something new to heed. One account has `most` schedules. Raises `NotAllowed`, `BadArguments`,
     and `StoreUnavailable` when it cannot be done now.
     """
 
@@ -47,12 +47,14 @@ class Agenda:
         changed: Callable[[], None],
         *,
         rights: Rights,
+        most: int = MOST,
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._store = store
         self._ledger = ledger
         self._changed = changed
         self._rights = rights
+        self._most = most
         self._wall = wall
 
     async def schedules(self, who: JID) -> list[ScheduleLine]:
@@ -73,8 +75,8 @@ class Agenda:
             schedule, owner=who.bare, next=_first(schedule, now), last=None, problem=""
         )
         mine: list[Schedule] = await self._store.read(Schedules(who.bare))
-        if len(mine) >= _MOST and all(other.name != schedule.name for other in mine):
-            raise BadArguments(f"{who.bare} has {_MOST:,} schedules already; remove some")
+        if len(mine) >= self._most and all(other.name != schedule.name for other in mine):
+            raise BadArguments(f"{who.bare} has {self._most:,} schedules already; remove some")
         if not await self._ledger.ask(PutSchedule(schedule, who.bare)):
             raise NotAllowed(
                 f"the schedule {schedule.name} is another account's; take another name"

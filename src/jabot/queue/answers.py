@@ -6,6 +6,7 @@ and the command line. Moments are seconds since 1970, durations are seconds.
 
 from __future__ import annotations
 
+import math
 from typing import Any, Final
 
 import msgspec
@@ -193,7 +194,7 @@ def spread(samples: list[float]) -> Spread | None:
         return None
 
     def at(share: float) -> float:
-        return samples[min(len(samples) - 1, int(share * len(samples)))]
+        return samples[max(0, math.ceil(share * len(samples)) - 1)]
 
     return Spread(p50=at(0.50), p90=at(0.90), p99=at(0.99), most=samples[-1])
 

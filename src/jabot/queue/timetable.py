@@ -62,7 +62,8 @@ def _after(schedule: Schedule, moment: float, anchor: float) -> float | None:
     zone = _zone(schedule)
     then = datetime.fromtimestamp(moment, zone)
     delay = Cron(schedule.cron or "", zone).delay(then, then)
-    return None if delay == float("inf") else moment + delay
+    # Times of a cron line are whole seconds; a sum of floats may be a hair before one.
+    return None if delay == float("inf") else float(round(moment + delay))
 
 
 def _zone(schedule: Schedule) -> ZoneInfo:
