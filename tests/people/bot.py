@@ -18,20 +18,31 @@ _READY = re.compile(r"jabot\.xmpp\.presence: .*\bready\b")
 
 
 class Bot:
-    """A program of the user's in its own process; inside the `with`, it takes what people say."""
+    """A program of the user's in its own process; inside the `with`, it takes what people say.
 
-    def __init__(self, program: Path, server: Server, account: Account, folder: Path) -> None:
+    `options` are what else stands on its command line. Without a program it is `jabot queue`.
+    """
+
+    def __init__(
+        self,
+        program: Path | None,
+        server: Server,
+        account: Account,
+        folder: Path,
+        *options: str,
+    ) -> None:
         self.jid = account.jid
         self._log = folder / f"{account.jid}.log"
         self._command = [
             sys.executable,
             "-m",
             "jabot",
-            "run",
-            str(program),
+            *(["queue"] if program is None else ["run", str(program)]),
+            *options,
             "--account",
             account.jid,
         ]
+        self._folder = folder
         self._environment = {
             "JABOT_JID": account.jid,
             "JABOT_PASSWORD": account.password,
@@ -48,6 +59,7 @@ class Bot:
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
                 self._command,
+                cwd=self._folder,
                 env=os.environ | self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

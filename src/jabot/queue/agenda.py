@@ -36,8 +36,9 @@ class Agenda:
     """Keeps schedules. Each method takes who asks: everybody who may call has schedules of his own,
     and those who manage the queue also see, pause and remove those of others.
 
-    `changed()` is called when there is something new to heed. One account has `most` schedules. Raises `NotAllowed`, `BadArguments`,
-    and `StoreUnavailable` when it cannot be done now.
+    `changed()` is called when there is something new to heed. One account has up to `most`
+    schedules. Raises `NotAllowed`, `BadArguments`, and `StoreUnavailable` when it cannot be done
+    now.
     """
 
     def __init__(

@@ -1,0 +1,53 @@
+"""`jabot queue`, and the commands that look after one, as processes."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chatting import account_environment
+from people.bot import Bot
+from servers import Server
+
+pytestmark = pytest.mark.not_on("ejabberd")  # processes are slow, and see no server
+
+PROGRAM = """
+from jabot import Node
+
+node = Node()
+
+@node.task
+def double(number: int) -> int:
+    return 2 * number
+"""
+
+
+def test_a_queue_is_run_and_looked_after(
+    xmpp: Server, run: Callable[..., Any], terminal: Callable[..., Any], tmp_path: Path
+) -> None:
+    queue, bot, ann = (xmpp.fresh_user(name) for name in ("jobs", "bot", "ann"))
+    environment, to = account_environment(xmpp, ann), ("--to", queue.jid)
+    program = tmp_path / "worker.py"
+    program.write_text(PROGRAM)
+    options = ("--allow", ann.jid, "--work", bot.jid)
+    with (
+        Bot(None, xmpp, queue, tmp_path, *options),
+        Bot(program, xmpp, bot, tmp_path, "--queue", queue.jid),
+    ):
+        taken = run("submit", *to, "--no-wait", "double", "21", **environment)
+        waited = run("jobs", "wait", *to, taken.stdout.strip(), **environment)
+        assert (waited.returncode, waited.stdout, waited.stderr) == (0, "42\n", "")
+        stats = json.loads(run("queue", "stats", "--json", *to, **environment).stdout)
+        assert stats["tasks"]["double"]["states"] == {"succeeded": 1}
+        added = run(
+            "schedules", "add", *to, "hourly", "double", "1", "--every", "1h", **environment
+        )
+        assert added.stdout.startswith("hourly: double, every 60 min\nnext: ")
+        for answer, end, says in (("n", 1, "Aborted"), ("y", 0, "1 ended job deleted")):
+            screen = terminal("jobs", "purge", *to, **environment)
+            screen.see(r"Delete 1 ended job at \S+\? \[y/N\]")
+            screen.sendline(answer)
+            screen.see(says)
+            assert screen.see_end() == end
