@@ -13,7 +13,7 @@ from typing import Any, Literal, ParamSpec, TypeVar, Unpack, overload
 from jabot.access import Access, Decision, Rules
 from jabot.account import Account, parse_jid, resolve_account
 from jabot.calls import Calling, Calls
-from jabot.chat.commands import NAMES
+from jabot.chat.direct import NAMES
 from jabot.errors import ConfigError, JabotError
 from jabot.jid import JID
 from jabot.mainloop import run_program

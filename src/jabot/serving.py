@@ -18,6 +18,9 @@ from jabot.alarm import Alarm
 from jabot.calls import Calls
 from jabot.calls.calls import closed
 from jabot.chat import Chat, Message
+from jabot.chat.clerk import Clerk
+from jabot.chat.direct import Direct
+from jabot.chat.talk import Talks
 from jabot.chat.texts import load
 from jabot.employment import Employment
 from jabot.errors import ConfigError
@@ -100,12 +103,13 @@ class Serving:
             self._offer,
             on_joined=lambda: self.chat.joined(),
         )
+        self.talks = Talks(self.session)
         handler = definition.on_message
         self.chat = Chat(
-            self.desk,
+            self._make_clerk(),
+            self.talks,
             self.session,
             self.pool,
-            stop=self.stop,
             on_message=_text_handler(handler) if handler is not None else None,
         )
         self._loop = asyncio.get_running_loop()
@@ -246,6 +250,9 @@ class Serving:
         if runner.running >= runner.concurrency:
             return "dnd", text
         return None if runner.running else "chat", text
+
+    def _make_clerk(self) -> Clerk:
+        return Direct(self.desk, self.talks, self.stop)
 
     def _make_intake(self) -> Intake:
         return Intake(self.desk, self.link, self.definition.jobs_per_caller)

@@ -3,7 +3,8 @@
 from jabot import JID
 from jabot.access import Access
 from jabot.chat import Chat
-from jabot.chat.commands import NAMES
+from jabot.chat.direct import NAMES, Direct
+from jabot.chat.talk import Talks
 from jabot.pool import Pool
 from jabot.runner import Desk, Runner
 from jabot.tasks import Registry, Task
@@ -28,14 +29,16 @@ class Mouth:
 
     def __init__(self):
         self.texts: list[OutgoingText] = []
+        self.arrivals = []  # what each text's arrival is told to
         self.lossy = []
         self.everything = []  # what a person's program gets, in order
         self.connected = True
         self.can = {}
         self.asked = []
 
-    def send_text(self, text):
+    def send_text(self, text, arrived=None):
         self.texts.append(text)
+        self.arrivals.append(arrived)
         self.everything.append(read(text.xml()))
 
     def send(self, element):
@@ -77,7 +80,9 @@ class Room:
         if joined:
             self.pool.join(OWN, 1)
             self.pool.take_part()
-        self.chat = Chat(self.desk, self.mouth, self.pool, stop=self._stop, **options)
+        self.talks = Talks(self.mouth)
+        clerk = Direct(self.desk, self.talks, self._stop)
+        self.chat = Chat(clerk, self.talks, self.mouth, self.pool, **options)
 
     def _stop(self):
         self.stopped += 1

@@ -8,13 +8,18 @@ from hypothesis import strategies as st
 
 from jabot import JID, Context, Step
 from jabot.chat import texts
-from jabot.errors import JobCancelled, TaskFailed
 from jabot.runner import Job, State
 from jabot.tasks import Task
 
+ID = "0000-abcd"
 
-def job(**options):
-    return Job(Task(lambda: None, name="lift", **options), (), {}, JID("a@b/c"), "0000-abcd")
+
+def task(**options):
+    return Task(lambda: None, name="lift", **options)
+
+
+def job():
+    return Job(task(), (), {}, JID("a@b/c"), ID)
 
 
 @pytest.mark.parametrize(
@@ -44,9 +49,9 @@ def test_results_read_as_a_person_would_write_them(value, text):
 
 
 def test_a_job_is_scheduled():
-    assert texts.scheduled(job(), 0) == "Scheduled lift, job abcd."
-    assert texts.scheduled(job(), 3) == "Scheduled lift, job abcd (3 before it)."
-    assert texts.scheduled(job(scheduled="{job}: {task} läuft"), 3) == "abcd: lift läuft"
+    assert texts.scheduled(task(), ID) == "Scheduled lift, job abcd."
+    assert texts.scheduled(task(), ID, 3) == "Scheduled lift, job abcd (3 before it)."
+    assert texts.scheduled(task(scheduled="{job}: {task} läuft"), ID, 3) == "abcd: lift läuft"
 
 
 @pytest.mark.parametrize(
@@ -59,28 +64,26 @@ def test_a_job_is_scheduled():
     ],
 )
 def test_a_job_succeeds(value, text):
-    assert texts.succeeded(job(), value) == text
+    assert texts.succeeded(task(), ID, value) == text
 
 
 def test_a_job_succeeds_in_its_own_words():
-    assert (
-        texts.succeeded(job(done="{task} {job}: {result}"), "{0} {job}") == "lift abcd: {0} {job}"
-    )
+    own = task(done="{task} {job}: {result}")
+    assert texts.succeeded(own, ID, "{0} {job}") == "lift abcd: {0} {job}"
 
 
 def test_a_job_fails():
-    failed = job()
-    failed.state = State.FAILED
-    assert texts.failed(failed, TaskFailed("ValueError: no")) == "lift abcd failed: ValueError: no"
-    assert len(texts.failed(failed, TaskFailed("x" * 5000))) < 1200
-    failed.state = State.CANCELLED
-    assert (
-        texts.failed(failed, JobCancelled("lift abcd was cancelled")) == "lift abcd was cancelled."
-    )
+    assert texts.failed("lift", ID, "ValueError: no") == "lift abcd failed: ValueError: no"
+    assert len(texts.failed("lift", ID, "x" * 5000)) < 1200
+
+
+def test_a_job_is_called_off():
+    assert texts.cancelled("lift", ID, "") == "lift abcd was cancelled."
+    assert texts.cancelled("lift", ID, "by boss@x") == "lift abcd was cancelled: by boss@x."
 
 
 def test_very_long_results_are_cut_and_say_so():
-    text = texts.succeeded(job(), "ü" * 1_000_000)
+    text = texts.succeeded(task(), ID, "ü" * 1_000_000)
     assert len(text) < texts.MOST + 100
     assert text.endswith("... (1,000,019 characters in all)")
 

@@ -5,25 +5,26 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
 from jabot.chat import texts, words
-from jabot.chat.commands import NAMES, Asker, Commands, dunno
+from jabot.chat.clerk import Answer, Arguments, Asker, Clerk
+from jabot.chat.commands import Commands, dunno
 from jabot.chat.talk import Mouth, Talks
-from jabot.errors import BadArguments, Draining, NotAllowed, TooManyJobs
+from jabot.errors import BadArguments, JabotError
 from jabot.jid import JID
 from jabot.pace import Pace
 from jabot.pool import Pool
-from jabot.runner import Desk
-from jabot.tasks import Task
+from jabot.tasks import Offer, Signature
 from jabot.xmpp.stanzas import IncomingText, OutgoingText
 
 log = logging.getLogger(__name__)
 
 _MOST_HELD = 1_000  # lines to the pool, from the third of a second before the node has joined it
 _HANDLERS = 8  # calls of on_message at once; a plain function has a thread for each
+_MOST_UNANSWERED = 1_000  # lines of all people together whose answers are not there yet
 _GATHER = 0.5  # seconds in which the server hands over what waited while we were away
 
 OnMessage = Callable[["Message"], Awaitable[str | None]]
@@ -46,27 +47,29 @@ class Chat:
 
     def __init__(
         self,
-        desk: Desk,
+        clerk: Clerk,
+        talks: Talks,
         mouth: Mouth,
         pool: Pool,
         *,
-        stop: Callable[[], None],
         on_message: OnMessage | None = None,
         pace: Pace | None = None,
     ) -> None:
-        self._desk = desk
+        self._clerk = clerk
+        self._talks = talks
         self._mouth = mouth
         self._pool = pool
         self._on_message = on_message
-        self._commands = Commands(desk, stop)
-        self._talks = Talks(mouth)
+        self._commands = Commands(clerk)
         self._pace = pace or Pace(burst=50, rate=10)
         # Another bot may take "Dunno" for something to answer; this ends such a talk.
         self._dunnos = Pace(burst=30, rate=0.2)
         self._strangers = Pace(burst=1, rate=1 / 60)
         self._held: deque[IncomingText] = deque(maxlen=_MOST_HELD)
         self._missed: dict[JID, list[str]] = {}
-        self._handling: set[asyncio.Task[None]] = set()
+        self._handling: set[asyncio.Task[None]] = set()  # calls of on_message
+        self._answering: dict[str, asyncio.Task[None]] = {}  # by account, the newest one
+        self._unanswered = 0
 
     def received(self, text: IncomingText) -> None:
         """Handle a message that came in."""
@@ -76,7 +79,7 @@ class Chat:
         if text.type not in ("chat", "normal") or text.automatic or not text.body.strip():
             return
         # What waited in a store, the server gives to one node alone.
-        if text.to != self._desk.own() and not text.delayed:
+        if text.to != self._clerk.own() and not text.delayed:
             if not self._pool.joined:
                 self._held.append(text)
                 return
@@ -94,10 +97,10 @@ class Chat:
 
     def _answer(self, text: IncomingText) -> None:
         now = asyncio.get_running_loop().time()
-        if not self._desk.knows(text.sender):
+        if not self._clerk.knows(text.sender):
             log.info("refused a line of %s, who has no rights here", text.sender.bare)
             if self._strangers.take(text.sender.bare, now):
-                self._say(text.sender, texts.stranger(self._desk.own()))
+                self._say(text.sender, texts.stranger(self._clerk.own()))
         elif text.delayed:
             self._missed_line(text)
         elif self._within_pace(text.sender, now):
@@ -117,44 +120,68 @@ class Chat:
 
     def _handle(self, person: JID, line: str) -> None:
         word, rest = (*line.split(maxsplit=1), "")[:2]
-        task = self._desk.tasks.find(word)
+        offer = self._clerk.find(word)
         try:
             self._obey(person, line, word, rest)
-        except BadArguments as problem:
-            usage = f"\nUsage: {task.usage}" if task is not None else ""
-            self._say(person, f"{_sentence(str(problem))}{usage}")
-        except Exception:
-            log.exception("a line of %s could not be handled", person.bare)
-            self._say(person, texts.WENT_WRONG)
+        except Exception as problem:
+            self._say(person, _refusal(problem, person, offer))
 
     def _obey(self, person: JID, line: str, word: str, rest: str) -> None:
-        asker = Asker(person, bool(self._desk.may_manage(person)))
-        task = self._desk.tasks.find(word)
-        if word.casefold() in NAMES:
-            self._say(person, self._commands.run(word.casefold(), asker, words.split(rest)))
-        elif task is not None:
-            self._start(task, person, rest)
+        command, offer = self._commands.find(word), self._clerk.find(word)
+        asker = Asker(person, bool(self._clerk.may_manage(person)))
+        if command is not None:
+            self._give(person, command.run(asker, words.split(rest)))
+        elif offer is not None:
+
+            def bind(signature: Signature) -> Arguments:
+                return words.bind(signature, words.split(rest))
+
+            self._give(person, self._clerk.start(offer, person, bind), offer)
         elif self._on_message is not None:
             self._ask_handler(self._on_message, Message(person, line))
         elif self._dunnos.take(person.bare, asyncio.get_running_loop().time()):
             self._say(person, dunno(word, self._commands.allowed_names(asker)))
 
-    def _start(self, task: Task[..., Any], person: JID, rest: str) -> None:
-        runner = self._desk.runner
-        before = runner.waiting + 1 if runner.running >= runner.concurrency else 0
-        try:
-            job = self._desk.start(task, person, lambda taken: words.bind(taken, words.split(rest)))
-        except (NotAllowed, Draining, TooManyJobs) as refusal:
-            log.info("refused %s to %s: %s", task.name, person.bare, refusal)
-            text = _sentence(str(refusal))
-            self._say(person, text[:1].upper() + text[1:])
+    def _give(self, person: JID, answer: Answer, offer: Offer | None = None) -> None:
+        """Say an answer: now, or when it is there and those of before have been said."""
+        if isinstance(answer, str):
+            self._say(person, answer)
             return
-        self._say(person, texts.scheduled(job, before))
-        self._talks.accompany(job, person)
+        if self._unanswered >= _MOST_UNANSWERED:
+            answer.close()
+            self._say(person, texts.BUSY)
+            return
+        before = self._answering.get(person.bare)
+        later = asyncio.ensure_future(self._give_later(person, answer, offer, before))
+        self._answering[person.bare] = later
+        self._unanswered += 1
+
+        def done(_: object) -> None:
+            answer.close()  # it may not have begun
+            self._unanswered -= 1
+            if self._answering.get(person.bare) is later:
+                del self._answering[person.bare]
+
+        later.add_done_callback(done)
+
+    async def _give_later(
+        self,
+        person: JID,
+        answer: Coroutine[Any, Any, str],
+        offer: Offer | None,
+        before: asyncio.Task[None] | None,
+    ) -> None:
+        if before is not None:
+            await asyncio.wait({before})
+        try:
+            text = await answer
+        except Exception as problem:
+            text = _refusal(problem, person, offer)
+        self._say(person, text)
 
     def _ask_handler(self, handler: OnMessage, message: Message) -> None:
         if len(self._handling) >= _HANDLERS:
-            self._say(message.sender, "I am still busy with what was said before. Try again soon.")
+            self._say(message.sender, texts.BUSY)
             return
 
         async def ask() -> None:
@@ -171,9 +198,10 @@ class Chat:
         handling.add_done_callback(self._handling.discard)
 
     def close(self) -> None:
-        """Give up what `on_message` still does."""
-        for handling in self._handling:
+        """Give up what `on_message` still does, and answers that are not there yet."""
+        for handling in [*self._handling, *self._answering.values()]:
             handling.cancel()
+        self._talks.close()
 
     def _missed_line(self, text: IncomingText) -> None:
         """Gather what waited offline, and answer each person once."""
@@ -192,6 +220,18 @@ class Chat:
 
     def _say(self, person: JID, text: str) -> None:
         self._mouth.send_text(OutgoingText(person, texts.cut(text), automatic=True))
+
+
+def _refusal(problem: Exception, person: JID, offer: Offer | None) -> str:
+    """What a person is told whose line was not obeyed."""
+    if not isinstance(problem, JabotError):
+        log.error("a line of %s could not be handled", person.bare, exc_info=problem)
+        return texts.WENT_WRONG
+    log.info("refused a line of %s: %s", person.bare, problem)
+    text = _sentence(str(problem))
+    if not isinstance(problem, BadArguments):
+        return text[:1].upper() + text[1:]
+    return f"{text}\nUsage: {offer.usage}" if offer is not None else text
 
 
 def _sentence(text: str) -> str:

@@ -2,115 +2,55 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from importlib.metadata import version
-
 from jabot.chat import texts
+from jabot.chat.clerk import Answer, Asker, Clerk, Command
 from jabot.errors import BadArguments
 from jabot.jid import JID, InvalidJID
-from jabot.runner import Desk, Job
 from jabot.tasks.registry import close_match
-
-_HELP = {
-    "help": "help, or help TASK: what you may ask for.",
-    "jobs": "jobs: your jobs that are not done yet.",
-    "cancel": "cancel ID: stop a job; the task's name will do when it is clear which one you mean.",
-    "status": "status: how busy I am, and since when I am up.",
-    "can": "can JID TASK: whether somebody may run a task, and why.",
-    "exit": "exit: finish what runs, and leave.",
-}
-NAMES = tuple(_HELP)
-
-
-@dataclass(frozen=True)
-class Asker:
-    """Who says it, and what that allows."""
-
-    jid: JID
-    manages: bool
 
 
 class Commands:
-    """The built-in commands of one node.
+    """What is no task: `help`, `can`, and the words of a clerk."""
 
-    Each method takes who asks and the words after the command, gives the answer, and raises
-    `BadArguments` for words that it cannot use.
-    """
+    def __init__(self, clerk: Clerk) -> None:
+        self._clerk = clerk
+        theirs = clerk.commands.items()
+        self._all = {
+            "help": Command("help TASK", "help, or help TASK: what you may ask for.", self._help),
+            **{name: command for name, command in theirs if not command.for_managers},
+            "can": Command(
+                "can JID TASK",
+                "can JID TASK: whether somebody may run a task, and why.",
+                self._can,
+            ),
+            **{name: command for name, command in theirs if command.for_managers},
+        }
 
-    def __init__(self, desk: Desk, stop: Callable[[], None]) -> None:
-        self._desk = desk
-        self._runner = desk.runner
-        self._stop = stop
-        self._started = time.monotonic()
-
-    def run(self, name: str, asker: Asker, words: list[str]) -> str:
-        """Run the command of that name (one of `NAMES`)."""
-        method: Callable[[Asker, list[str]], str] = getattr(self, f"_{name}")
-        return method(asker, words)
+    def find(self, word: str) -> Command | None:
+        """The command that a word stands for."""
+        return self._all.get(word.casefold())
 
     def allowed_names(self, asker: Asker) -> list[str]:
         """Every word that the asker could use: commands, and tasks that they may run."""
-        commands = [name for name in NAMES if name != "exit" or asker.manages]
-        return commands + [task.name for task in self._desk.allowed(asker.jid)]
+        commands = [name for name, command in self._all.items() if _may_use(asker, command)]
+        return commands + [offer.name for offer in self._clerk.allowed(asker.jid)]
 
-    def _help(self, asker: Asker, words: list[str]) -> str:
+    def _help(self, asker: Asker, words: list[str]) -> Answer:
         """`help` or `help TASK`."""
         if words:
-            if words[0].casefold() in _HELP:
-                return _HELP[words[0].casefold()]
-            task = self._desk.tasks.find(words[0])
-            if task is not None and self._desk.may_run(asker.jid, task.name):
-                return texts.task_help(task)
+            command = self.find(words[0])
+            if command is not None:
+                return command.help
+            offer = self._clerk.find(words[0])
+            if offer is not None and self._clerk.may_run(asker.jid, offer.name):
+                return texts.task_help(offer)
             return dunno(words[0], self.allowed_names(asker))
-        mine = [texts.task_line(task) for task in self._desk.allowed(asker.jid)]
+        mine = [texts.task_line(offer) for offer in self._clerk.allowed(asker.jid)]
         intro = "You can ask me for:" if mine else "There is no task that you may run."
-        leave = ", exit" if asker.manages else ""
-        rest = f"and: help TASK, jobs, cancel ID, status, can JID TASK{leave}"
-        return "\n".join([intro, *mine, rest])
+        usages = [command.usage for command in self._all.values() if _may_use(asker, command)]
+        return "\n".join([intro, *mine, f"and: {', '.join(usages)}"])
 
-    def _jobs(self, asker: Asker, words: list[str]) -> str:
-        """`jobs`: one's own, and everybody's for those who manage the node."""
-        _none(words, "jobs")
-        jobs = self._visible(asker)
-        return "\n".join(texts.job_line(j, with_caller=asker.manages) for j in jobs) or "No jobs."
-
-    def _cancel(self, asker: Asker, words: list[str]) -> str:
-        """`cancel ID`: the end of an id is enough, or the task's name when that is clear."""
-        if len(words) != 1 or not words[0]:
-            raise BadArguments("say: cancel ID (jobs shows the ids)")
-        word = words[0].casefold()
-        found = [
-            job
-            for job in self._visible(asker)
-            if job.id.endswith(word) or job.task.name.casefold() == word
-        ]
-        if not found:
-            return f"There is no job {words[0]}."
-        if len(found) > 1:
-            lines = [f"{texts.job_line(j, with_caller=asker.manages)} ({j.id})" for j in found]
-            return "\n".join(["Which one?", *lines])
-        job = found[0]
-        by_other = job.caller.bare != asker.jid.bare
-        self._runner.cancel(job, f"by {asker.jid.bare}" if by_other else "")
-        return f"Cancelling {job.task.name} {job.short_id}."
-
-    def _visible(self, asker: Asker) -> list[Job]:
-        return [
-            job for job in self._runner.jobs if asker.manages or job.caller.bare == asker.jid.bare
-        ]
-
-    def _status(self, _: Asker, words: list[str]) -> str:
-        """`status`: how busy, for how long, which version."""
-        _none(words, "status")
-        runner = self._runner
-        load = texts.load(runner.running, runner.concurrency, runner.waiting)
-        uptime = texts.duration(time.monotonic() - self._started)
-        stopping = ", stopping" if runner.draining else ""
-        return f"{load}{stopping}. Up for {uptime}, jabot {version('jabot')}."
-
-    def _can(self, asker: Asker, words: list[str]) -> str:
+    def _can(self, asker: Asker, words: list[str]) -> Answer:
         """`can JID TASK`: about oneself for everybody, about others for those who manage."""
         if len(words) != 2:
             raise BadArguments("say: can JID TASK")
@@ -120,28 +60,14 @@ class Commands:
             raise BadArguments(f"{words[0]} is not an address") from None
         if not asker.manages and jid.bare != asker.jid.bare:
             return "Only those who manage me may ask that about others."
-        task = self._desk.tasks.find(words[1])
+        offer = self._clerk.find(words[1])
         if words[1].casefold() == "exit":
-            decision = self._desk.may_manage(jid)
-        elif task is None:
+            decision = self._clerk.may_manage(jid)
+        elif offer is None:
             return dunno(words[1], self.allowed_names(asker))
         else:
-            decision = self._desk.may_run(jid, task.name)
+            decision = self._clerk.may_run(jid, offer.name)
         return f"{'Yes' if decision else 'No'}: {decision.reason}."
-
-    def _exit(self, asker: Asker, words: list[str]) -> str:
-        """`exit`: the node finishes what it has and leaves."""
-        _none(words, "exit")
-        if not asker.manages:
-            decision = self._desk.may_manage(asker.jid)
-            return f"You may not stop me: {decision.reason}."
-        left = len(self._runner.jobs)
-        self._stop()
-        return (
-            f"Leaving when {left} jobs are done."
-            if left > 1
-            else ("Leaving when the last job is done." if left else "Leaving.")
-        )
 
 
 def dunno(word: str, names: list[str]) -> str:
@@ -150,6 +76,5 @@ def dunno(word: str, names: list[str]) -> str:
     return f"Dunno how to {texts.cut(word, 60)}" + (f". Did you mean {match}?" if match else "")
 
 
-def _none(words: list[str], command: str) -> None:
-    if words:
-        raise BadArguments(f"{command} stands alone")
+def _may_use(asker: Asker, command: Command) -> bool:
+    return asker.manages or not command.for_managers

@@ -10,8 +10,9 @@ from xml.etree import ElementTree as ET
 
 from jabot.chat import texts
 from jabot.jid import JID
-from jabot.runner import Job
+from jabot.runner.job import short_id
 from jabot.tasks import Step
+from jabot.xmpp.outbox import Arrived
 from jabot.xmpp.stanzas import CHAT_STATES, CORRECT, ChatState, OutgoingText, chat_state
 
 log = logging.getLogger(__name__)
@@ -23,37 +24,87 @@ _PACE = 1.0  # seconds between two corrections (DESIGN: at most one a second)
 class Mouth(Protocol):
     """The part of a session that talk needs."""
 
-    def send_text(self, text: OutgoingText) -> None: ...
+    def send_text(self, text: OutgoingText, arrived: Arrived | None = None) -> None: ...
     def send(self, element: ET.Element) -> bool: ...
     async def features(self, jid: JID) -> frozenset[str]: ...
 
 
 class Talks:
-    """All jobs that people wait for, by person."""
+    """All jobs that people wait for.
+
+    A job is accompanied from when it is taken; then it is told here when it has begun, each step of
+    it, and its end. The end is told to a person in any case, also of a job that is not accompanied.
+    """
 
     def __init__(self, mouth: Mouth) -> None:
         self._mouth = mouth
-        self._talks: dict[JID, set[Talk]] = {}
+        self._talks: dict[str, Talk] = {}
+        self._of: dict[JID, set[Talk]] = {}
 
-    def accompany(self, job: Job, person: JID) -> None:
-        """Tell the person what becomes of the job."""
-        talk = Talk(self._mouth, job, person, self._others_type)
-        self._talks.setdefault(person, set()).add(talk)
-        job.completion(lambda _: self._forget(talk))
+    def __contains__(self, job_id: str) -> bool:
+        return job_id in self._talks
+
+    def accompany(self, person: JID, job_id: str, task: str) -> None:
+        """Tell the person what becomes of a job."""
+        before = self._forget(job_id)
+        if before is not None and before != person:
+            self._mouth.send(chat_state(before, "active"))
+        talk = self._talks[job_id] = Talk(self._mouth, person, job_id, task)
+        self._of.setdefault(person, set()).add(talk)
+
+    def begun(self, job_id: str) -> None:
+        """A job runs: the person is to see that something goes on."""
+        if job_id in self._talks:
+            self._talks[job_id].begun()
+
+    def stepped(self, job_id: str, step: Step) -> None:
+        """A job has got on."""
+        if job_id in self._talks:
+            self._talks[job_id].stepped(step)
+
+    def ended(
+        self,
+        person: JID,
+        job_id: str,
+        task: str,
+        compose: Callable[[], str],
+        arrived: Arrived | None = None,
+    ) -> None:
+        """A job is over: say so, in the text that `compose` makes."""
+        try:
+            text = compose()
+        except Exception:  # a result can be such that it cannot be written out
+            log.exception("[%s] the outcome cannot be told", job_id)
+            text = f"{task} {short_id(job_id)} has ended. {texts.WENT_WRONG}"
+        typed = self._forget(job_id) == person
+        state: ChatState | None = None
+        if typed:
+            others = any(other.typing for other in self._of.get(person, ()))
+            state = "composing" if others else "active"
+        said = OutgoingText(person, text, chat_state=state, automatic=True)
+        self._mouth.send_text(said, arrived)
 
     def gone(self, person: JID) -> None:
         """A text to that address came back: nobody looks at progress there."""
-        for talk in self._talks.get(person, ()):
+        for talk in self._of.get(person, ()):
             talk.mute()
 
-    def _others_type(self, talk: Talk) -> bool:
-        return any(other.typing for other in self._talks.get(talk.person, ()) if other is not talk)
+    def close(self) -> None:
+        """Show nothing more."""
+        for job_id in list(self._talks):
+            self._forget(job_id)
 
-    def _forget(self, talk: Talk) -> None:
-        talks = self._talks.get(talk.person, set())
+    def _forget(self, job_id: str) -> JID | None:
+        """End a talk; who was shown that something goes on, if anybody was."""
+        talk = self._talks.pop(job_id, None)
+        if talk is None:
+            return None
+        typed = talk.end()
+        talks = self._of[talk.person]
         talks.discard(talk)
         if not talks:
-            self._talks.pop(talk.person, None)
+            del self._of[talk.person]
+        return talk.person if typed else None
 
 
 class Talk:
@@ -64,24 +115,43 @@ class Talk:
     the last of a person's jobs is done.
     """
 
-    def __init__(
-        self, mouth: Mouth, job: Job, person: JID, others_type: Callable[[Talk], bool]
-    ) -> None:
+    def __init__(self, mouth: Mouth, person: JID, job_id: str, task: str) -> None:
         self.person = person
         self.typing = False
         self._mouth = mouth
-        self._job = job
-        self._others_type = others_type
+        self._name = f"{task} {short_id(job_id)}"
         self._muted = False
+        self._shows = False  # the person's program can show progress
+        self._step: Step | None = None
         self._progress: OutgoingText | None = None
         self._next: asyncio.TimerHandle | None = None
         self._sent_at = float("-inf")
-        self._starting = asyncio.ensure_future(self._start())
-        job.completion(self._end)
+        self._starting: asyncio.Future[None] | None = None
+
+    def begun(self) -> None:
+        """It runs."""
+        if self._starting is None:
+            self._starting = asyncio.ensure_future(self._start())
+
+    def stepped(self, step: Step) -> None:
+        """It has got on: show that now, or when a second has passed since the last."""
+        self._step = step
+        self.begun()
+        if self._shows:
+            self._show()
 
     def mute(self) -> None:
         """Show no more progress."""
         self._muted = True
+
+    def end(self) -> bool:
+        """It is over. Answers whether its person sees that something goes on."""
+        if self._starting is not None:
+            self._starting.cancel()
+        if self._next is not None and self._progress is None:
+            self._next.cancel()  # else the correction still comes, so that the last step is seen
+        typed, self.typing = self.typing, False
+        return typed
 
     async def _start(self) -> None:
         await asyncio.sleep(_PROMPT)
@@ -91,12 +161,11 @@ class Talk:
         if CHAT_STATES in features:
             self.typing = self._mouth.send(chat_state(self.person, "composing"))
         if CORRECT in features:
-            if self._job.step is not None:
-                self._show(self._job.step)
-            self._job.on_progress(self._show)
+            self._shows = True
+            if self._step is not None:
+                self._show()
 
-    def _show(self, _: Step) -> None:
-        """A step: show it now, or when a second has passed since the last."""
+    def _show(self) -> None:
         loop = asyncio.get_running_loop()
         if self._next is None and not self._muted:
             self._next = loop.call_at(max(self._sent_at + _PACE, loop.time()), self._correct)
@@ -107,7 +176,7 @@ class Talk:
         first = self._progress
         text = OutgoingText(
             self.person,
-            texts.cut(f"{self._job.task.name} {self._job.short_id}: {self._job.step}"),
+            texts.cut(f"{self._name}: {self._step}"),
             chat_state="composing" if self.typing else None,
             replaces=first.id if first else None,
             automatic=True,
@@ -116,22 +185,3 @@ class Talk:
         # Lossy on purpose: an old step is worth nothing. The first one names those that follow.
         if self._mouth.send(text.xml()) and first is None:
             self._progress = text
-
-    def _end(self, job: Job) -> None:
-        self._starting.cancel()
-        if self._next is not None and self._progress is None:
-            self._next.cancel()  # else the correction still comes, so that the last step is seen
-        job.callback(lambda value: self._say(lambda: texts.succeeded(job, value)))
-        job.errback(lambda error: self._say(lambda: texts.failed(job, error)))
-
-    def _say(self, compose: Callable[[], str]) -> None:
-        try:
-            text = compose()
-        except Exception:  # a result can be such that it cannot be written out
-            log.exception("[%s] the outcome cannot be told", self._job.id)
-            text = f"{self._job.task.name} {self._job.short_id} has ended. {texts.WENT_WRONG}"
-        state: ChatState | None = None
-        if self.typing:
-            state = "composing" if self._others_type(self) else "active"
-        self.typing = False
-        self._mouth.send_text(OutgoingText(self.person, text, chat_state=state, automatic=True))

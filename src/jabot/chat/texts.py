@@ -8,38 +8,44 @@ import msgspec
 
 from jabot.jid import JID
 from jabot.runner import Job, State
-from jabot.tasks import Parameter, Task
+from jabot.runner.job import short_id
+from jabot.tasks import Offer, Parameter
 from jabot.tasks.signature import shorten
 
 MOST = 10_000  # characters in one text; servers close the stream of who sends a very long one
 _MOST_ERROR = 1_000
 WENT_WRONG = "That went wrong; my log says why."
+BUSY = "I am still busy with what was said before. Try again soon."
 
 
-def scheduled(job: Job, before: int) -> str:
+def scheduled(offer: Offer, job_id: str, before: int = 0) -> str:
     """The immediate answer to a task."""
-    if job.task.scheduled is not None:
-        return job.task.scheduled.format(task=job.task.name, job=job.short_id)
+    if offer.scheduled is not None:
+        return offer.scheduled.format(task=offer.name, job=short_id(job_id))
     queue = f" ({before} before it)" if before else ""
-    return f"Scheduled {job.task.name}, job {job.short_id}{queue}."
+    return f"Scheduled {offer.name}, job {short_id(job_id)}{queue}."
 
 
-def succeeded(job: Job, value: Any) -> str:
+def succeeded(offer: Offer, job_id: str, value: Any) -> str:
     """The end of a job that went well."""
-    text = result(value)
-    if job.task.done is not None:
-        return cut(job.task.done.format(task=job.task.name, job=job.short_id, result=text))
+    text, job = result(value), short_id(job_id)
+    if offer.done is not None:
+        return cut(offer.done.format(task=offer.name, job=job, result=text))
     if value is None:
-        return f"{job.task.name} {job.short_id} is done."
+        return f"{offer.name} {job} is done."
     gap = "\n" if "\n" in text else " "
-    return cut(f"{job.task.name} {job.short_id} is done:{gap}{text}")
+    return cut(f"{offer.name} {job} is done:{gap}{text}")
 
 
-def failed(job: Job, error: BaseException) -> str:
-    """The end of a job that did not; cancelled jobs bring their own sentence."""
-    if job.state is State.CANCELLED:
-        return f"{error}."
-    return cut(f"{job.task.name} {job.short_id} failed: {error}", _MOST_ERROR)
+def failed(task: str, job_id: str, why: str) -> str:
+    """The end of a job that did not."""
+    return cut(f"{task} {short_id(job_id)} failed: {why}", _MOST_ERROR)
+
+
+def cancelled(task: str, job_id: str, why: str) -> str:
+    """The end of a job that was called off."""
+    because = f": {why}" if why else ""
+    return cut(f"{task} {short_id(job_id)} was cancelled{because}.", _MOST_ERROR)
 
 
 def result(value: Any) -> str:
@@ -70,7 +76,7 @@ def job_line(job: Job, *, with_caller: bool) -> str:
     return f"{job.task.name} {job.short_id}: {state}{step}{caller}"
 
 
-def task_help(task: Task[..., Any]) -> str:
+def task_help(task: Offer) -> str:
     """What a task is for and how to ask for it."""
     lines = [task.usage]
     if task.__doc__:
@@ -87,7 +93,7 @@ def parameter_help(parameter: Parameter) -> str:
     return f"{parameter.name}: {parameter.type_name}{left_out}"
 
 
-def task_line(task: Task[..., Any]) -> str:
+def task_line(task: Offer) -> str:
     """One line of `help`."""
     return f"  {task.usage}" + (f" - {task.summary}" if task.summary else "")
 

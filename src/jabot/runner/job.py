@@ -118,8 +118,8 @@ class Job(Deferrable[Any]):
 
     @property
     def short_id(self) -> str:
-        """The end of the id, for people: it is random, while the beginning is a time."""
-        return self.id[-4:]
+        """See `short_id`."""
+        return short_id(self.id)
 
     @property
     def running_for(self) -> float:
@@ -178,6 +178,11 @@ class Job(Deferrable[Any]):
 
     def __repr__(self) -> str:
         return f"<Job {self.task.name} {self.id} {self.state.value}>"
+
+
+def short_id(job_id: str) -> str:
+    """The end of an id, for people: it is random, while the beginning is a time."""
+    return job_id[-4:]
 
 
 def new_job_id() -> str:

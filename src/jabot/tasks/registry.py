@@ -29,6 +29,9 @@ class Registry:
             raise ConfigError(f"{task.name} is a word of jabot's own; give the task another name=")
         self._tasks[task.name] = task
 
+    def __getitem__(self, name: str) -> Task[..., Any]:
+        return self._tasks[name]
+
     def get(self, name: str) -> Task[..., Any] | None:
         """The task of exactly that name."""
         return self._tasks.get(name)

@@ -4,16 +4,30 @@ from __future__ import annotations
 
 import logging
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from xml.etree import ElementTree as ET
 
 log = logging.getLogger(__name__)
+
+Arrived = Callable[[bool], None]
+"""Called with True when the server has a text, with False when it was given up."""
 
 
 @dataclass(frozen=True)
 class _Kept:
     text: ET.Element
     size: int  # bytes, nearly
+    arrived: Arrived | None
+
+    def tell(self, arrived: bool) -> None:
+        """Let its sender know."""
+        if self.arrived is None:
+            return
+        try:
+            self.arrived(arrived)
+        except Exception:  # the other texts are not to suffer
+            log.exception("what became of a text to %s could not be noted", self.text.get("to"))
 
 
 class Outbox:
@@ -40,13 +54,15 @@ class Outbox:
         """How much was sent and is not confirmed."""
         return sum(kept.size for kept in self._under_way)
 
-    def add(self, text: ET.Element) -> None:
+    def add(self, text: ET.Element, arrived: Arrived | None = None) -> None:
         """Keep a text; past `limit`, the oldest that waits is given up, and logged."""
         size = len(ET.tostring(text))
-        self._waiting.append(_Kept(text, size))
+        self._waiting.append(_Kept(text, size, arrived))
         if len(self._waiting) > self.limit:
-            dropped = self._waiting.popleft().text
-            log.error("over %d texts wait; gave up the one to %s", self.limit, dropped.get("to"))
+            dropped = self._waiting.popleft()
+            to = dropped.text.get("to")
+            log.error("over %d texts wait; gave up the one to %s", self.limit, to)
+            dropped.tell(False)
 
     def take(self) -> list[ET.Element]:
         """What may be sent now."""
@@ -65,7 +81,10 @@ class Outbox:
 
     def confirm(self, mark: int) -> None:
         """Forget the texts that were under way at the mark."""
+        arrived = self._under_way[:mark]
         del self._under_way[:mark]
+        for kept in arrived:
+            kept.tell(True)
 
     def rewind(self) -> None:
         """A new connection: all that was under way waits again."""

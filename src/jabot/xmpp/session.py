@@ -25,7 +25,7 @@ from jabot.errors import (
 from jabot.jid import JID
 from jabot.xmpp.backoff import Backoff
 from jabot.xmpp.frames import LATER, read_batch, refusal
-from jabot.xmpp.outbox import Outbox
+from jabot.xmpp.outbox import Arrived, Outbox
 from jabot.xmpp.requests import Requests
 from jabot.xmpp.stanzas import (
     IncomingPresence,
@@ -217,9 +217,9 @@ class Session:
         if self._stream is not None:
             await self._stream.leave(limit)
 
-    def send_text(self, text: OutgoingText) -> None:
+    def send_text(self, text: OutgoingText, arrived: Arrived | None = None) -> None:
         """Send a text now or as soon as the line allows; it is kept until the server has it."""
-        self._outbox.add(text.xml())
+        self._outbox.add(text.xml(), arrived)
         if self._stream is not None:
             self._send_waiting(self._stream)
 

@@ -1,0 +1,143 @@
+"""A node that does by itself what people ask for: a `Clerk`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from importlib.metadata import version
+
+from jabot.access import Decision
+from jabot.chat import texts
+from jabot.chat.clerk import Answer, Arguments, Asker, Command, alone, one
+from jabot.chat.talk import Talks
+from jabot.jid import JID
+from jabot.runner import Desk, Job, State
+from jabot.tasks import Offer, Signature
+
+NAMES = ("help", "jobs", "cancel", "status", "can", "exit")
+"""Words that no task of a node may have."""
+
+
+class Direct:
+    """Starts jobs at the desk. `stop()` has the node leave when its jobs are done."""
+
+    def __init__(self, desk: Desk, talks: Talks, stop: Callable[[], None]) -> None:
+        self._desk = desk
+        self._runner = desk.runner
+        self._talks = talks
+        self._stop = stop
+        self._started = time.monotonic()
+        self.commands = {
+            "jobs": Command("jobs", "jobs: your jobs that are not done yet.", self._jobs),
+            "cancel": Command(
+                "cancel ID",
+                "cancel ID: stop a job; the task's name will do when it is clear which one you "
+                "mean.",
+                self._cancel,
+            ),
+            "status": Command(
+                "status", "status: how busy I am, and since when I am up.", self._status
+            ),
+            "exit": Command("exit", "exit: finish what runs, and leave.", self._exit, True),
+        }
+
+    # -- see `Clerk` ---------------------------------------------------------------------------
+
+    def own(self) -> JID:
+        return self._desk.own()
+
+    def knows(self, person: JID) -> bool:
+        return self._desk.knows(person)
+
+    def may_manage(self, person: JID) -> Decision:
+        return self._desk.may_manage(person)
+
+    def may_run(self, person: JID, task: str) -> Decision:
+        return self._desk.may_run(person, task)
+
+    def find(self, word: str) -> Offer | None:
+        return self._desk.tasks.find(word)
+
+    def allowed(self, person: JID) -> Sequence[Offer]:
+        return self._desk.allowed(person)
+
+    def start(self, offer: Offer, person: JID, bind: Callable[[Signature], Arguments]) -> Answer:
+        task = self._desk.tasks[offer.name]
+        runner = self._runner
+        before = runner.waiting + 1 if runner.running >= runner.concurrency else 0
+        job = self._desk.start(task, person, bind)
+        self._talks.accompany(person, job.id, task.name)
+        self._talks.begun(job.id)
+        job.on_progress(partial(self._talks.stepped, job.id))
+        job.completion(partial(self._ended, person))
+        return texts.scheduled(task, job.id, before)
+
+    # -- within --------------------------------------------------------------------------------
+
+    def _ended(self, person: JID, job: Job) -> None:
+        self._talks.ended(person, job.id, job.task.name, partial(_outcome, job))
+
+    def _jobs(self, asker: Asker, words: list[str]) -> Answer:
+        """`jobs`: one's own, and everybody's for those who manage the node."""
+        alone(words, "jobs")
+        jobs = self._visible(asker)
+        return "\n".join(texts.job_line(j, with_caller=asker.manages) for j in jobs) or "No jobs."
+
+    def _cancel(self, asker: Asker, words: list[str]) -> Answer:
+        """`cancel ID`: the end of an id is enough, or the task's name when that is clear."""
+        given = one(words, "cancel ID (jobs shows the ids)")
+        word = given.casefold()
+        found = [
+            job
+            for job in self._visible(asker)
+            if job.id.endswith(word) or job.task.name.casefold() == word
+        ]
+        if not found:
+            return f"There is no job {given}."
+        if len(found) > 1:
+            lines = [f"{texts.job_line(j, with_caller=asker.manages)} ({j.id})" for j in found]
+            return "\n".join(["Which one?", *lines])
+        job = found[0]
+        by_other = job.caller.bare != asker.jid.bare
+        self._runner.cancel(job, f"by {asker.jid.bare}" if by_other else "")
+        return f"Cancelling {job.task.name} {job.short_id}."
+
+    def _visible(self, asker: Asker) -> list[Job]:
+        return [
+            job for job in self._runner.jobs if asker.manages or job.caller.bare == asker.jid.bare
+        ]
+
+    def _status(self, _: Asker, words: list[str]) -> Answer:
+        """`status`: how busy, for how long, which version."""
+        alone(words, "status")
+        runner = self._runner
+        load = texts.load(runner.running, runner.concurrency, runner.waiting)
+        return f"{load}{', stopping' if runner.draining else ''}. {self.up_for()}"
+
+    def up_for(self) -> str:
+        """Since when it is up, and which version it is."""
+        uptime = texts.duration(time.monotonic() - self._started)
+        return f"Up for {uptime}, jabot {version('jabot')}."
+
+    def _exit(self, asker: Asker, words: list[str]) -> Answer:
+        """`exit`: the node finishes what it has and leaves."""
+        alone(words, "exit")
+        if not asker.manages:
+            decision = self._desk.may_manage(asker.jid)
+            return f"You may not stop me: {decision.reason}."
+        left = len(self._runner.jobs)
+        self._stop()
+        return (
+            f"Leaving when {left} jobs are done."
+            if left > 1
+            else ("Leaving when the last job is done." if left else "Leaving.")
+        )
+
+
+def _outcome(job: Job) -> str:
+    if job.error is None:
+        return texts.succeeded(job.task, job.id, job.value)
+    if job.state is State.CANCELLED:  # such an error is a whole sentence
+        return f"{job.error}."
+    return texts.failed(job.task.name, job.id, str(job.error))
