@@ -304,6 +304,11 @@ class Node(Calling, Publisher):
         return self._definition.middleware
 
     @property
+    def queues(self) -> list[str]:
+        """The addresses of the queues that it works for."""
+        return self._definition.queues
+
+    @property
     def account_jid(self) -> str | None:
         """The account that the author named."""
         return self._jid

@@ -5,7 +5,7 @@ import gc
 
 import pytest
 
-from unit.clock import Clock
+from jabot.testing import Clock
 
 
 def pytest_collection_finish():
@@ -16,8 +16,11 @@ def pytest_collection_finish():
 
 @pytest.fixture
 async def clock():
-    """The loop's time, made up from now on."""
-    return Clock(asyncio.get_running_loop())
+    """The loop's time, made up from now on: it is 1000 s."""
+    clock = Clock(asyncio.get_running_loop(), patience=0.5)
+    clock.now = 1000.0
+    yield clock
+    clock.release()
 
 
 @pytest.fixture

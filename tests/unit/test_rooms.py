@@ -1,6 +1,5 @@
 """Stays in rooms, with a room that is made up: what is tried again, and when."""
 
-import asyncio
 import logging
 from xml.etree import ElementTree as ET
 
@@ -10,7 +9,7 @@ from jabot.errors import ConfigError, StanzaError
 from jabot.jid import JID
 from jabot.xmpp.rooms import Room, Rooms
 from jabot.xmpp.stanzas import read_presence
-from unit.clock import Clock, turns
+from unit.clock import turns
 
 OWN = JID("bot@example.org/host-4711-c36d")
 ROOM = "fleet@conference.example.org"
@@ -94,11 +93,6 @@ async def until_next_try(house, clock):
         assert clock.now < since + 700
         await clock.advance(0.25)
     return clock.now - since
-
-
-@pytest.fixture
-async def clock():
-    return Clock(asyncio.get_running_loop())
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from jabot.topics.names import Pattern, check_topic
 from jabot.topics.publishing import NEW_TOPICS
 from jabot.xmpp.topic_stanzas import Item, Notification
 from jabot.xmpp.topics import TopicSettings
-from unit.clock import Clock, turns
+from unit.clock import turns
 
 SERVICE = "pubsub.example.org"
 HALL = "sensors/hall"
@@ -235,8 +235,7 @@ async def test_hints_are_nobody_s_events(desk):
     assert told(follower) == []
 
 
-async def test_a_denial_is_said_once_and_tried_again(desk, caplog):
-    clock = Clock(asyncio.get_running_loop())
+async def test_a_denial_is_said_once_and_tried_again(clock, desk, caplog):
     desk.publish(HALL, item(1))
     desk.topics.denied.add(HALL)
     follower = desk.follow(HALL)

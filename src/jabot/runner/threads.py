@@ -12,6 +12,10 @@ from typing import Any
 from jabot.tasks import Step
 
 
+class TaskThread(threading.Thread):
+    """A thread that runs one function of the user's for a loop."""
+
+
 async def run_in_thread(function: Callable[[], Any], name: str) -> Any:
     """Call `function` in a thread of its own and wait for what it returns or raises.
 
@@ -44,7 +48,7 @@ async def run_in_thread(function: Callable[[], Any], name: str) -> Any:
         with contextlib.suppress(RuntimeError):
             loop.call_soon_threadsafe(settle, result, error)
 
-    threading.Thread(target=main, name=name, daemon=True).start()
+    TaskThread(target=main, name=name, daemon=True).start()
     return await future
 
 
