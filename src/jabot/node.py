@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import tzinfo
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, ParamSpec, TypeVar, Unpack, overload
+from typing import Any, ClassVar, Literal, ParamSpec, TypeVar, Unpack, overload
 
 from jabot.access import Access, Decision, Rules
 from jabot.account import Account, parse_jid, resolve_account
@@ -59,6 +59,8 @@ class Node(Calling, Publisher):
     Raises `ConfigError` for a rule or an option that cannot be used.
     """
 
+    _words: ClassVar[Collection[str]] = NAMES  # that no task may have as its name
+
     def __init__(  # noqa: PLR0913 - the options of a node, by name
         self,
         jid: str | None = None,
@@ -83,7 +85,7 @@ class Node(Calling, Publisher):
             concurrency=concurrency,
             drain_limit=parse_duration(drain_limit),
             farewell=farewell,
-            tasks=Registry(reserved=NAMES),
+            tasks=Registry(reserved=self._words),
             jobs_per_caller=jobs_per_caller,
             labels=check_labels(labels or {}),
             middleware=list(middleware),

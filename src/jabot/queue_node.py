@@ -12,6 +12,8 @@ from jabot.access import Access, Rules
 from jabot.account import Account
 from jabot.calls.options import options
 from jabot.chat import texts
+from jabot.chat.clerk import Clerk
+from jabot.chat.direct import Direct
 from jabot.errors import ConfigError
 from jabot.jid import JID
 from jabot.node import Node
@@ -24,6 +26,7 @@ from jabot.queue.attendance import Attendance
 from jabot.queue.calendar import Calendar
 from jabot.queue.callers import Callers
 from jabot.queue.catalogue import Catalogue
+from jabot.queue.clerk import NAMES, QueueClerk
 from jabot.queue.crew import GRACE, LEASE, Crew
 from jabot.queue.dispatch import Dispatch
 from jabot.queue.fate import Fate
@@ -33,6 +36,7 @@ from jabot.queue.ledger import Ledger
 from jabot.queue.office import Office
 from jabot.queue.outcomes import Outcomes
 from jabot.queue.own_tasks import OwnTasks
+from jabot.queue.people import People
 from jabot.queue.ready import Ready
 from jabot.queue.rights import Rights
 from jabot.queue.store import open_store
@@ -74,6 +78,8 @@ class QueueNode(Node):
 
     Raises `ConfigError` for an option that cannot be used.
     """
+
+    _words = NAMES
 
     def __init__(  # noqa: PLR0913 - the options of a queue, by name
         self,
@@ -130,11 +136,20 @@ class QueueServing(Serving):
         super().__init__(_with_tasks(definition, own), account, timing)
         self.crew = Crew(rules.lease, rules.grace, self._load_changed)
         self.ready = Ready(self.ledger.look)
+        shared = not rules.store.startswith("sqlite:")
+        self.people = People(
+            self.ledger,
+            self.talks,
+            self.catalogue,
+            lambda: self.session.jid,
+            alone=not shared,
+        )
         self.callers = Callers(
             self.link,
             lambda job_id, told: self.ledger.do(Look(job_id), told),
             lambda job_ids: self.ledger.do(Delivered(job_ids, self.wall()), _nothing),
             lambda news: self.store.tell(news),
+            self.people,
         )
         self._make_floor(rules)
         self.front = Front(
@@ -157,7 +172,6 @@ class QueueServing(Serving):
             due_at=self._due_at,
             wall=self.wall,
         )
-        shared = not rules.store.startswith("sqlite:")
         self.upkeep = Upkeep(
             self.ledger,
             self.ready,
@@ -207,6 +221,7 @@ class QueueServing(Serving):
             self.crew,
             self.ready,
             self.outcomes,
+            self.callers,
             rights=self.rights,
             due_at=self._due_at,
             wall=self.wall,
@@ -235,8 +250,10 @@ class QueueServing(Serving):
         working.add_done_callback(lambda _: self.stop())  # a queue without it does nothing
         try:
             await super().run()
+            await self.ledger.drained()  # who was told in the last moment
         finally:
             self.upkeep.close()
+            self.people.close()
             self.calendar.close()
             self.catalogue.close()
             self.outcomes.close()
@@ -254,6 +271,7 @@ class QueueServing(Serving):
         if not self._begun:  # before that, the address was not known
             self._begun = True
             self.upkeep.start()
+            self.people.start()
             self.ready.look_for(*(news.what for news in self._news if news.kind == "ready"))
 
     def _look_for_all(self) -> None:
@@ -296,6 +314,22 @@ class QueueServing(Serving):
         await self.ledger.drained()
         await super()._leave(connection)
 
+    def _make_clerk(self) -> Clerk:
+        return QueueClerk(
+            Direct(self.desk, self.talks, self.stop),
+            self.talks,
+            self.catalogue,
+            self.ledger,
+            self.ready,
+            self.office,
+            rights=self.rights,
+            is_draining=lambda: self.runner.draining,
+            crew_load=self._crew_load,
+            due_at=self._due_at,
+            stop=self.stop,
+            wall=self.wall,
+        )
+
     def _make_intake(self) -> OwnTasks:
         return OwnTasks(
             self.desk, self.link, self.definition.jobs_per_caller, self.catalogue, self.rights
@@ -322,8 +356,11 @@ class QueueServing(Serving):
 
     def _load(self) -> tuple[str | None, str | None]:
         """It takes jobs whatever its workers do."""
+        return "chat", self._crew_load()
+
+    def _crew_load(self) -> str:
         workers = sum(worker.here for worker in self.crew)
-        return "chat", texts.crew_load(self.crew.running, self.crew.slots, workers)
+        return texts.crew_load(self.crew.running, self.crew.slots, workers)
 
     def _heard(self, news: News) -> None:
         """Another process on the same store did something."""

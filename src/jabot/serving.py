@@ -7,6 +7,7 @@ import logging
 import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -104,14 +105,6 @@ class Serving:
             on_joined=lambda: self.chat.joined(),
         )
         self.talks = Talks(self.session)
-        handler = definition.on_message
-        self.chat = Chat(
-            self._make_clerk(),
-            self.talks,
-            self.session,
-            self.pool,
-            on_message=_text_handler(handler) if handler is not None else None,
-        )
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
         self._own_status: tuple[str | None, str | None] | None = None
@@ -121,12 +114,25 @@ class Serving:
         self._load_due = Alarm(self._show_load)
         self._load_shown = float("-inf")
 
+    @cached_property
+    def chat(self) -> Chat:
+        """The door for people. Made when all is there that a clerk of any kind needs."""
+        handler = self.definition.on_message
+        return Chat(
+            self._make_clerk(),
+            self.talks,
+            self.session,
+            self.pool,
+            on_message=_text_handler(handler) if handler is not None else None,
+        )
+
     async def run(self) -> None:
         """Start, stay until `stop()`, drain, say farewell.
 
         Raises what an `on_start` hook raises, and `ConnectionFailed` when the server will not have
         this node for good. When it is cancelled, so are its jobs.
         """
+        chat = self.chat
         self._check_rules()
         stopping = asyncio.ensure_future(self._stop.wait())
         starting = asyncio.ensure_future(self._start())
@@ -150,7 +156,7 @@ class Serving:
             await self._leave(connection)
         finally:
             self._cancel_announcing()
-            self.chat.close()
+            chat.close()
             self.following.close()
             rest = [t for t in (starting, stopping, connection, *timers) if t is not None]
             for task in rest:

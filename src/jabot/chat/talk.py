@@ -52,6 +52,10 @@ class Talks:
         talk = self._talks[job_id] = Talk(self._mouth, person, job_id, task)
         self._of.setdefault(person, set()).add(talk)
 
+    def step(self, job_id: str) -> Step | None:
+        """How far a job is, as far as it was told here."""
+        return self._talks[job_id].step if job_id in self._talks else None
+
     def begun(self, job_id: str) -> None:
         """A job runs: the person is to see that something goes on."""
         if job_id in self._talks:
@@ -122,7 +126,7 @@ class Talk:
         self._name = f"{task} {short_id(job_id)}"
         self._muted = False
         self._shows = False  # the person's program can show progress
-        self._step: Step | None = None
+        self.step: Step | None = None
         self._progress: OutgoingText | None = None
         self._next: asyncio.TimerHandle | None = None
         self._sent_at = float("-inf")
@@ -135,7 +139,7 @@ class Talk:
 
     def stepped(self, step: Step) -> None:
         """It has got on: show that now, or when a second has passed since the last."""
-        self._step = step
+        self.step = step
         self.begun()
         if self._shows:
             self._show()
@@ -162,7 +166,7 @@ class Talk:
             self.typing = self._mouth.send(chat_state(self.person, "composing"))
         if CORRECT in features:
             self._shows = True
-            if self._step is not None:
+            if self.step is not None:
                 self._show()
 
     def _show(self) -> None:
@@ -176,7 +180,7 @@ class Talk:
         first = self._progress
         text = OutgoingText(
             self.person,
-            texts.cut(f"{self._name}: {self._step}"),
+            texts.cut(f"{self._name}: {self.step}"),
             chat_state="composing" if self.typing else None,
             replaces=first.id if first else None,
             automatic=True,

@@ -25,6 +25,7 @@ from jabot.protocol.refusals import shortened
 from jabot.protocol.states import JobState
 from jabot.queue.debts import Debts
 from jabot.queue.fate import failure_frame
+from jabot.queue.people import People
 from jabot.queue.store.verbs import Failure, News, Record
 from jabot.xmpp import Link
 
@@ -63,11 +64,13 @@ class Callers:
         look: Callable[[str, Callable[[Record | None], None]], None],
         delivered: Callable[[list[str]], None],
         elsewhere: Callable[[News], None],
+        people: People,
     ) -> None:
         self._link = link
         self._look = look
         self._delivered = delivered
         self._elsewhere = elsewhere
+        self._people = people
         self._here: set[str] = set()
         self._besides: dict[str, dict[tuple[str, str], None]] = {}  # (peer, the id it knows)
         self._of_peer: dict[str, set[tuple[str, str]]] = {}  # (job, the id it knows)
@@ -104,9 +107,19 @@ class Callers:
         for peer in [*self._here, *self._of_peer]:
             self.gone(peer)
 
+    def begun(self, record: Record) -> None:
+        """A job was given to a worker: people see that."""
+        if record.teller:
+            begun = Progress(record.id, record.attempt, 0)
+            self._people.stepped(record.id, begun)
+            if not self._people.follows(record.id):
+                told = _Step(record.reply_to, begun)
+                self._elsewhere(News("progress", record.id, _encode(told).decode()))
+
     def stepped(self, record: Record, step: Progress, now: float) -> None:
         """A job has got on."""
         self._step(record.id, record.reply_to, step)
+        self._people.stepped(record.id, step)
         if self._pace.take(record.id, now):
             told = _Step(self._absent(record), step)
             self._elsewhere(News("progress", record.id, _encode(told).decode()))
@@ -114,6 +127,7 @@ class Callers:
     def ended(self, record: Record) -> None:
         """A job has its outcome: tell all who want to hear."""
         self._tell(record, record.reply_to)
+        self._people.ended(record)
         self._elsewhere(News("ended", record.id, self._absent(record)))
 
     def tell_of(self, job_ids: Sequence[str]) -> None:
@@ -125,8 +139,14 @@ class Callers:
         """What another node of the queue tells of a job: `ended` or `progress`."""
         if news.kind == "progress":
             told = _decode(news.detail)
-            self._step(news.what, told.reply_to, told.step)
-        elif news.detail in self._here or news.what in self._besides:
+            self._people.stepped(news.what, told.step)
+            if told.step.seq:
+                self._step(news.what, told.reply_to, told.step)
+        elif (
+            news.detail in self._here
+            or news.what in self._besides
+            or self._people.follows(news.what)
+        ):
             self._look(news.what, lambda record: self._ended_elsewhere(record, news.detail))
 
     def answer(self, peer: str, record: Record, as_id: str) -> None:
@@ -179,6 +199,7 @@ class Callers:
     def _ended_elsewhere(self, record: Record | None, reply_to: str) -> None:
         if record is not None and record.state.ended:
             self._tell(record, reply_to)
+            self._people.ended(record)
 
     def _step(self, job_id: str, reply_to: str, step: Progress) -> None:
         for peer, as_id in self._hearing(job_id, reply_to):

@@ -10,6 +10,7 @@ from typing import Final
 
 from jabot.errors import LocalProtocolError, TooLarge
 from jabot.protocol.frames import NO_META, Frame, Submit
+from jabot.queue.callers import Callers
 from jabot.queue.crew import Crew, Held, Worker
 from jabot.queue.ledger import Entry
 from jabot.queue.outcomes import Outcomes
@@ -33,6 +34,7 @@ class Dispatch:
         crew: Crew,
         ready: Ready,
         outcomes: Outcomes,
+        callers: Callers,
         *,
         rights: Rights,
         due_at: Callable[[float], None],
@@ -42,6 +44,7 @@ class Dispatch:
         self._crew = crew
         self._ready = ready
         self._outcomes = outcomes
+        self._callers = callers
         self._rights = rights
         self._due_at = due_at
         self._wall = wall
@@ -115,6 +118,7 @@ class Dispatch:
         for record in records:
             if present:
                 self._send(self._crew.hold(record, now), wall)
+                self._callers.begun(record)
             else:
                 self._outcomes.release(record)
         self._outcomes.watch_lease()
@@ -139,6 +143,6 @@ def _submit(record: Record, wall: float) -> Submit:
         record.attempt,
         left,
         record.meta or NO_META,
-        caller=record.reply_to or record.owner,
+        caller=record.reply_to or record.person or record.owner,
         parents=record.parents,
     )

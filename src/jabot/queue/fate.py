@@ -14,7 +14,7 @@ from jabot.protocol.codec import too_large
 from jabot.protocol.frames import Cancelled, Failed, Rejected, Succeeded
 from jabot.protocol.options import JobOptions, RetryOptions
 from jabot.protocol.refusals import TRANSIENT, shortened, shortened_traceback
-from jabot.protocol.refusals import failure as error_of
+from jabot.protocol.refusals import failure as error_in
 from jabot.queue.store.verbs import Failure, Finish, Record
 from jabot.tasks import Retry
 
@@ -144,7 +144,7 @@ def _wait(
         if failure.code != LOST:
             return None
         policy = RetryOptions(attempts=most_losses)
-    return _retry(policy, failure.code).delay(record.runs, _error(failure), chance)
+    return _retry(policy, failure.code).delay(record.runs, error_of(failure), chance)
 
 
 def _retry(options: RetryOptions, code: str) -> Retry:
@@ -154,7 +154,8 @@ def _retry(options: RetryOptions, code: str) -> Retry:
     )
 
 
-def _error(failure: Failure) -> JabotError:
+def error_of(failure: Failure) -> JabotError:
+    """What a caller's program would raise."""
     if failure.code == LOST:
         return WorkerLost(failure.message)
-    return error_of(Failed("-", 1, failure.type, failure.message, failure.traceback, failure.code))
+    return error_in(Failed("-", 1, failure.type, failure.message, failure.traceback, failure.code))

@@ -249,7 +249,7 @@ class Tell(_Verb, frozen=True):
 class Untold(_Verb, frozen=True):
     """Take over the telling of ended jobs from processes that are no more (see `Orphans`).
 
-    Answered with up to `most` `Record`s, with results: ended jobs that this node is to tell a
+    Answered with up to `most` `Record`s, without payloads: ended jobs that this node is to tell a
     person of, those that ended first before the others.
     """
 

@@ -24,7 +24,7 @@ UPDATE jobs SET teller = :node
     WHERE teller IS NOT NULL AND ended IS NOT NULL AND teller <> :node;
 INSERT INTO result SELECT :i, '[' || coalesce((
         SELECT group_concat(row) FROM (
-            SELECT r.row AS row FROM jobs AS j CROSS JOIN full_rows AS r ON r.seq = j.seq
+            SELECT r.row AS row FROM jobs AS j CROSS JOIN brief_rows AS r ON r.seq = j.seq
             WHERE j.teller IS NOT NULL AND j.ended IS NOT NULL ORDER BY j.ended LIMIT :most
         )
     ), '') || ']';

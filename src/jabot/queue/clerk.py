@@ -1,0 +1,256 @@
+"""A queue that has its workers do what people ask for: a `Clerk`."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import msgspec
+from msgspec import Raw
+
+from jabot.access import Decision
+from jabot.chat import texts
+from jabot.chat.clerk import Answer, Arguments, Asker, Command, alone, one
+from jabot.chat.commands import dunno
+from jabot.chat.direct import Direct
+from jabot.chat.talk import Talks
+from jabot.errors import Draining
+from jabot.jid import JID
+from jabot.protocol.options import NO_OPTIONS, OWN_TASKS
+from jabot.protocol.states import JobState
+from jabot.queue import words
+from jabot.queue.answers import JobLine
+from jabot.queue.catalogue import Catalogue
+from jabot.queue.defaults import with_defaults
+from jabot.queue.due import due, first_look
+from jabot.queue.ledger import Ledger
+from jabot.queue.office import Office
+from jabot.queue.ready import Ready
+from jabot.queue.rights import Rights
+from jabot.queue.store.verbs import Add, Added, Filter, Tell, kind_of
+from jabot.runner.job import new_job_id, short_id
+from jabot.tasks import Offer, Signature
+
+log = logging.getLogger(__name__)
+
+NAMES: Final = (
+    *("help", "jobs", "show", "cancel", "retry", "stats", "status", "can"),
+    *("pause", "resume", "exit"),
+)
+"""Words that mean something else than a task where people talk to a queue."""
+_SHOWN: Final = 20  # jobs in a list
+_UNFINISHED: Final = [state for state in JobState if not state.ended]
+
+
+class QueueClerk:
+    """Keeps the jobs that people ask for, and answers those who look after jobs.
+
+    A task of the queue's own is done by `direct`. `is_draining()` tells whether it takes no more,
+    `crew_load()` how busy the workers are, `due_at(moment)` is told when a job is to run later.
+    """
+
+    def __init__(  # noqa: PLR0913 - the parts that it speaks with, by name
+        self,
+        direct: Direct,
+        talks: Talks,
+        catalogue: Catalogue,
+        ledger: Ledger,
+        ready: Ready,
+        office: Office,
+        *,
+        rights: Rights,
+        is_draining: Callable[[], bool],
+        crew_load: Callable[[], str],
+        due_at: Callable[[float], None],
+        stop: Callable[[], None],
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._direct = direct
+        self._talks = talks
+        self._catalogue = catalogue
+        self._ledger = ledger
+        self._ready = ready
+        self._office = office
+        self._rights = rights
+        self._is_draining = is_draining
+        self._crew_load = crew_load
+        self._due_at = due_at
+        self._stop = stop
+        self._wall = wall
+        self.commands = {
+            "jobs": Command("jobs", "jobs: your jobs that are not done yet.", self._jobs),
+            "show": Command(
+                "show ID", "show ID: all about a job, and why it is where it is.", self._show
+            ),
+            "cancel": Command(
+                "cancel ID",
+                "cancel ID: stop a job; the task's name will do when it is clear which one you "
+                "mean.",
+                self._cancel,
+            ),
+            "retry": Command(
+                "retry ID", "retry ID: run a job again that failed or was cancelled.", self._retry
+            ),
+            "stats": Command("stats", "stats: how many jobs run and wait.", self._stats),
+            "status": Command(
+                "status", "status: how busy the workers are, and since when I am up.", self._status
+            ),
+            "pause": Command(
+                "pause TASK", "pause TASK: begin no more jobs of a task.", self._pause, True
+            ),
+            "resume": Command(
+                "resume TASK", "resume TASK: begin jobs of a task again.", self._resume, True
+            ),
+            "exit": Command("exit", "exit: leave; the jobs are kept.", self._exit, True),
+        }
+
+    # -- see `Clerk` ---------------------------------------------------------------------------
+
+    def own(self) -> JID:
+        return self._rights.own()
+
+    def knows(self, person: JID) -> bool:
+        return self._rights.may_call(str(person))
+
+    def may_manage(self, person: JID) -> Decision:
+        return self._rights.may_manage(person)
+
+    def may_run(self, person: JID, task: str) -> Decision:
+        return self._rights.may_run(person, task)
+
+    def find(self, word: str) -> Offer | None:
+        own = self._direct.find(word)
+        return self._catalogue.find(word) if own is None or _is_office(own) else own
+
+    def allowed(self, person: JID) -> Sequence[Offer]:
+        own = [offer for offer in self._direct.allowed(person) if not _is_office(offer)]
+        theirs = [name for name in self._catalogue.names if self.may_run(person, name)]
+        return [*own, *map(self._catalogue.offer, theirs)]
+
+    def start(self, offer: Offer, person: JID, bind: Callable[[Signature], Arguments]) -> Answer:
+        if self._direct.find(offer.name) is offer:
+            return self._direct.start(offer, person, bind)
+        self._rights.check(str(person), offer.name)
+        if self._is_draining():
+            raise Draining("I am stopping and take no new jobs")
+        args, kwargs = bind(offer.signature)
+        return self._keep(offer, person, args, kwargs)
+
+    # -- jobs ----------------------------------------------------------------------------------
+
+    async def _keep(
+        self, offer: Offer, person: JID, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> str:
+        now = self._wall()
+        add = Add(
+            new_job_id(),
+            person.bare,
+            offer.name,
+            Raw(msgspec.json.encode(args)),
+            Raw(msgspec.json.encode(kwargs)),
+            NO_OPTIONS,
+            {},
+            now,
+            person=str(person),
+            teller=str(self._rights.own()),
+        )
+        options = with_defaults(NO_OPTIONS, self._catalogue.defaults.get(offer.name), add)
+        add = msgspec.structs.replace(add, options=options)
+        if due(options, now) <= now:
+            self._ready.look_for(kind_of(offer.name, options.where))  # in the same transaction
+        added: Added = await self._ledger.ask(add)
+        moment = first_look(options, now)
+        if moment is not None:
+            self._due_at(moment)
+        self._talks.accompany(person, added.id, offer.name)
+        if not added.is_new:
+            return words.waits_already(offer.name, added.id)
+        return texts.scheduled(offer, added.id)
+
+    async def _jobs(self, asker: Asker, given: list[str]) -> str:
+        """`jobs`: one's own that have not ended, and everybody's for those who manage."""
+        alone(given, "jobs")
+        found = await self._office.jobs(asker.jid, Filter(states=_UNFINISHED), _SHOWN + 1)
+        lines = [self._line(job, asker) for job in found[:_SHOWN]]
+        if len(found) > _SHOWN:
+            lines.append(f"These are the newest {_SHOWN}; `stats` counts them all.")
+        return "\n".join(lines) or "No jobs."
+
+    async def _show(self, asker: Asker, given: list[str]) -> str:
+        """`show ID`."""
+        sheet = await self._office.show(asker.jid, one(given, "show ID (jobs shows the ids)"))
+        return words.sheet(sheet, with_owner=sheet.owner != asker.jid.bare, now=self._wall())
+
+    async def _cancel(self, asker: Asker, given: list[str]) -> str:
+        """`cancel ID`, or the task's name when it is clear which of its jobs is meant."""
+        word = one(given, "cancel ID (jobs shows the ids)")
+        offer = self._catalogue.find(word)
+        if offer is not None:
+            chosen = Filter(states=_UNFINISHED, task=offer.name)
+            found = await self._office.jobs(asker.jid, chosen, _SHOWN)
+            if len(found) > 1:
+                lines = [f"{self._line(job, asker)} ({job.id})" for job in found]
+                return "\n".join(["Which one?", *lines])
+            word = found[0].id if found else word
+        job = await self._office.cancel(asker.jid, word)
+        return words.called_off(job)
+
+    async def _retry(self, asker: Asker, given: list[str]) -> str:
+        """`retry ID`: who has it run again is told how that ends."""
+        job = await self._office.retry(asker.jid, one(given, "retry ID"))
+        self._talks.accompany(asker.jid, job.id, job.task)
+        await self._ledger.ask(Tell(job.id, str(asker.jid), str(self._rights.own())))
+        return f"Running {job.task} {short_id(job.id)} again."
+
+    def _line(self, job: JobLine, asker: Asker) -> str:
+        return words.line(
+            job,
+            with_owner=asker.manages and job.owner != asker.jid.bare,
+            now=self._wall(),
+            step=self._talks.step(job.id),
+        )
+
+    # -- the queue -----------------------------------------------------------------------------
+
+    async def _stats(self, asker: Asker, given: list[str]) -> str:
+        """`stats`: all of it for those who manage, else of the tasks that one may have run."""
+        alone(given, "stats")
+        return words.standing(await self._office.stats(asker.jid))
+
+    def _status(self, _: Asker, given: list[str]) -> Answer:
+        """`status`: how busy, for how long, which version."""
+        alone(given, "status")
+        stopping = ", stopping" if self._is_draining() else ""
+        return f"{self._crew_load()}{stopping}. {self._direct.up_for()}"
+
+    async def _pause(self, asker: Asker, given: list[str]) -> str:
+        """`pause TASK`."""
+        word = one(given, "pause TASK")
+        offer = self._catalogue.find(word)
+        if offer is None and asker.manages:
+            return dunno(word, self._catalogue.names)
+        await self._office.pause(asker.jid, offer.name if offer else word)
+        return f"No more jobs of {offer.name if offer else word} are begun; those that run go on."
+
+    async def _resume(self, asker: Asker, given: list[str]) -> str:
+        """`resume TASK`, also of one that no worker offers any more."""
+        word = one(given, "resume TASK")
+        offer = self._catalogue.find(word)
+        task = offer.name if offer is not None else word
+        await self._office.resume(asker.jid, task)
+        return f"Jobs of {task} are begun again."
+
+    def _exit(self, asker: Asker, given: list[str]) -> Answer:
+        """`exit`: this program of the queue leaves."""
+        alone(given, "exit")
+        if not asker.manages:
+            return f"You may not stop me: {self._rights.may_manage(asker.jid).reason}."
+        self._stop()
+        return "Leaving. The jobs are kept, and go on when I am back."
+
+
+def _is_office(offer: Offer) -> bool:
+    """What people have commands for."""
+    return offer.name.startswith(OWN_TASKS)
