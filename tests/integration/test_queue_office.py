@@ -1,6 +1,7 @@
 """Looking after a queue through its own tasks: what is seen, what is done, and by whom."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import jabot
 from chatting import LIMIT, calling, serving
 from jabot import (
     BadArguments,
@@ -259,3 +261,33 @@ async def test_names_that_only_the_queue_has(place: Place) -> None:
         with pytest.raises(ConfigError, match=r"queue\.stats"):
             async with serving(node, place.server, place.worker, for_people=False):
                 pass
+
+
+async def test_the_program_of_the_page(place: Place) -> None:
+    """It runs again what failed with a `TimeoutError`, and nothing else."""
+    page = (Path(__file__).parents[2] / "docs" / "queue.md").read_text()
+    (shown,) = re.findall(r"^```python\n(async def run_again.*?)^```$", page, re.M | re.S)
+    names: dict[str, Any] = {"jabot": jabot}
+    exec(compile(shown, "<shown>", "exec"), names)
+    late = [True, True]
+
+    async def wait(value: str) -> str:
+        if late.pop():
+            raise TimeoutError if value == "slow" else ValueError
+        return value
+
+    node = Node(queue=place.queue.jid, concurrency=1)
+    node.task(wait)
+    async with (
+        place.serving_queue(allow={place.caller.jid: "*"}),
+        serving(node, place.server, place.worker, for_people=False),
+        place.calling(place.caller) as app,
+    ):
+        jobs = [await app.submit("wait", value) for value in ("slow", "wrong")]
+        for job in jobs:
+            with pytest.raises(TaskFailed):
+                await soon(job)
+        late.append(False)
+        await names["run_again"](app)
+        assert await soon(await app.job(jobs[0].id)) == "slow"
+        assert (await ask(app, "job", jobs[1].id))["state"] == "failed"
