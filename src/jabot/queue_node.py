@@ -190,6 +190,7 @@ class QueueServing(Serving):
             self.outcomes,
             self.workforce,
             rights=self.rights,
+            known=lambda: self.catalogue.names,
             due_at=self._due_at,
             wall=self.wall,
         )

@@ -188,6 +188,9 @@ async def test_pause_and_resume(place: Place) -> None:
         assert (await ask(boss, "stats"))["tasks"]["echo"]["stuck"] == "echo is paused"
         with pytest.raises(NotAllowed, match="resume echo"):
             await ask(app, "resume", "echo")
+        for change in ("pause", "resume"):
+            with pytest.raises(UnknownTask, match="did you mean echo"):
+                await ask(boss, change, "ehco")
         await ask(boss, "resume", "echo")
         assert [await soon(job) for job in jobs] == [1, 2]
 

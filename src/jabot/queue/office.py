@@ -4,30 +4,28 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 import msgspec
 
-from jabot.errors import BadArguments, NotAllowed, UnknownJob
+from jabot.errors import BadArguments, NotAllowed, UnknownJob, UnknownTask
 from jabot.jid import JID
 from jabot.protocol.states import JobState
 from jabot.queue.answers import (
     JobLine,
     JobSheet,
-    LaneLine,
     Standing,
-    TaskLine,
     WorkerLine,
     job_line,
     job_sheet,
-    spread,
 )
 from jabot.queue.ledger import Ledger
 from jabot.queue.outcomes import Outcomes
 from jabot.queue.ready import Ready
-from jabot.queue.reasons import Scene, why, why_lane, why_stuck
+from jabot.queue.reasons import Scene, why
 from jabot.queue.rights import Rights
+from jabot.queue.standing import scene, task_line
 from jabot.queue.store.verbs import (
     Cancel,
     Count,
@@ -42,11 +40,11 @@ from jabot.queue.store.verbs import (
     Revive,
     Stats,
     Store,
-    TaskFigures,
     kind_of,
     read_kind,
 )
 from jabot.queue.workforce import Workforce
+from jabot.tasks.registry import close_match
 
 log = logging.getLogger(__name__)
 
@@ -63,12 +61,14 @@ class Office:
 
     Each method takes who asks. Everybody who may call sees and handles his own jobs; those who
     manage the queue do so with those of all. A job is named by its id, or by the end of it where
-    that is clear among the newest jobs and those that run. `due_at(moment)` is told when something
-    is to be looked at. Raises `NotAllowed`, `UnknownJob`, `BadArguments`, and `StoreUnavailable`
-    when it cannot be done now.
+    that is clear among the newest jobs and those that run. `known()` are the tasks that workers
+    have offered. `due_at(moment)` is told when something is to be looked at.
+
+    Raises `NotAllowed`, `UnknownJob`, `UnknownTask`, `BadArguments`, and `StoreUnavailable` when it
+    cannot be done now.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts that it speaks with, by name
         self,
         store: Store,
         ledger: Ledger,
@@ -77,6 +77,7 @@ class Office:
         workforce: Workforce,
         *,
         rights: Rights,
+        known: Callable[[], Iterable[str]],
         due_at: Callable[[float], None],
         wall: Callable[[], float] = time.time,
     ) -> None:
@@ -86,6 +87,7 @@ class Office:
         self._outcomes = outcomes
         self._workforce = workforce
         self._rights = rights
+        self._known = known
         self._due_at = due_at
         self._wall = wall
 
@@ -104,9 +106,9 @@ class Office:
         """All about one job, and why it is where it is."""
         record = await self._found(self._rights.scope(who), job)
         ended = record.state.ended
-        scene = Scene(self._wall()) if ended else await self._scene(record)
+        around = Scene(self._wall()) if ended else await self._around(record)
         parents = {} if ended else await self._parents(record)
-        return job_sheet(record, why(record, scene, parents))
+        return job_sheet(record, why(record, around, parents))
 
     async def cancel(self, who: JID, job: str, reason: str = "") -> JobLine:
         """Stop a job: as it is then. One that runs is `running` until its worker has stopped it."""
@@ -164,12 +166,14 @@ class Office:
     async def pause(self, who: JID, task: str) -> None:
         """Begin no jobs of a task any more. Those that run go on."""
         self._rights.check_manages(who, f"pause {task}")
+        await self._check_known(task)
         await self._ledger.ask(Pause(task, paused=True))
         log.info("%s pauses %s", who.bare, task)
 
     async def resume(self, who: JID, task: str) -> None:
         """Begin jobs of a task again."""
         self._rights.check_manages(who, f"resume {task}")
+        await self._check_known(task)
         await self._ledger.ask(Pause(task, paused=False))
         log.info("%s resumes %s", who.bare, task)
         figures: Figures = await self._store.read(Stats(self._wall()))
@@ -190,9 +194,9 @@ class Office:
         now = self._wall()
         figures: Figures = await self._store.read(Stats(now))
         workers, silent = await self._workforce.everywhere()
-        scene = _scene(now, workers, figures)
+        around = scene(now, workers, figures)
         tasks = {
-            task: _task_line(task, of_task, figures, scene)
+            task: task_line(task, of_task, figures, around)
             for task, of_task in figures.tasks.items()
             if scope is None or self._rights.may_run(who, task)
         }
@@ -203,7 +207,7 @@ class Office:
             now=now,
             tasks=tasks,
             workers=workers,
-            lanes=dict(scene.lanes),
+            lanes=dict(around.lanes),
             silent=silent,
         )
 
@@ -217,6 +221,17 @@ class Office:
         if chosen.owner not in (None, scope):
             raise NotAllowed(f"only those who manage this queue see the jobs of {chosen.owner}")
         return msgspec.structs.replace(chosen, owner=scope)
+
+    async def _check_known(self, task: str) -> None:
+        """Raises `UnknownTask` for a slip of the pen."""
+        figures: Figures = await self._store.read(Stats(self._wall()))
+        known = {*self._known(), *figures.tasks}
+        if task not in known:
+            match = close_match(task, known)
+            raise UnknownTask(
+                f"no worker has offered {task}, and there are no jobs of it"
+                + (f"; did you mean {match}?" if match else "")
+            )
 
     async def _found(self, scope: str | None, job: str) -> Record:
         """The job of an id, or of the end of one."""
@@ -252,13 +267,13 @@ class Office:
         if options.expires is not None:
             self._due_at(record.due + options.expires)
 
-    async def _scene(self, record: Record) -> Scene:
+    async def _around(self, record: Record) -> Scene:
         waits = record.state in (JobState.AVAILABLE, JobState.RUNNING)
         workers = (await self._workforce.everywhere())[0] if waits else []
         figures = None
         if record.state is JobState.AVAILABLE:
             figures = await self._store.read(Stats(self._wall()))
-        return _scene(self._wall(), workers, figures)
+        return scene(self._wall(), workers, figures)
 
     async def _parents(self, record: Record) -> dict[str, Record | None]:
         if record.waits_for <= 0:
@@ -277,37 +292,3 @@ def _unknown(job: str, scope: str | None) -> UnknownJob:
         if len(job) < 32
         else f"there is no job {job}{of_yours} here"
     )
-
-
-def _scene(now: float, workers: list[WorkerLine], figures: Figures | None) -> Scene:
-    if figures is None:
-        return Scene(now, workers)
-    lanes = {name: msgspec.convert(lane, LaneLine) for name, lane in figures.lanes.items()}
-    return Scene(now, workers, frozenset(figures.paused), lanes)
-
-
-def _task_line(task: str, of_task: TaskFigures, figures: Figures, scene: Scene) -> TaskLine:
-    return TaskLine(
-        states=of_task.states,
-        paused=of_task.paused,
-        oldest=of_task.oldest,
-        ended_last_minute=of_task.ended_last_minute,
-        waited=spread(of_task.waits),
-        ran=spread(of_task.runs),
-        stuck=_stuck(task, figures, scene) if of_task.states.get("available") else "",
-    )
-
-
-def _stuck(task: str, figures: Figures, scene: Scene) -> str:
-    """Why available jobs of a task are not begun at once; empty when some are."""
-    if task in scene.paused:
-        return f"{task} is paused"
-    kinds = [where for name, where in map(read_kind, figures.kinds) if name == task]
-    reasons = dict.fromkeys(why_stuck(task, where, scene) for where in kinds)
-    if "" in reasons or not kinds:
-        lane = scene.lanes.get(task)
-        return why_lane(task, lane, scene.now) if lane else _HELD_BACK if not kinds else ""
-    return "; ".join(reasons)
-
-
-_HELD_BACK: Final = "limits that jobs share (lanes, unique names) hold them back"

@@ -13,7 +13,7 @@ from typing import Any, Literal, ParamSpec, TypeVar
 import msgspec
 from msgspec import Raw
 
-from jabot.errors import BadArguments, ConfigError, NotAllowed, UnknownJob
+from jabot.errors import BadArguments, ConfigError, NotAllowed, UnknownJob, UnknownTask
 from jabot.protocol.options import OWN_TASKS, JobOptions
 from jabot.protocol.refusals import code_of
 from jabot.protocol.states import JobState
@@ -169,7 +169,7 @@ def _task(function: Callable[P, Awaitable[R]]) -> Task[..., Any]:
     async def told(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return await function(*args, **kwargs)
-        except (NotAllowed, BadArguments, UnknownJob) as error:
+        except (NotAllowed, BadArguments, UnknownJob, UnknownTask) as error:
             raise refused(error, code_of(error)) from None
 
     return Task(told, name=OWN_TASKS + function.__name__)
