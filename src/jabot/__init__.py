@@ -1,7 +1,7 @@
 """jabot: Python functions as contacts on a Jabber (XMPP) server."""
 
 from jabot.account import Account
-from jabot.calls import Job
+from jabot.calls import Broadcast, Job, Reply
 from jabot.chat import Message
 from jabot.client import Client, connect
 from jabot.deferrable import Deferrable
@@ -42,12 +42,14 @@ from jabot.node import Node
 from jabot.peers import Peer
 from jabot.tasks import Context, Description, Retry, Step, Task
 from jabot.topics import Event
+from jabot.xmpp.room import Room
 
 __all__ = [
     "JID",
     "Account",
     "AuthenticationFailed",
     "BadArguments",
+    "Broadcast",
     "CertificateError",
     "Client",
     "ConfigError",
@@ -75,7 +77,9 @@ __all__ = [
     "QueueNeeded",
     "RemoteProtocolError",
     "Replaced",
+    "Reply",
     "Retry",
+    "Room",
     "Run",
     "StanzaError",
     "Step",

@@ -9,13 +9,15 @@ from types import TracebackType
 from typing import Any, Self
 
 from jabot.account import Account, parse_jid, resolve_account
-from jabot.calls import Calling, Calls
+from jabot.calls import Audience, Calling, Calls
 from jabot.calls.calls import closed
 from jabot.errors import ConfigError, ConnectionFailed, JabotError
 from jabot.jid import JID
 from jabot.middleware import Middleware
 from jabot.topics import Event, Follower, Following, Place, Publisher, Publishing
 from jabot.xmpp import IncomingPresence, IncomingText, Link, Session, Timing
+from jabot.xmpp.room import Room, rooms_of
+from jabot.xmpp.rooms import Rooms
 from jabot.xmpp.stanzas import presence
 from jabot.xmpp.topics import Topics, TopicSettings
 
@@ -32,10 +34,12 @@ class Client(Calling, Publisher):
         account: Account,
         *,
         to: str | JID | None = None,
+        rooms: str | Room | Iterable[str | Room] = (),
         middleware: Iterable[Middleware] = (),
         timing: Timing | None = None,
     ) -> None:
         self._account = account
+        self._rooms = rooms_of(rooms)
         self._default_to = None if to is None else parse_jid(to)
         self._middleware = tuple(middleware)
         self._timing = timing
@@ -46,7 +50,7 @@ class Client(Calling, Publisher):
         """Sign in. Raises `ConnectionFailed` when the first attempt does not succeed."""
         if self._live is not None:
             raise ConfigError("this client is connected already")
-        live = _Signed(self._account, self._middleware, self._topics, self._timing)
+        live = _Signed(self._account, self._middleware, self._topics, self._rooms, self._timing)
         await live.sign_in()
         self._live = live
         return self
@@ -94,6 +98,10 @@ class Client(Calling, Publisher):
         return self._signed.publishing
 
     @property
+    def _audience(self) -> Audience:
+        return self._signed.audience
+
+    @property
     def _signed(self) -> _Signed:
         if self._live is None:
             raise JabotError("not connected: use `async with jabot.connect(...) as app:`")
@@ -108,6 +116,7 @@ class _Signed:
         account: Account,
         middleware: tuple[Middleware, ...],
         settings: dict[Place, TopicSettings],
+        rooms: Iterable[Room],
         timing: Timing | None,
     ) -> None:
         self.session = Session(account, self, timing)
@@ -120,6 +129,10 @@ class _Signed:
         # With a negative one, what people say to the account goes to its other programs; and so
         # does what is published, which is told to all that have not.
         self._priority = -1
+        self.rooms = Rooms(self.session, is_node=False)
+        self.audience = Audience(self.session, self.rooms, self.calls)
+        for room in rooms:
+            self.rooms.enter(room)
         self._first = asyncio.Event()
         self._running: asyncio.Task[None] | None = None
 
@@ -153,6 +166,7 @@ class _Signed:
         if self.session.is_online:
             await self.link.drained(_LAST_FRAMES)
         self.link.close()
+        self.rooms.close()
         await self.session.stop()
         if self._running is not None:
             await asyncio.gather(self._running, return_exceptions=True)
@@ -168,6 +182,7 @@ class _Signed:
             raise
         finally:
             self.calls.close(closed("the client"))  # however it ended; nothing when it is already
+            self.rooms.close()
 
     # -- what the session tells ---------------------------------------------------------------
 
@@ -175,9 +190,11 @@ class _Signed:
         self.session.send(presence(priority=self._priority))
         self.link.online()
         self.following.online()
+        self.rooms.online()
         self._first.set()
 
     def offline(self) -> None:
+        self.rooms.offline()
         self.link.offline()
         self.following.offline()
         self.publishing.offline()
@@ -189,6 +206,8 @@ class _Signed:
         """Nor types."""
 
     def presence_received(self, stanza: IncomingPresence) -> None:
+        if self.rooms.received(stanza):
+            return
         self.calls.presence_received(stanza)
         self.link.presence_received(stanza)
 
@@ -198,6 +217,7 @@ def connect(
     *,
     to: str | JID | None = None,
     account: Account | None = None,
+    rooms: str | Room | Iterable[str | Room] = (),
     middleware: Iterable[Middleware] = (),
     timing: Timing | None = None,
 ) -> Client:
@@ -205,9 +225,11 @@ def connect(
 
     The account is found as a node finds its own: it is `jid`, else that of `JABOT_JID`, else the
     configured one, with `JABOT_PASSWORD` or the saved password; or it is handed in. `to` is where
-    jobs go that name no other address.
+    jobs go that name no other address. `rooms` are entered, and stayed in: a broadcast to one of
+    them need not enter it first.
 
     A connection that is lost later is made anew, for ever; jobs survive that. Raises `ConfigError`
     without an account or its password.
     """
-    return Client(account or resolve_account(jid), to=to, middleware=middleware, timing=timing)
+    found = account or resolve_account(jid)
+    return Client(found, to=to, rooms=rooms, middleware=middleware, timing=timing)

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal, ParamSpec, TypeVar, Unpack, overload
 
 from jabot.access import Access, Decision, Rules
 from jabot.account import Account, parse_jid, resolve_account
-from jabot.calls import Calling, Calls
+from jabot.calls import Audience, Calling, Calls
 from jabot.chat.direct import NAMES
 from jabot.errors import ConfigError, JabotError
 from jabot.jid import JID
@@ -25,6 +25,7 @@ from jabot.serving import Definition, Serving
 from jabot.tasks import Command, Registry, Retry, Task, TaskOptions
 from jabot.topics import Follower, Handler, Publisher, Publishing
 from jabot.xmpp import OutgoingText, Timing
+from jabot.xmpp.room import Room, rooms_of
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -49,7 +50,8 @@ class Node(Calling, Publisher):
     the node; without them it obeys its own account only (`jabot.access`). `concurrency` is how many
     jobs run at once, `drain_limit` how many seconds running jobs get when the node is to stop,
     `farewell` the last status people see. `queue` is the address of a queue that it works for, or
-    several of them. `labels` are what callers may choose nodes by (`where=`).
+    several of them. `rooms` are those that it is in, by their addresses or as `Room`; to be in one
+    gives nobody there a right. `labels` are what callers may choose nodes by (`where=`).
     One account may have `jobs_per_caller` unfinished jobs here; those whose outcome a program has
     not taken yet count, too.
 
@@ -74,6 +76,7 @@ class Node(Calling, Publisher):
         jobs_per_caller: int = 50_000,
         middleware: Iterable[Middleware] = (),
         queue: str | Iterable[str] = (),
+        rooms: str | Room | Iterable[str | Room] = (),
     ) -> None:
         if concurrency < 1:
             raise ConfigError(f"concurrency is at least 1, not {concurrency}")
@@ -93,7 +96,18 @@ class Node(Calling, Publisher):
         for address in (queue,) if isinstance(queue, str) else queue:
             self.work_for(address)
         self._topics = self._definition.topics
+        for room in rooms_of(rooms):
+            self.join(room)
         self._serving: Serving | None = None
+
+    def join(self, room: str | Room) -> None:
+        """Be in this room as well, from the next start on.
+
+        It is created where it is missing. Raises `ConfigError` for what is no address of a room.
+        """
+        (wanted,) = rooms_of(room)
+        if wanted.address not in [known.address for known in self._definition.rooms]:
+            self._definition.rooms.append(wanted)
 
     def work_for(self, queue: str) -> None:
         """Take jobs from this queue as well, from the next start on.
@@ -330,6 +344,10 @@ class Node(Calling, Publisher):
         return self._live.publishing
 
     @property
+    def _audience(self) -> Audience:
+        return self._live.audience
+
+    @property
     def _live(self) -> Serving:
         if self._serving is None:
             raise JabotError("the node is not being served yet; do this in on_start or later")
@@ -349,4 +367,4 @@ class Node(Calling, Publisher):
     def _leave_now(self) -> None:
         """The second signal: no more than a word of farewell."""
         if self._serving is not None:
-            self._serving.presence.farewell(self._definition.farewell)
+            self._serving.farewell()

@@ -107,6 +107,14 @@ def check_labels(labels: Mapping[str, str]) -> dict[str, str]:
     return dict(labels)
 
 
+def as_text(where: Where) -> str:
+    """Labels that a node must have, for a message."""
+    return ", ".join(
+        f"{name}={value if isinstance(value, str) else ' or '.join(value)}"
+        for name, value in where.items()
+    )
+
+
 class Peers:
     """The nodes that are online, by full address.
 

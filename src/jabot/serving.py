@@ -16,7 +16,7 @@ from msgspec import Raw
 from jabot.access import Access
 from jabot.account import Account
 from jabot.alarm import Alarm
-from jabot.calls import Calls
+from jabot.calls import Audience, Calls
 from jabot.calls.calls import closed
 from jabot.chat import Chat, Message
 from jabot.chat.clerk import Clerk
@@ -38,6 +38,8 @@ from jabot.tasks import Registry
 from jabot.topics import Follower, Following, Handler, Place, Publishing
 from jabot.xmpp import IncomingPresence, IncomingText, Link, Session, Timing
 from jabot.xmpp.presence import Presence
+from jabot.xmpp.room import Room
+from jabot.xmpp.rooms import Rooms
 from jabot.xmpp.stanzas import presence
 from jabot.xmpp.topics import Topics, TopicSettings
 
@@ -63,6 +65,7 @@ class Definition:
     labels: dict[str, str] = field(default_factory=dict)
     middleware: list[Middleware] = field(default_factory=list)
     queues: list[str] = field(default_factory=list)  # bare addresses
+    rooms: list[Room] = field(default_factory=list)
     timers: list[Timer] = field(default_factory=list)
     topics: dict[Place, TopicSettings] = field(default_factory=dict)
     followers: list[tuple[Callable[[], Follower], Handler]] = field(default_factory=list)
@@ -94,6 +97,10 @@ class Serving:
         topics = Topics(self.session)
         self.publishing = Publishing(topics, definition.topics)
         self.following = Following(topics)
+        self.rooms = Rooms(self.session, is_node=True)
+        self.audience = Audience(self.session, self.rooms, self.calls)
+        for room in definition.rooms:
+            self.rooms.enter(room)
         self.employment = Employment(
             self.session, self.link, self.intake, definition.queues, self._abilities
         )
@@ -167,6 +174,7 @@ class Serving:
             self.calls.close(closed("the node"))
             self.intake.close()
             self.employment.close()
+            self.rooms.close()
             self.link.close()
 
     def stop(self) -> None:
@@ -182,6 +190,11 @@ class Serving:
             function(*args)
         else:
             self._loop.call_soon_threadsafe(function, *args)
+
+    def farewell(self) -> None:
+        """The last word to everybody who sees this node."""
+        self.rooms.farewell(self.definition.farewell)
+        self.presence.farewell(self.definition.farewell)
 
     def set_status(self, show: str | None, text: str | None) -> None:
         """Show this instead of the load; both None: the load again."""
@@ -216,7 +229,7 @@ class Serving:
         self._cancel_announcing()
         if self.session.is_online and not await self.link.drained(_LAST_FRAMES):
             log.warning("left before everybody had taken the outcomes of their jobs")
-        self.presence.farewell(self.definition.farewell)
+        self.farewell()
         await self.session.stop()
         await connection
 
@@ -299,16 +312,21 @@ class Serving:
         self._announcing = asyncio.ensure_future(self.presence.announce())
         self._loop.call_soon(self.link.online)  # after our presence, so that the answers reach us
         self.following.online()
+        self._loop.call_soon(self.rooms.online)
 
     def offline(self) -> None:
         self._cancel_announcing()
         self.presence.lost()
+        self.rooms.offline()
         self.link.offline()
         self.following.offline()
         self.publishing.offline()
 
     def text_received(self, text: IncomingText) -> None:
-        self.chat.received(text)
+        if text.sender.bare in self.rooms:
+            log.debug("%s says something in a room", text.sender)  # lines in rooms are not heard
+        else:
+            self.chat.received(text)
 
     def typing_received(self, sender: JID, state: str) -> None:
         """People's typing is nothing to a node."""
@@ -320,6 +338,8 @@ class Serving:
             answer = "subscribed" if allowed else "unsubscribed"
             log.info("subscription request of %s: %s", stanza.sender.bare, answer)
             self.session.send(presence(to=JID(stanza.sender.bare), type=answer))
+            return
+        if self.rooms.received(stanza):
             return
         self.presence.received(stanza)
         self.calls.presence_received(stanza)

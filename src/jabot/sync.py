@@ -16,7 +16,8 @@ import os
 import threading
 import weakref
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterable, Iterator
+from contextlib import suppress
 from functools import partial
 from types import TracebackType
 from typing import Any, Literal, ParamSpec, Self, TypeVar, Unpack, overload
@@ -24,8 +25,9 @@ from typing import Any, Literal, ParamSpec, Self, TypeVar, Unpack, overload
 import jabot.client
 from jabot.account import Account, resolve_account
 from jabot.calls import Job as AsyncJob
-from jabot.calls import begin
-from jabot.calls.calling import kept_errors, not_over
+from jabot.calls import Reply, begin
+from jabot.calls.broadcast import TIMEOUT, Plan
+from jabot.calls.calling import kept_errors, not_over, spread
 from jabot.calls.calls import closed
 from jabot.calls.options import MapOptions, Options, map_options
 from jabot.errors import ConnectionFailed, JabotError
@@ -325,6 +327,37 @@ class Client:
                 if isinstance(job, Job):
                     job.cancel("the others of its map are not wanted any more")
 
+    def broadcast(
+        self,
+        task: str | Task[..., Any],
+        /,
+        *args: Any,
+        to: str | JID | None = None,
+        timeout: float | str = TIMEOUT,
+        where: Where | None = None,
+        quorum: int | None = None,
+        batch: int | str | None = None,
+        **kwargs: Any,
+    ) -> Iterator[Reply]:
+        """The replies of many nodes, as they come. As `jabot.Client.broadcast`."""
+        plan = Plan.of(task, (args, kwargs), to or self._to, timeout, where, quorum, batch)
+        return self._broadcast(plan)
+
+    def _broadcast(self, plan: Plan) -> Iterator[Reply]:
+        thread = self._running()
+
+        async def first(app: jabot.client.Client) -> AsyncGenerator[Reply, None]:
+            return aiter(spread(app, plan))
+
+        replies = thread.call(first)
+        try:
+            while True:
+                yield thread.call(lambda _: _next(replies))
+        except StopAsyncIteration:
+            return
+        finally:
+            thread.on_loop(lambda: asyncio.ensure_future(_left(replies)))
+
     def job(
         self, job_id: str, *, to: str | JID | None = None, timeout: float | str | None = None
     ) -> Job[Any]:
@@ -467,6 +500,12 @@ def _outcome(job: Job[Any] | JabotError, kept: tuple[type[JabotError], ...]) -> 
         return job.result()
     except kept as error:
         return not_over(error)
+
+
+async def _left(replies: AsyncGenerator[Reply, None]) -> None:
+    """Nobody wants the rest: what still runs is stopped."""
+    with suppress(RuntimeError):  # it was interrupted while it waited, and is ending already
+        await replies.aclose()
 
 
 async def _next(items: AsyncIterator[T]) -> T:

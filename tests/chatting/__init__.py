@@ -9,6 +9,7 @@ twice.
 """
 
 from .callers import calling
+from .fleet import Fleet, fresh_room, told
 from .nodes import QUICK, Served, jabot_account, serving
 from .person import CHAT_STATES, CORRECT, LIMIT, Heard, Person, Seen, signed_in
 from .programs import Program, account_environment, clean_environment, node_program, program
@@ -20,6 +21,7 @@ __all__ = [
     "LIMIT",
     "QUICK",
     "Bench",
+    "Fleet",
     "Heard",
     "Person",
     "Program",
@@ -28,9 +30,11 @@ __all__ = [
     "account_environment",
     "calling",
     "clean_environment",
+    "fresh_room",
     "jabot_account",
     "node_program",
     "program",
     "serving",
     "signed_in",
+    "told",
 ]

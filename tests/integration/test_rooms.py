@@ -11,8 +11,9 @@ from chatting import LIMIT
 from chatting.nodes import QUICK, jabot_account
 from jabot import JID
 from jabot.xmpp import Session
+from jabot.xmpp.room import Occupant, Room
 from jabot.xmpp.room_stanzas import ADMIN, OWNER
-from jabot.xmpp.rooms import Occupant, Room, Rooms
+from jabot.xmpp.rooms import Rooms
 from servers import Account, Server
 
 
@@ -21,7 +22,8 @@ class Guest:
 
     def __init__(self, server: Server, account: Account, *, is_node: bool = True) -> None:
         self.session = Session(jabot_account(server, account), self, QUICK)
-        self.rooms = Rooms(self.session, self, is_node=is_node)
+        self.rooms = Rooms(self.session, is_node=is_node)
+        self.rooms.listeners.append(self)
         self.notes: list[str] = []
         self.came_in: list[Occupant] = []
 
@@ -42,6 +44,9 @@ class Guest:
 
     def entered(self, room: JID) -> None:
         self.notes.append("entered")
+
+    def kept_out(self, room: JID, why: str) -> None:
+        """The rooms know it."""
 
     def out(self, room: JID, why: str) -> None:
         self.notes.append(f"out: {why}")

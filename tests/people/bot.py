@@ -30,6 +30,7 @@ class Bot:
         account: Account,
         folder: Path,
         *options: str,
+        **environment: str,
     ) -> None:
         self.jid = account.jid
         self._log = folder / f"{account.jid}.log"
@@ -49,7 +50,7 @@ class Bot:
             "JABOT_SERVER": server.address,
             # Nothing that is configured on this machine may leak in.
             "XDG_CONFIG_HOME": str(folder),
-        }
+        } | environment
         self._process: subprocess.Popen[bytes] | None = None
 
     def log(self) -> str:

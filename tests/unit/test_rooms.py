@@ -7,12 +7,14 @@ import pytest
 
 from jabot.errors import ConfigError, StanzaError
 from jabot.jid import JID
-from jabot.xmpp.rooms import Room, Rooms
+from jabot.xmpp.room import Room
+from jabot.xmpp.rooms import Rooms
 from jabot.xmpp.stanzas import read_presence
 from unit.clock import turns
 
 OWN = JID("bot@example.org/host-4711-c36d")
 ROOM = "fleet@conference.example.org"
+BARRED = {"forbidden", "registration-required", "not-allowed", "not-authorized"}
 STANZAS = "urn:ietf:params:xml:ns:xmpp-stanzas"
 
 
@@ -43,12 +45,16 @@ class House:
     """A session in rooms, what it is told, and what the room says."""
 
     def __init__(self, **settings):
-        self.session, self.notes = Session(), []
-        self.rooms = Rooms(self.session, self, is_node=True)
+        self.session, self.notes, self.problems = Session(), [], []
+        self.rooms = Rooms(self.session, is_node=True)
+        self.rooms.listeners.append(self)
         self.rooms.enter(Room(ROOM, **settings))
 
     def entered(self, room):
         self.notes.append("entered")
+
+    def kept_out(self, room, why):
+        self.problems.append(why)
 
     def out(self, room, why):
         self.notes.append(f"out: {why}")
@@ -150,14 +156,18 @@ async def test_what_keeps_it_out_is_said_once_and_it_tries_again(
 ):
     with caplog.at_level(logging.INFO):
         house.refuses(condition)
+        assert problem in house.problems[0]
         assert problem in house.rooms.problem(ROOM)
         assert (await until_next_try(house, clock) < 2) == soon
         house.refuses(condition)
     assert caplog.text.count(problem) == 1
+    assert len(house.problems) == 2
+    assert house.rooms.is_barred(ROOM) == (condition in BARRED)
     await until_next_try(house, clock)
     house.lets_in()
     assert house.notes == ["entered"]
     assert house.rooms.problem(ROOM) == ""
+    assert not house.rooms.is_barred(ROOM)
 
 
 async def test_a_room_that_says_nothing(house, clock):
@@ -182,6 +192,7 @@ async def test_put_out_and_in_again(house, clock, codes, why):
     house.says("bot-c36d", "unavailable", codes)
     assert house.notes == ["entered", f"out: {why}"]
     assert not house.rooms.is_inside(ROOM)
+    assert house.rooms.is_barred(ROOM) == (why in ("banned", "the room is for members only"))
     assert (await until_next_try(house, clock) < 2) == (why != "banned")
     house.lets_in()
     assert house.notes[-1] == "entered"
@@ -236,6 +247,19 @@ async def test_nothing_is_tried_without_a_connection(house, clock):
     house.session.is_online = True
     house.rooms.online()
     assert len(house.tries) == 2
+
+
+async def test_a_farewell_and_what_rooms_say_of_it(house):
+    """The room's own words about it, and later ones, reach nobody who knows contacts."""
+    house.lets_in()
+    house.rooms.farewell("jabot down")
+    text = ET.tostring(house.session.sent[-1], "unicode")
+    assert 'type="unavailable"' in text
+    assert "jabot down" in text
+    house.says("bot-c36d", "unavailable", (110,))
+    house.says("one")
+    assert ROOM not in house.rooms
+    assert house.notes == ["entered", "out: left"]
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
-from typing import Any, Literal, ParamSpec, TypeVar, Unpack, overload
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
+from contextlib import ExitStack
+from typing import Any, Final, Literal, ParamSpec, TypeVar, Unpack, overload
 
 from jabot.account import parse_jid
+from jabot.calls.audience import Audience
+from jabot.calls.broadcast import TIMEOUT, Broadcast, Plan
 from jabot.calls.calls import Calls
 from jabot.calls.job import Job
 from jabot.calls.options import (
@@ -20,10 +23,20 @@ from jabot.calls.options import (
     result_type,
 )
 from jabot.calls.queue_options import split
-from jabot.errors import ConfigError, ConnectionFailed, JabotError
+from jabot.errors import (
+    ConfigError,
+    ConnectionFailed,
+    JabotError,
+    NobodyThere,
+    NotAllowed,
+    UnknownTask,
+)
 from jabot.jid import JID
 from jabot.peers import Peer, Where
 from jabot.tasks import Description, Retry, Task
+
+_ASKED: Final = 5  # nodes that are asked what a task takes, one after the other
+_DESCRIBED: Final = 3.0  # seconds that each of them has
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -31,12 +44,16 @@ J = TypeVar("J", bound=Job[Any])
 
 
 class Calling:
-    """Mixed into what has `_calls` and perhaps a `_default_to`."""
+    """Mixed into what has `_calls`, an `_audience`, and perhaps a `_default_to`."""
 
     _default_to: str | JID | None = None
 
     @property
     def _calls(self) -> Calls:
+        raise NotImplementedError
+
+    @property
+    def _audience(self) -> Audience:
         raise NotImplementedError
 
     @overload
@@ -227,6 +244,37 @@ class Calling:
                 if isinstance(job, Job):
                     job.cancel("the others of its map are not wanted any more")
 
+    def broadcast(
+        self,
+        task: str | Task[..., Any],
+        /,
+        *args: Any,
+        to: str | JID | None = None,
+        timeout: float | str = TIMEOUT,
+        where: Where | None = None,
+        quorum: int | None = None,
+        batch: int | str | None = None,
+        **kwargs: Any,
+    ) -> Broadcast:
+        """Have a task run by every node that is there, and iterate over their replies as they come.
+
+        `to` is a room, a pool, one node, or `"*"` for the nodes of all contacts of this account. A
+        room is entered for it where the program is not in it. Each node that is there at the
+        beginning gives one `Reply`, at the latest `timeout` after it was asked; what is not
+        answered by then is stopped.
+
+        `where` are labels that the nodes must have; one that does not say what it has counts as one
+        that has them. With `quorum`, so many answers are enough: the others are stopped, and
+        `silent`. With `batch`, a number or a part as `"25%"`, so many are asked at once, the next
+        one whenever a reply was taken.
+
+        A task's parameter that has the name of an option is given by position. Raises
+        `ConfigError`, `BadArguments` and `TooLarge`; iterating raises what `Broadcast` tells.
+        """
+        whom = to or self._default_to
+        plan = Plan.of(task, (args, kwargs), whom, timeout, where, quorum, batch)
+        return Broadcast(self._calls, self._audience, plan)
+
     async def as_completed(self, jobs: Iterable[J]) -> AsyncIterator[J]:
         """The jobs in the order in which they end; `await` each for its result or error."""
         left = list(jobs)
@@ -273,6 +321,30 @@ class Calling:
         if address is None:
             raise ConfigError("whose? Give the address, or to= to connect()")
         return str(parse_jid(address))
+
+
+def spread(
+    app: Calling, plan: Plan, on_nodes: Callable[[int], object] = lambda count: None
+) -> Broadcast:
+    """A broadcast that is checked already, for the other faces of a client. It also tells how many
+    nodes it is for, before the first reply."""
+    return Broadcast(app._calls, app._audience, plan, on_nodes)
+
+
+async def describe_to(
+    app: Calling, task: str, options: Mapping[str, Any], stack: ExitStack
+) -> Description | None:
+    """What one of the nodes that a broadcast is for says of a task; None when none of the first few
+    has it. What it takes to know them is kept until `stack` is closed."""
+    to, where = options["to"], options["where"]
+    members = await app._audience.find(to, where, stack, lambda jid: None)
+    for member in [member for member in members if member.refusal is None][:_ASKED]:
+        try:
+            async with asyncio.timeout(_DESCRIBED):
+                return (await app.describe(member.jid, task))[task]
+        except (TimeoutError, NobodyThere, NotAllowed, UnknownTask):
+            continue
+    return None
 
 
 async def begin(

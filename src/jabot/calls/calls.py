@@ -107,7 +107,7 @@ class Calls:
         """Give a job away. Waits only while too much waits for its node already."""
         begun = self._loop.time()
         if self._closed is not None or not self._is_online.is_set():
-            await self._in_time(self._ready(), task, begun, options)
+            await self._in_time(self.ready(), task, begun, options)
         job: Job[Any] = Job(
             self._ids.new(), task, options.to, result_type=result_type, cancel=self._cancel
         )
@@ -159,7 +159,7 @@ class Calls:
         Whoever asks for one that this program has, or asks for already, gets the same handle, and
         waits for the same answer.
         """
-        await self._ready()
+        await self.ready()
         peers = [] if job_id in self._jobs else await self._somebody(options.to)
         if job_id in self._jobs:  # perhaps since it was looked for
             job = self._jobs[job_id][0]
@@ -181,7 +181,7 @@ class Calls:
 
     async def nodes(self, address: str) -> list[Peer]:
         """Who is online at an address. Raises `NotAllowed` when whoever is allows us nothing."""
-        await self._ready()
+        await self.ready()
         peers = await self.directory.settled(address)
         if not peers and isinstance(refusal := self.directory.nobody(address), NotAllowed):
             raise refusal
@@ -189,7 +189,7 @@ class Calls:
 
     async def describe(self, address: str, task: str | None) -> dict[str, Description]:
         """What is offered at an address. Raises `NobodyThere`, `UnknownTask`."""
-        await self._ready()
+        await self.ready()
         if task is None:
             found: dict[str, Description] = {}
             peers = await self._somebody(address)
@@ -211,6 +211,13 @@ class Calls:
                 self._descriptions.clear()
             self._descriptions[key] = await self.describe_node(peer.jid, task)
         return self._descriptions[key]
+
+    async def ready(self) -> None:
+        """Wait for a connection. Raises `ConnectionFailed` when there will be none any more."""
+        if self._closed is None and not self._is_online.is_set():
+            await self._is_online.wait()
+        if self._closed is not None:
+            raise self._closed
 
     def presence_received(self, stanza: IncomingPresence) -> None:
         """Somebody's presence."""
@@ -284,15 +291,9 @@ class Calls:
 
     # -- within -------------------------------------------------------------------------------
 
-    async def _ready(self) -> None:
-        if self._closed is None and not self._is_online.is_set():
-            await self._is_online.wait()
-        if self._closed is not None:
-            raise self._closed
-
     async def _room(self, peer: str) -> None:
         await self._link.wait_for_room(peer)
-        await self._ready()  # it may have been the end of the connection that woke us
+        await self.ready()  # it may have been the end of the connection that woke us
 
     async def _in_time(
         self, waiting: Awaitable[None], task: str, begun: float, options: Options
@@ -307,7 +308,7 @@ class Calls:
 
     async def _somebody(self, address: str, **how: float) -> list[Peer]:
         peers = await self.directory.settled(address, **how)
-        await self._ready()
+        await self.ready()
         if not peers:
             raise self.directory.nobody(address)
         return peers

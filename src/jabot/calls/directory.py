@@ -41,6 +41,7 @@ class _Place:
     pause: float = _GREET_FIRST
     news_at: float = 0.0
     problem: JabotError | None = None  # why nobody will ever answer
+    refusals: dict[str, JabotError] = field(default_factory=dict)  # by node, to the last greeting
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -126,6 +127,18 @@ class Directory:
                 continue
         return self._peers.at(address)
 
+    async def survey(self, address: str) -> tuple[list[Peer], dict[str, JabotError]]:
+        """The nodes at an address that answer a greeting of this moment, and those that allow us
+        nothing, by their addresses."""
+        now = self._loop.time()
+        self.watch(address)
+        place = self._places[address]
+        if self._is_online and place.greeted < now:
+            self._ask_anew(address, place, now)
+        place.news_at = now
+        peers = await self.settled(address, quiet=0.0 if "/" in address else _QUIET)
+        return peers, dict(place.refusals)
+
     def online(self) -> None:
         """A new connection: nobody knows us any more, and we know nobody."""
         self._is_online = True
@@ -149,9 +162,11 @@ class Directory:
             self._failed(jid, stanza)
         elif stanza.type == "unavailable":
             self.lost(jid)
-        elif stanza.type == "available" and stanza.node is not None and self._asked_for(jid):
-            peer = Peer.read(jid, stanza.node, self._peers.get(jid))
-            if self._peers.saw(peer):
+        elif stanza.type == "available" and stanza.node is not None:
+            asked_for = self._asked_for(jid)
+            for address in asked_for:
+                self._places[address].refusals.pop(jid, None)
+            if asked_for and self._peers.saw(Peer.read(jid, stanza.node, self._peers.get(jid))):
                 self._tell(jid)
 
     def lost(self, jid: str) -> None:
@@ -180,6 +195,13 @@ class Directory:
         return [a for a in (jid, jid.partition("/")[0]) if a in self._places]
 
     def _failed(self, jid: str, stanza: IncomingPresence) -> None:
+        own = self._session.jid.bare
+        is_refusal = stanza.condition == "forbidden"
+        if is_refusal and stanza.sender.resource:
+            for address in self._asked_for(jid):
+                refusal = NotAllowed(f"{jid} does not allow {own} anything")
+                self._places[address].refusals[jid] = refusal
+                self._places[address].news_at = self._loop.time()
         place = self._places.get(jid)
         if place is None:
             # The refusal of one node of a pool; it counts where no other one answers.
@@ -187,8 +209,7 @@ class Directory:
             place = self._places.get(jid)
         if place is None or self._peers.at(jid):
             return
-        own = self._session.jid.bare
-        if stanza.condition == "forbidden":
+        if is_refusal:
             place.problem = NotAllowed(f"{jid} does not allow {own} anything")
         elif stanza.condition == "resource-constraint":
             place.problem = NobodyThere(
@@ -216,6 +237,7 @@ class Directory:
 
     def _greet(self, address: str, place: _Place, now: float) -> None:
         self._session.send(hello(JID(address)))
+        place.refusals.clear()
         alone = not self._peers.at(address)
         place.pause = min(2 * place.pause, self._greet_most) if alone else _GREET_MOST
         place.greeted, place.next = now, now + place.pause

@@ -109,9 +109,7 @@ def _checked(
     if to is None:
         raise ConfigError("to whom? Give to=ADDRESS with the job, or to connect()")
     seconds = None if timeout is None else parse_duration(timeout)
-    for name, value in (where or {}).items():
-        if isinstance(value, Mapping) or not hasattr(value, "__contains__"):
-            raise ConfigError(f"where {name!r}: {value!r} is neither a text nor several")
+    check_where(where or {})
     retry = Retry.of(retries) if retries else None
     address, problem = str(parse_jid(to)), ""
     try:
@@ -119,6 +117,13 @@ def _checked(
     except ConfigError as error:  # no matter where the job goes to plain nodes
         told, problem = for_any(job), str(error)
     return Options(address, seconds, retry, where or {}, wait, for_any(job), told, problem)
+
+
+def check_where(where: Where) -> None:
+    """Raises `ConfigError` for what cannot be labels."""
+    for name, value in where.items():
+        if isinstance(value, Mapping) or not hasattr(value, "__contains__"):
+            raise ConfigError(f"where {name!r}: {value!r} is neither a text nor several")
 
 
 def encode(task: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Raw, Raw]:

@@ -11,7 +11,7 @@ from jabot.alarm import Alarm
 from jabot.calls.directory import Directory
 from jabot.calls.options import Options
 from jabot.errors import JabotError, NobodyThere
-from jabot.peers import Peer, Peers
+from jabot.peers import Peer, Peers, as_text
 from jabot.protocol.events import JobNeedsWorker
 
 _PATIENCE: Final = 60.0  # seconds that a job which had a worker waits for another one
@@ -170,10 +170,7 @@ class Placing:
         there = self._peers.at(options.to)
         if not there:
             return self._directory.nobody(options.to)
-        labels = ", ".join(
-            f"{name}={value if isinstance(value, str) else ' or '.join(value)}"
-            for name, value in options.where.items()
-        )
+        labels = as_text(options.where)
         if len(there) == 1:
             return NobodyThere(f"the one node at {options.to} has not {labels}")
         return NobodyThere(f"{len(there)} nodes at {options.to}, and none of them has {labels}")

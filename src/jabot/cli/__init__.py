@@ -17,6 +17,7 @@ _COMMANDS = {
     "run": "jabot.cli.run",
     "queue": "jabot.cli.queue",
     "submit": "jabot.cli.submit",
+    "broadcast": "jabot.cli.broadcast",
     "jobs": "jabot.cli.jobs",
     "schedules": "jabot.cli.schedules",
     "nodes": "jabot.cli.nodes",

@@ -12,25 +12,18 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from jabot.account import Account, parse_jid, resolve_account
+from jabot.account import Account, resolve_account
 from jabot.cli.account import account_option
 from jabot.cli.exit_codes import exit_codes
+from jabot.cli.job_options import address
 from jabot.cli.schema import definitions_of, signature_text
 from jabot.cli.screen import as_json, clean, hush, output
 from jabot.client import Client
-from jabot.errors import ConfigError
 from jabot.tasks import Description
 
 
-def _address(_: click.Context, __: click.Parameter, text: str) -> str:
-    try:
-        return str(parse_jid(text))
-    except ConfigError as error:
-        raise click.BadParameter(str(error)) from None
-
-
 @click.command(short_help="Show what the tasks of a node take and give.")
-@click.argument("jid", callback=_address)
+@click.argument("jid", callback=address)
 @click.argument("task", required=False)
 @click.option("--json", "json", is_flag=True, help="The JSON Schemas, in an object by task.")
 @account_option

@@ -1,4 +1,5 @@
-"""The options of jobs that are for a queue, for `jabot submit` and for schedules."""
+"""What the commands that have tasks run share: how words and options are read, and the options that
+are for a queue."""
 
 from __future__ import annotations
 
@@ -8,11 +9,20 @@ from typing import Any, TypeVar
 
 import click
 
+from jabot.account import parse_jid
 from jabot.calls.queue_options import QueueOptions
 from jabot.errors import ConfigError
 from jabot.schedule import parse_duration
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+def address(_: click.Context, __: click.Parameter, text: str) -> str:
+    """Any address, on a command line."""
+    try:
+        return str(parse_jid(text))
+    except ConfigError as error:
+        raise click.BadParameter(str(error)) from None
 
 
 def duration(_: click.Context, __: click.Parameter, text: str | None) -> float | None:

@@ -1,4 +1,4 @@
-"""The progress of one job, in the last line of a terminal."""
+"""The progress of one job or many, in the last line of a terminal."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import sys
 from types import TracebackType
 from typing import Any, Self
 
+import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, Task, TextColumn, TimeElapsedColumn
 from rich.text import Text
@@ -31,6 +32,7 @@ class ProgressLine:
             TimeElapsedColumn(),
             console=Console(stderr=True, highlight=False, markup=False, emoji=False),
             transient=True,
+            redirect_stdout=False,  # what goes there is for programs
             disable=hidden,
         )
         self._name = one_line(task)
@@ -74,6 +76,13 @@ class ProgressLine:
     def say(self, text: str) -> None:
         """Write a line above the bar, or to standard error where there is none."""
         self._progress.console.print(text, soft_wrap=True)
+
+    def output(self, text: str) -> None:
+        """Write a line to standard output, and above the bar when that is on the same screen."""
+        if sys.stdout.isatty() and not self._progress.disable:
+            self.say(text)
+        else:
+            click.echo(text)
 
     def close(self) -> None:
         """Take the bar away."""

@@ -53,12 +53,19 @@ def _queue_option(text: str) -> Callable[[F], F]:
     help="Serve figures about jobs to Prometheus there; on 127.0.0.1 when no host is named.",
 )
 @_queue_option("Work for this queue as well: take jobs that it keeps.")
+@click.option(
+    "--room",
+    multiple=True,
+    metavar="JID",
+    help="Be in this room as well; it is created where it is missing. May be given more than once.",
+)
 @account_option
 def run(
     target: str,
     reload: bool,
     metrics: tuple[str, int] | None,
     queue: tuple[str, ...],
+    room: tuple[str, ...],
     account: str | None,
 ) -> None:
     """Sign a node in and serve until it is stopped.
@@ -74,6 +81,8 @@ def run(
     named = account or node.account_jid
     for address in queue:
         node.work_for(address)
+    for address in room:
+        node.join(address)
     click.echo(f"{resolve_jid(named)} offers: {_names(node.tasks)}", err=True)
     if metrics is not None:
         _serve_metrics(node, *metrics)

@@ -11,14 +11,14 @@ from typing import Any
 
 import click
 
-from jabot.account import Account, parse_jid, resolve_account
+from jabot.account import Account, resolve_account
 from jabot.calls import Job, begin
 from jabot.calls.options import Options, options
 from jabot.cli.account import account_option
 from jabot.cli.arguments import Arguments, described, read_words
 from jabot.cli.exit_codes import exit_codes, failure
 from jabot.cli.interrupt import Interrupt
-from jabot.cli.job_options import LiteralWords, duration, given, labels, queue_options
+from jabot.cli.job_options import LiteralWords, address, duration, given, labels, queue_options
 from jabot.cli.progress import ProgressLine
 from jabot.cli.screen import as_json, hush, is_verbose
 from jabot.client import Client
@@ -40,13 +40,6 @@ class Order:
     """Whether its id is enough."""
 
 
-def _address(_: click.Context, __: click.Parameter, text: str) -> str:
-    try:
-        return str(parse_jid(text))
-    except ConfigError as error:
-        raise click.BadParameter(str(error)) from None
-
-
 @click.command(cls=LiteralWords, context_settings={"ignore_unknown_options": True})
 @click.argument("task")
 @click.argument("words", nargs=-1, metavar="[ARG...] [name=value...]", type=click.UNPROCESSED)
@@ -54,7 +47,7 @@ def _address(_: click.Context, __: click.Parameter, text: str) -> str:
     "--to",
     required=True,
     metavar="JID",
-    callback=_address,
+    callback=address,
     help="The pool that it goes to (bot@example.org), or one node of it (a full address).",
 )
 @click.option(

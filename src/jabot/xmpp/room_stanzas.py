@@ -50,9 +50,9 @@ def enter(room: JID, nick: str, *, is_node: bool) -> ET.Element:
     return stanza
 
 
-def leave(room: JID, nick: str) -> ET.Element:
+def leave(room: JID, nick: str, status: str | None = None) -> ET.Element:
     """The presence that leaves a room."""
-    return presence(to=JID(f"{room.bare}/{nick}"), type="unavailable")
+    return presence(to=JID(f"{room.bare}/{nick}"), type="unavailable", status=status)
 
 
 def read_news(x: ET.Element) -> RoomNews:

@@ -3,112 +3,32 @@ else is there."""
 
 from __future__ import annotations
 
-import asyncio
-import logging
-from collections.abc import Collection
-from dataclasses import dataclass
-from typing import Final, Literal, Protocol
-
-from jabot.account import parse_jid
-from jabot.alarm import Alarm
-from jabot.errors import ConfigError, ConnectionFailed, StanzaError
 from jabot.jid import JID
-from jabot.xmpp import room_stanzas as stanzas
-from jabot.xmpp.backoff import Backoff
-from jabot.xmpp.room_stanzas import RoomNews
+from jabot.xmpp.room import Occupant, Room, RoomListener
 from jabot.xmpp.session import Session
 from jabot.xmpp.stanzas import IncomingPresence
-
-log = logging.getLogger(__name__)
-
-_ANSWER: Final = 15.0  # seconds that a room may take to let us in
-_BACKOFF: Final = Backoff(first=1.0, most=60.0)
-# Where somebody has to do something first, asking often is of no use.
-_SLOWLY: Final = Backoff(first=60.0, most=600.0)
-_STEADY: Final = 60.0  # seconds in a room after which it is entered again soon
-_NICKS: Final = 100  # that are tried before the room counts as full of them
-
-_Refusal = tuple[str, Backoff]
-# What the conditions of an error mean (section 7.2), and how soon to try again.
-_REFUSALS: Final[dict[str, _Refusal]] = {
-    "registration-required": ("it is for members only; let an owner make {own} one", _SLOWLY),
-    "forbidden": ("{own} is banned from it", _SLOWLY),
-    "not-allowed": ("{own} may not create it; let somebody create it who may", _SLOWLY),
-    "not-authorized": ("it wants a password, and rooms with one are not supported", _SLOWLY),
-    "service-unavailable": ("it is full, or {domain} takes no more rooms", _BACKOFF),
-    "resource-constraint": ("{domain} takes no more rooms or occupants", _BACKOFF),
-    "item-not-found": ("its owner is still setting it up", _BACKOFF),
-    "remote-server-not-found": ("there is no service at {domain}: has the server rooms?", _SLOWLY),
-    "remote-server-timeout": ("{domain} does not answer", _BACKOFF),
-}
-
-
-@dataclass(frozen=True)
-class Room:
-    """A room to be in, by its address.
-
-    Where it is missing it is created: everybody sees the real addresses of all, and anybody may
-    enter, or the accounts in `members` alone. `nick` is the name in it; without one it is made of
-    the account's name.
-    """
-
-    address: str
-    nick: str | None = None
-    members: Collection[str] = ()
-
-    def __post_init__(self) -> None:
-        """Raises `ConfigError` for what is no address of a room, or of a member."""
-        jid = parse_jid(self.address)
-        if not jid.node or jid.resource:
-            raise ConfigError(
-                f"room {self.address!r}: give name@service, as in fleet@conference.example.org"
-            )
-        if self.nick is not None and not self.nick.strip():
-            raise ConfigError(f"room {self.address}: nick {self.nick!r} is no name")
-        members = tuple(parse_jid(member).bare for member in self.members)
-        object.__setattr__(self, "address", jid.bare)
-        object.__setattr__(self, "members", members)
-
-
-@dataclass(frozen=True, slots=True)
-class Occupant:
-    """Somebody in a room."""
-
-    nick: str
-    jid: JID | None  # the real full address; None where the room hides it
-    is_node: bool
-
-
-class RoomListener(Protocol):
-    """What is told of rooms; all of it on the event loop."""
-
-    def entered(self, room: JID) -> None:
-        """We are in it now, and know who else is."""
-
-    def out(self, room: JID, why: str) -> None:
-        """We are in it no more. We enter again by ourselves."""
-
-    def came(self, room: JID, occupant: Occupant) -> None:
-        """Somebody entered."""
-
-    def went(self, room: JID, occupant: Occupant, why: str) -> None:
-        """Somebody left."""
+from jabot.xmpp.stay import Stay
 
 
 class Rooms:
-    """All stays of one session. `is_node` tells whether it bears a node's mark there."""
+    """All stays of one session. `is_node` tells whether it bears a node's mark there. `listeners`
+    are told of everything, in their order."""
 
-    def __init__(self, session: Session, listener: RoomListener, *, is_node: bool) -> None:
+    def __init__(self, session: Session, *, is_node: bool) -> None:
+        self.listeners: list[RoomListener] = []
         self._session = session
-        self._listener = listener
         self._is_node = is_node
-        self._stays: dict[str, _Stay] = {}
+        self._stays: dict[str, Stay] = {}
+
+    def __contains__(self, address: str) -> bool:
+        """Whether we are to be in a room."""
+        return address in self._stays
 
     def enter(self, room: Room) -> None:
         """Be in a room from now on, and whenever there is a connection."""
         stay = self._stays.get(room.address)
         if stay is None:
-            stay = _Stay(room, self._session, self._listener, is_node=self._is_node)
+            stay = Stay(room, self._session, self.listeners, is_node=self._is_node)
             self._stays[room.address] = stay
             if self._session.is_online:
                 stay.enter()
@@ -119,6 +39,12 @@ class Rooms:
         if stay is not None:
             stay.leave()
 
+    def farewell(self, status: str) -> None:
+        """Leave all of them, with a last word."""
+        stays, self._stays = self._stays, {}
+        for stay in stays.values():
+            stay.leave(status)
+
     def is_inside(self, address: str) -> bool:
         """Whether we are in a room just now."""
         stay = self._stays.get(address)
@@ -128,6 +54,11 @@ class Rooms:
         """Why we are not in a room that we were to enter; empty when nothing is wrong."""
         stay = self._stays.get(address)
         return "" if stay is None else stay.problem
+
+    def is_barred(self, address: str) -> bool:
+        """Whether somebody has to let us into a room first."""
+        stay = self._stays.get(address)
+        return stay is not None and stay.is_barred
 
     def occupants(self, address: str) -> list[Occupant]:
         """Who is in a room, ourselves among them; by nick."""
@@ -145,6 +76,8 @@ class Rooms:
 
     def online(self) -> None:
         """There is a new connection."""
+        if not self._session.is_online:
+            return  # gone again
         for stay in self._stays.values():
             stay.enter()
 
@@ -159,218 +92,8 @@ class Rooms:
             stay.close()
 
     def received(self, stanza: IncomingPresence) -> bool:
-        """Somebody's presence; True when it is about a room of ours."""
+        """Somebody's presence; True when a room says it, also one that we have left."""
         stay = self._stays.get(stanza.sender.bare)
-        if stay is None:
-            return False
-        stay.received(stanza)
-        return True
-
-
-class _Stay:
-    """One room, and we in it or on our way."""
-
-    def __init__(
-        self, room: Room, session: Session, listener: RoomListener, *, is_node: bool
-    ) -> None:
-        self.room = room
-        self.jid = JID(room.address)
-        self.state: Literal["out", "entering", "inside"] = "out"
-        self.there: dict[str, Occupant] = {}
-        self.problem = ""
-        self._session = session
-        self._listener = listener
-        self._is_node = is_node
-        self._wish = room.nick or _default_nick(session.jid)
-        self.nick = self._wish
-        self._tries = 1  # of nicks
-        self._failures = 0
-        self._entered = 0.0  # when we came in
-        self._loop = asyncio.get_running_loop()
-        self._alarm = Alarm(self._rings)
-        self._setting_up: asyncio.Task[None] | None = None
-
-    # -- in and out ---------------------------------------------------------------------------
-
-    def enter(self) -> None:
-        """Ask to be let in."""
-        self.state = "entering"
-        self.there.clear()
-        self._session.send(stanzas.enter(self.jid, self.nick, is_node=self._is_node))
-        self._ring_in(_ANSWER)
-
-    def leave(self) -> None:
-        """Go, for good."""
-        if self.state != "out":
-            self._session.send(stanzas.leave(self.jid, self.nick))
-        self.lost("left")
-
-    def lost(self, why: str) -> None:
-        """We are not in it any more."""
-        self.close()
-        was_inside, self.state = self.state == "inside", "out"
-        self.there.clear()
-        self.nick, self._tries = self._wish, 1
-        if was_inside:
-            self._listener.out(self.jid, why)
-
-    def close(self) -> None:
-        """Stop what is still to come."""
-        self._alarm.cancel()
-        if self._setting_up is not None:
-            self._setting_up.cancel()
-            self._setting_up = None
-
-    # -- what the room says -------------------------------------------------------------------
-
-    def received(self, stanza: IncomingPresence) -> None:
-        """A presence from the room or from one of its occupants."""
-        if stanza.type == "error":
-            self._refused(stanza.condition)
-        elif stanza.room is None or not stanza.sender.resource:
-            log.debug("%s says what no room does", stanza.sender)
-        elif stanza.type == "available":
-            self._is_there(stanza, stanzas.read_news(stanza.room))
-        elif stanza.type == "unavailable":
-            self._is_gone(stanza.sender.resource, stanzas.read_news(stanza.room))
-
-    def _is_there(self, stanza: IncomingPresence, news: RoomNews) -> None:
-        nick = stanza.sender.resource
-        if nick == self.nick and news.jid not in (None, self._session.jid):
-            self._is_shared(nick)
-            return
-        occupant = Occupant(nick, news.jid, stanza.node is not None)
-        is_new = self.there.get(nick) != occupant
-        self.there[nick] = occupant
-        if stanzas.SELF in news.codes and self.state == "entering":
-            self.nick = nick  # the room may have chosen another
-            self._alarm.cancel()
-            if stanzas.NEW_ROOM in news.codes:
-                self._setting_up = asyncio.ensure_future(self._set_up())
-            else:
-                self._is_inside()
-        elif is_new and self.state == "inside":
-            self._listener.came(self.jid, occupant)
-
-    def _is_gone(self, nick: str, news: RoomNews) -> None:
-        if stanzas.RENAMED in news.codes and news.nick:
-            self._is_renamed(nick, news.nick)
-            return
-        if nick == self.nick:
-            if stanzas.SELF in news.codes or news.jid in (None, self._session.jid):
-                self._put_out(news)  # not only another program of our account that had our name
-            return
-        occupant = self.there.pop(nick, None)
-        if occupant is not None and self.state == "inside":
-            self._listener.went(self.jid, occupant, _why(news))
-
-    def _is_renamed(self, nick: str, new: str) -> None:
-        occupant = self.there.pop(nick, None)
-        if nick == self.nick:
-            self.nick = new
-        if occupant is not None and self.state == "inside":
-            self._listener.went(self.jid, occupant, f"is {new} now")
-
-    def _is_shared(self, nick: str) -> None:
-        """Another program of our account came in under our name: for servers, one occupant then.
-        It cannot see that, and we can: we take a name that nobody else has."""
-        self._session.send(stanzas.leave(self.jid, nick))
-        self.lost("another program of the account has its name")
-        self.nick = f"{self._wish}-{_token(self._session.jid)}"
-        self.enter()
-
-    def _is_inside(self) -> None:
-        self.state, self.problem = "inside", ""
-        self._entered = self._loop.time()
-        log.info("in the room %s as %s, with %d others", self.jid, self.nick, len(self.there) - 1)
-        self._listener.entered(self.jid)
-
-    # -- what can go wrong --------------------------------------------------------------------
-
-    def _refused(self, condition: str) -> None:
-        if self.state != "entering":
-            return
-        if condition == "conflict" and self._tries < _NICKS:
-            self._tries += 1
-            self.nick = f"{self._wish}-{self._tries}"
-            self.enter()
-            return
-        text, backoff = _REFUSALS.get(condition, (condition.replace("-", " "), _BACKOFF))
-        own = self._session.jid
-        self._fail(text.format(own=own.bare, domain=self.jid.domain), backoff)
-
-    def _put_out(self, news: RoomNews) -> None:
-        why = _why(news)
-        if self._loop.time() - self._entered >= _STEADY:
-            self._failures = 0
-        self.lost(why)
-        self._fail(why, _SLOWLY if stanzas.BANNED in news.codes else _BACKOFF)
-
-    def _fail(self, problem: str, backoff: Backoff) -> None:
-        self.state = "out"
-        self._failures += 1
-        if problem != self.problem:
-            log.warning("not in the room %s: %s; I keep trying", self.jid, problem)
-        self.problem = problem
-        self._ring_in(backoff.delay(self._failures))
-
-    def _rings(self) -> None:
-        if self.state == "entering":
-            self._fail("it does not answer", _BACKOFF)
-        elif self._session.is_online:
-            self.enter()
-
-    def _ring_in(self, seconds: float) -> None:
-        self._alarm.cancel()
-        self._alarm.set(self._loop.time() + seconds)
-
-    # -- a new room ---------------------------------------------------------------------------
-
-    async def _set_up(self) -> None:
-        """Nobody else is let in before that. Only fields that the room has are filled in."""
-        wanted = {
-            "muc#roomconfig_whois": "anyone",
-            "muc#roomconfig_persistentroom": "1",
-            "muc#roomconfig_membersonly": "1" if self.room.members else "0",
-        }
-        ask = self._session.requests.ask
-        try:
-            offered = stanzas.offered_fields(
-                await ask("get", self.jid, stanzas.configuration_wanted())
-            )
-            fields = {name: value for name, value in wanted.items() if name in offered}
-            await ask("set", self.jid, stanzas.configuration(fields))
-            if self.room.members:
-                await ask("set", self.jid, stanzas.admit(self.room.members))
-        except (StanzaError, TimeoutError) as error:
-            self._fail(f"it cannot be set up: {error or 'no answer'}", _BACKOFF)
-        except ConnectionFailed:
-            log.debug("%s: the connection went while it was set up", self.jid)
-        else:
-            log.info("created the room %s", self.jid)
-            self._is_inside()
-
-
-def _why(news: RoomNews) -> str:
-    """Why somebody is not in a room any more."""
-    reason = f" ({news.reason})" if news.reason else ""
-    if news.destroyed:
-        return f"the room was destroyed{reason}"
-    if stanzas.BANNED in news.codes:
-        return f"banned{reason}"
-    if stanzas.KICKED in news.codes:
-        return f"kicked{reason}"
-    if news.codes & stanzas.NOT_AFFILIATED:
-        return f"the room is for members only{reason}"
-    if stanzas.SHUT_DOWN in news.codes:
-        return f"the room's server shuts down{reason}"
-    return f"left{reason}"
-
-
-def _default_nick(own: JID) -> str:
-    """`bot-c36d`: the account's name, and what tells its programs apart."""
-    return f"{own.node}-{_token(own)}"
-
-
-def _token(own: JID) -> str:
-    return own.resource.rpartition("-")[2]
+        if stay is not None:
+            stay.received(stanza)
+        return stay is not None or stanza.room is not None

@@ -1,0 +1,206 @@
+"""`jabot broadcast`: one task on many nodes, from a shell."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from jabot.account import Account, resolve_account
+from jabot.calls import Reply
+from jabot.calls.audience import EVERYBODY
+from jabot.calls.broadcast import Plan, read_batch
+from jabot.calls.calling import describe_to, spread
+from jabot.cli.account import account_option
+from jabot.cli.arguments import read_words
+from jabot.cli.exit_codes import FAILED, code_of, exit_codes, failure
+from jabot.cli.interrupt import Interrupt
+from jabot.cli.job_options import LiteralWords, address, duration, labels
+from jabot.cli.progress import ProgressLine
+from jabot.cli.screen import as_json, hush
+from jabot.client import Client
+from jabot.errors import ConfigError, JabotError
+from jabot.tasks import Step
+
+
+@dataclass(frozen=True)
+class Order:
+    """What the command line asks for."""
+
+    task: str
+    words: Sequence[str]
+    literal: Sequence[str]
+    """Words after `--`: positional, whatever they look like."""
+    options: dict[str, Any]
+
+
+def _whom(ctx: click.Context, parameter: click.Parameter, text: str) -> str:
+    return text if text == EVERYBODY else address(ctx, parameter, text)
+
+
+def _batch(_: click.Context, __: click.Parameter, text: str | None) -> str | None:
+    try:
+        if text is not None:
+            read_batch(text)
+    except ConfigError as error:
+        raise click.BadParameter(str(error)) from None
+    return text
+
+
+@click.command(cls=LiteralWords, context_settings={"ignore_unknown_options": True})
+@click.argument("task")
+@click.argument("words", nargs=-1, metavar="[ARG...] [name=value...]", type=click.UNPROCESSED)
+@click.option(
+    "--to",
+    required=True,
+    metavar="JID",
+    callback=_whom,
+    help="A room, a pool (bot@example.org), one node of it, or * for all contacts.",
+)
+@click.option(
+    "--timeout",
+    default="10",
+    show_default=True,
+    metavar="TIME",
+    callback=duration,
+    help="Seconds, or as 500ms, 5m, 1h 30m, that each node has from when it is asked.",
+)
+@click.option(
+    "-b",
+    "--batch",
+    metavar="N|N%",
+    callback=_batch,
+    help="Ask so many at once, as 10 or 25%, and the next one whenever one has replied.",
+)
+@click.option(
+    "--where",
+    multiple=True,
+    metavar="LABEL=VALUE",
+    callback=labels,
+    help="Only nodes with this label; given twice for one label, either value will do.",
+)
+@click.option(
+    "--quorum",
+    metavar="N",
+    type=click.IntRange(min=1),
+    help="Stop when so many have answered.",
+)
+@account_option
+@click.pass_context
+def broadcast(  # noqa: PLR0913 - the options of a broadcast
+    ctx: click.Context,
+    /,
+    task: str,
+    words: tuple[str, ...],
+    to: str,
+    timeout: float,
+    batch: str | None,
+    where: dict[str, list[str]],
+    quorum: int | None,
+    account: str | None,
+) -> None:
+    """Have TASK run by every node at an address, and print what they reply, a JSON object a line.
+
+    Each object has the address of the node, its name in the room, a status, and the result or the
+    error. The status is one of: answered; failed (the task did); refused (the node did, and nothing
+    ran); silent (no outcome in time, and told to stop); left (the node went offline).
+
+    Arguments are read as `jabot submit` reads them, by what one of the nodes says that the task
+    takes. How far it has come is shown on a terminal, and at the end on standard error. Ctrl-C
+    cancels the jobs that still run; a second one leaves at once.
+
+    \b
+        jabot broadcast --to fleet@conference.example.org uptime
+        jabot broadcast --to bot@example.org -b 25% restart web
+
+    \b
+    Exit codes:
+        0    every node answered, or with --quorum so many
+        1    not all did; or it could not be asked
+        2    the command line is wrong, or so says every node
+        3    nobody is there; nothing ran
+        4    this account is let in nowhere, or every node refuses it; nothing ran
+        124  every node was silent
+        130  stopped by Ctrl-C (143 by SIGTERM)
+    """
+    chosen = {"to": to, "timeout": timeout, "where": where, "quorum": quorum, "batch": batch}
+    order = Order(task, words, ctx.meta["literal"], chosen)
+    hush()
+    with exit_codes():
+        code = asyncio.run(_broadcast(resolve_account(account), order))
+    if code:
+        sys.exit(code)
+
+
+async def _broadcast(account: Account, order: Order) -> int:
+    heard = _Heard(order.options["quorum"])
+    with ProgressLine(order.task) as line, Interrupt(line) as interrupt:
+        try:
+            await _hear(account, order, line, heard)
+        except asyncio.CancelledError:
+            if interrupt.code is None:
+                raise
+            line.say(f"Stopped: {heard.text()}.")
+            return interrupt.code
+        except JabotError as error:
+            raise failure(error, interrupt.code) from error
+        line.close()
+        click.echo(heard.text(), err=True)
+    return interrupt.code or heard.code()
+
+
+async def _hear(account: Account, order: Order, line: ProgressLine, heard: _Heard) -> None:
+    line.where(f"- signing in as {account.jid}")
+    async with Client(account) as app:
+        with ExitStack() as stack:
+            line.where(f"- looking for {order.options['to']}")
+            arguments: Any = (), {}
+            if order.words or order.literal:
+                described = await describe_to(app, order.task, order.options, stack)
+                arguments = read_words(order.words, order.literal, described)
+
+            def gathered(count: int) -> None:
+                heard.nodes = count
+                line.where(f"at {order.options['to']}")
+                line.step(Step(0, count, None))
+
+            plan = Plan.of(order.task, arguments, **order.options)
+            async for reply in spread(app, plan, gathered):
+                heard.replies.append(reply)
+                line.output(as_json(_plain(reply)))
+                line.step(Step(len(heard.replies), heard.nodes, None))
+
+
+class _Heard:
+    """The replies so far."""
+
+    def __init__(self, quorum: int | None) -> None:
+        self.nodes = 0
+        self.replies: list[Reply] = []
+        self._quorum = quorum
+
+    def text(self) -> str:
+        """`37 of 40 nodes answered; 1 failed, 2 silent`."""
+        counts = Counter(reply.status for reply in self.replies)
+        answered = counts.pop("answered", 0)
+        others = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
+        return f"{answered} of {self.nodes} nodes answered" + (f"; {others}" if others else "")
+
+    def code(self) -> int:
+        """The exit code: where nobody answered, and all for one reason, it is that one's."""
+        answers = sum(reply.status == "answered" for reply in self.replies)
+        if answers >= (self._quorum or self.nodes):
+            return 0
+        codes = {code_of(reply.error) for reply in self.replies if reply.error is not None}
+        return codes.pop() if not answers and len(codes) == 1 else FAILED
+
+
+def _plain(reply: Reply) -> dict[str, Any]:
+    outcome = {"result": reply.result} if reply.error is None else {"error": str(reply.error)}
+    return {"node": str(reply.node), "name": reply.name, "status": reply.status} | outcome
