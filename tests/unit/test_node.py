@@ -54,6 +54,8 @@ def test_a_task_cannot_take_the_name_of_a_command(name):
         {"drain_limit": 0},
         {"queue": "jobs@localhost/one"},
         {"queue": ["jobs@localhost", "a@b@c"]},
+        {"rooms": "localhost"},
+        {"rooms": ["fleet@conference.localhost", "fleet@conference.localhost/nick"]},
     ],
 )
 def test_options_that_cannot_be_used(options):
@@ -122,6 +124,8 @@ class Session(Mouth):
     async def ping(self, limit): ...
 
     def carry(self, carrier): ...
+
+    def follow(self, follower): ...
 
     @property
     def is_online(self):
