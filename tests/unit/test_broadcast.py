@@ -34,8 +34,9 @@ from jabot.protocol.frames import (
     Submit,
     Succeeded,
 )
+from jabot.testing.clock import Clock
 from jabot.xmpp.room import Occupant
-from unit.clock import Clock, turns
+from unit.clock import turns
 from unit.linked import Wire
 
 ROOM = "fleet@conference.localhost"
