@@ -139,6 +139,7 @@ async def test_features_are_those_that_are_there(ann):
         "urn:xmpp:ping",
         MUC,
         f"{MUC}#self-ping-optimization",
+        f"{MUC}#stable_id",
     ]
     told = await ask(ann, "get", info, "conference.localhost")
     assert re.findall("<feature var='([^']+)'", told) == offered

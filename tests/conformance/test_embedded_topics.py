@@ -398,6 +398,32 @@ async def test_an_account_has_one_item_a_node_and_shows_it_to_contacts(ann, bob)
         assert (NODE in await client.until("</iq>|<query [^>]*/></iq>")) is sees
 
 
+async def test_bookmarks_as_chat_programs_keep_them(server, ann, bob):
+    """XEP-0402: many items in a node that nobody else sees, made by the first of them."""
+    bookmarks = "urn:xmpp:bookmarks:1"
+    other = await signed_in(server, "ann", "other")
+    await show(other, bookmarks)
+    options = form(
+        "publish-options",
+        {
+            "persist_items": "true",
+            "max_items": "max",
+            "send_last_published_item": "never",
+            "access_model": "whitelist",
+        },
+    )
+    for room in ("one", "two"):
+        item = f"<item id='{room}@conference.localhost'><v xmlns='urn:v'>{room}</v></item>"
+        content = f"<publish node='{bookmarks}'>{item}</publish>"
+        given = f"<publish-options>{options}</publish-options>"
+        assert fine(await ask(ann, "set", content + given, ANN))
+        assert values(await other.until("</message>")) == [room]
+    assert values(await items(ann, bookmarks, ANN)) == ["one", "two"]
+    await befriend(ann, bob)
+    assert conditions(await items(bob, bookmarks, ANN)) == ("not-allowed", "closed-node")
+    await other.close()
+
+
 async def test_nobody_makes_nodes_at_the_account_of_another(ann, bob):
     assert conditions(await create(bob, NODE, to=ANN))[0] == "forbidden"
     assert conditions(await publish(bob, NODE, "1", to="nobody@localhost"))[0] == "item-not-found"

@@ -32,6 +32,7 @@ MUC_USER: Final = "http://jabber.org/protocol/muc#user"
 MUC_ADMIN: Final = "http://jabber.org/protocol/muc#admin"
 MUC_OWNER: Final = "http://jabber.org/protocol/muc#owner"
 MUC_SELF_PING: Final = "http://jabber.org/protocol/muc#self-ping-optimization"
+MUC_STABLE_ID: Final = "http://jabber.org/protocol/muc#stable_id"
 
 PUBSUB: Final = "http://jabber.org/protocol/pubsub"
 PUBSUB_OWNER: Final = "http://jabber.org/protocol/pubsub#owner"

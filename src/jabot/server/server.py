@@ -40,13 +40,13 @@ class Server:
         self.domain = _checked_domain(self.config.domain)
         self.port = self.config.port
         self.router = Router()
-        self._store = _open_store(self.config)
+        self.store = _open_store(self.config)
         self._certificate = Certificate(self.domain, self.config.data)
-        self.host = Host(self.config, self.domain, self._store, self.router)
-        self._rooms = Rooms(
+        self.host = Host(self.config, self.domain, self.store, self.router)
+        self.rooms = Rooms(
             self.config,
             f"conference.{self.domain}",
-            RoomStore(self._store.db),
+            RoomStore(self.store.db),
             self.router,
             self.host.sessions,
         )
@@ -65,14 +65,14 @@ class Server:
     async def start(self) -> None:
         """Listen. Raises ConfigError when the address is not to be had."""
         loop = asyncio.get_running_loop()
-        self._rooms.load()
+        self.rooms.load()
         self.host.pubsub.load()
         try:
             self._listener = await loop.create_server(
                 self._connect, await self._listen_on(), self.config.port, backlog=_BACKLOG
             )
         except OSError as problem:
-            self._store.close()
+            self.store.close()
             number = problem.errno or 0  # negative for a name that can't be looked up
             reason = os.strerror(number) if number > 0 else problem.strerror or str(problem)
             raise ConfigError(
@@ -102,7 +102,7 @@ class Server:
         await self._wait_for_clients()
         if self._listener is not None:
             await self._listener.wait_closed()
-        self._store.close()
+        self.store.close()
         log.info("%s: stopped", self.domain)
 
     def add_user(self, name: str, password: str) -> str:
@@ -114,12 +114,12 @@ class Server:
             jid = JID(f"{name}@{self.domain}")
         except InvalidJID as problem:
             raise ConfigError(f"{name!r} is no name for an account") from problem
-        set_password(self._store, jid, password, self.config.scram_iterations)
+        set_password(self.store, jid, password, self.config.scram_iterations)
         return str(jid.bare)
 
     def close(self) -> None:
         """For a server that was never started: let go of its files."""
-        self._store.close()
+        self.store.close()
 
     async def _check_certificate(self) -> None:
         """One that is no good is better found now than by the first client."""
@@ -152,7 +152,7 @@ class Server:
             connection.fail(StreamError("resource-constraint", "too many connections"))
 
     def _new_stream(self, connection: Connection) -> Stream:
-        return Stream(connection, self.config, self.host, self._store, self._tls_required)
+        return Stream(connection, self.config, self.host, self.store, self._tls_required)
 
     def _lost(self, connection: Connection) -> None:
         self._connections.discard(connection)

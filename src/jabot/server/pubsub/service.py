@@ -37,13 +37,13 @@ class PubSub:
     ) -> None:
         self.domain = domain
         self._router = router
-        self._nodes = Nodes(config, NodeStore(store.db), now)
+        self.nodes = Nodes(config, NodeStore(store.db), now)
         notifier = Notifier(router.route, store, Listeners(store, sessions).of)
-        self.arrivals = Arrivals(self._nodes, store, sessions, notifier)
-        self.descriptions = NodeDescriptions(self._nodes, store)
+        self.arrivals = Arrivals(self.nodes, store, sessions, notifier)
+        self.descriptions = NodeDescriptions(self.nodes, store)
         form = node_form(config)
-        self._requests = Requests(config, self._nodes, store, sessions, form, notifier)
-        self._owner_requests = OwnerRequests(self._nodes, store, form, notifier)
+        self._requests = Requests(config, self.nodes, store, sessions, form, notifier)
+        self._owner_requests = OwnerRequests(self.nodes, store, form, notifier)
         self._of_service, self._of_account = of_service(config), of_account()
         self._table = IqTable()
         self._table.add("get", DISCO_INFO, "query", self._info)
@@ -55,7 +55,7 @@ class PubSub:
 
     def load(self) -> None:
         """Take up the nodes that were kept."""
-        self._nodes.load()
+        self.nodes.load()
 
     def offer_personal(self, accounts: IqTable) -> None:
         """Let accounts have nodes of their own."""

@@ -17,6 +17,7 @@ from jabot.server.namespaces import (
     MUC_ADMIN,
     MUC_OWNER,
     MUC_SELF_PING,
+    MUC_STABLE_ID,
     PING,
 )
 from jabot.server.rooms import admin, owner
@@ -46,7 +47,7 @@ class RoomRequests:
         self._rooms.add("set", MUC_OWNER, "query", self._configure)
         for table in (self._service, self._rooms, self._occupants):
             table.add("get", PING, "ping", nothing)
-            table.features += [DISCO_INFO, DISCO_ITEMS, PING, MUC, MUC_SELF_PING]
+            table.features += [DISCO_INFO, DISCO_ITEMS, PING, MUC, MUC_SELF_PING, MUC_STABLE_ID]
 
     def answer(self, stanza: Element, to: JID) -> Element | None:
         """The result. Raises StanzaError to refuse."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from jabot.jid import JID
 from jabot.server.conditions import StanzaError
 from jabot.server.config import ServerConfig
@@ -38,6 +40,9 @@ class Rooms:
         self._directory = Directory(config, store, self._deliver, now)
         self._requests = RoomRequests(config, self._directory)
         router.add(domain, self)
+
+    def __iter__(self) -> Iterator[Room]:
+        return iter(self._directory)
 
     def load(self) -> None:
         """Take up the rooms that were kept."""
