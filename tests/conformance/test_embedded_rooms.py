@@ -207,6 +207,59 @@ async def test_a_list_of_changes_is_done_whole_or_not_at_all(ann, bob):
     await ask(bob, "get", "<ping xmlns='urn:xmpp:ping'/>", f"{ROOM}/bob")
 
 
+async def test_invitations_that_cannot_be(ann, bob):
+    await made(ann, "ann")
+
+    async def refused(client, kind, to):
+        extension = f"<x xmlns='{MUC}#user'><{kind} to='{to}'/></x>"
+        client.send(f"<message to='{ROOM}'>{extension}</message>")
+        return condition(await client.until("<message[^>]*type='error'.*?</message>"))
+
+    ban = f"<query xmlns='{MUC}#admin'><item jid='cat@localhost' affiliation='outcast'/></query>"
+    await ask(ann, "set", ban)
+    assert await refused(ann, "invite", "cat@localhost") == "forbidden"
+    assert await refused(ann, "invite", "localhost") == "bad-request"
+    assert await refused(ann, "invite", "a b@localhost") == "jid-malformed"
+    assert await refused(bob, "invite", "bob@localhost") == "not-acceptable"  # is not there
+    assert await refused(bob, "decline", "cat@localhost") == "item-not-found"
+    assert await refused(bob, "dance", "cat@localhost") == "bad-request"
+
+
+async def test_lists_are_for_those_whom_they_concern(ann, bob):
+    await made(ann, "ann")
+    listing = f"<query xmlns='{MUC}#admin'><item %s/></query>"
+    members, moderators = listing % "affiliation='member'", listing % "role='moderator'"
+    grant = f"<query xmlns='{MUC}#admin'><item jid='bob@localhost' affiliation='member'/></query>"
+    await ask(ann, "set", grant)
+    assert condition(await ask(bob, "get", members)) == "forbidden"  # addresses are hidden here
+    await ask(ann, "set", SUBMIT % field("whois", "anyone"))
+    assert "bob@localhost" in await ask(bob, "get", members)
+    assert condition(await ask(bob, "get", moderators)) == "forbidden"
+    await enter(bob, "bob")
+    assert condition(await ask(bob, "get", moderators)) == "forbidden"
+    assert "nick='ann'" in await ask(ann, "get", moderators)
+
+
+async def test_who_is_there_is_told_to_those_who_may_be(ann, bob):
+    await made(ann, "ann")
+    items = "<query xmlns='http://jabber.org/protocol/disco#items'/>"
+    assert f"{ROOM}/ann" not in await ask(bob, "get", items)
+    await enter(bob, "bob")
+    assert f"{ROOM}/ann" in await ask(bob, "get", items)
+
+
+async def test_an_item_changes_one_thing(ann):
+    await made(ann, "ann")
+    for item in (
+        "<item jid='bob@localhost' affiliation='member' role='none'/>",
+        "<item jid='bob@localhost'/>",
+        "<item affiliation='member'/>",
+        "",
+    ):
+        refused = await ask(ann, "set", f"<query xmlns='{MUC}#admin'>{item}</query>")
+        assert condition(refused) == "bad-request"
+
+
 # --- limits -------------------------------------------------------------------------------------
 
 

@@ -449,11 +449,10 @@ async def test_one_account_makes_no_more_nodes_than_it_may():
 async def test_an_item_is_no_larger_than_it_may_be():
     async with jabot.testing.server(users=USERS, max_item=1_000) as server:
         ann = await signed_in(server, "ann", "a")
+        refused = await publish(ann, "n", "x" * 1_000)
+        assert conditions(refused) == ("not-acceptable", "payload-too-big")
+        assert conditions(await items(ann, "n"))[0] == "item-not-found"  # nor is there a node
         assert fine(await publish(ann, "n", "x" * 900))
-        assert conditions(await publish(ann, "n", "x" * 1_000)) == (
-            "not-acceptable",
-            "payload-too-big",
-        )
         await ann.close()
 
 

@@ -520,6 +520,19 @@ async def test_an_invitation_to_a_members_only_room(ann, bob, room):
     await enter(bob, room, "bob")
 
 
+async def test_an_invitation_is_declined(ann, bob, room):
+    await made(ann, room, "ann")
+    muc = bob.plugin["xep_0045"]
+    ann.plugin["xep_0045"].invite(room, bob.bare)
+    await bob.message(sender=room)
+    muc.decline(room, ann.bare, "busy")
+    path = f"{USER}x/{USER}decline"
+    told = await ann.message(lambda xml: xml.find(path) is not None, sender=room)
+    declined = told.find(path)
+    assert declined.get("from").startswith(bob.bare)
+    assert declined.findtext(f"{USER}reason") == "busy"
+
+
 async def test_who_may_not_invite(ann, bob, cat, room):
     await made(ann, room, "ann", allowinvites=False)
     await enter(bob, room, "bob")

@@ -9,6 +9,7 @@ from jabot.jid import JID
 from jabot.server.conditions import StanzaError
 from jabot.server.element import Element, Envelope, to_text
 from jabot.server.namespaces import CLIENT, MUC
+from jabot.server.rooms.admin import give_affiliation
 from jabot.server.rooms.affiliations import (
     Affiliation,
     Role,
@@ -22,6 +23,7 @@ from jabot.server.rooms.affiliations import (
 from jabot.server.rooms.configuration import RoomConfiguration
 from jabot.server.rooms.history import KEPT, KEPT_BYTES, History, Wanted, wanted
 from jabot.server.rooms.occupants import Occupant, Occupants
+from jabot.server.rooms.presences import Why
 from jabot.server.rooms.room import Room, RoomRecord
 from jabot.server.rooms.store import RoomStore
 from jabot.server.store import Store
@@ -236,6 +238,11 @@ def test_a_room_shows_an_occupant_anew_after_every_change():
         seen = "".join(data for full, data in sent if full == f"cat@x/{number}")
         assert f"from='r@c/{nick}'" in seen
         assert f"<status>{status}</status>" in seen
+    give_affiliation(room, "bob@x", ADMIN, Why())
+    sent.clear()
+    come("cat@x/2", "cat2")
+    seen = "".join(data for full, data in sent if full == "cat@x/2")
+    assert seen.count("affiliation='admin' role='moderator' jid='bob@x/") == 2
 
 
 # --- what is kept -------------------------------------------------------------------------------

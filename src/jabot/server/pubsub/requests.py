@@ -123,9 +123,15 @@ class Requests:
         if node is not None and node.configuration != expected:
             raise refusal("conflict", "precondition-not-met")
         item_id, payload = _published(wanted, expected)
+        made = None
         if node is None:
-            node = self._new_node(asker, name, expected)
-        item, removed = self._nodes.publish(node, item_id, asker.sender.full, payload)
+            node = made = self._new_node(asker, name, expected)
+        try:
+            item, removed = self._nodes.publish(node, item_id, asker.sender.full, payload)
+        except StanzaError:
+            if made is not None:
+                self._nodes.delete(made)
+            raise
         self._notifier.published(node, item, removed)
         told = Element(PUBSUB, "item", {"id": item.id})
         return _told(Element(PUBSUB, "publish", {"node": node.name}, [told]))

@@ -21,7 +21,8 @@ class Occupant:
         self.role = role
         # By full JID: what the session's last presence holds. The one that spoke last stands last.
         self.sessions: dict[str, list[Element | str]] = {}
-        # The occupant's presence as it is shown: with the address (True) and without.
+        # The presence as others are shown it, with the address (True) and without; the room
+        # clears it whenever it tells of a change.
         self.shown: dict[bool, Envelope] = {}
 
     @property
@@ -64,7 +65,6 @@ class Occupants:
         """Add the session, or change what its presence holds."""
         occupant.sessions.pop(full, None)
         occupant.sessions[full] = content
-        occupant.shown.clear()
         self._by_nick[occupant.nick] = occupant
         self._by_session[full] = occupant
 
@@ -72,12 +72,10 @@ class Occupants:
         """Remove the session, and with the last one its occupant."""
         occupant = self._by_session.pop(full)
         del occupant.sessions[full]
-        occupant.shown.clear()
         if not occupant.sessions:
             del self._by_nick[occupant.nick]
 
     def rename(self, occupant: Occupant, nick: str) -> None:
         del self._by_nick[occupant.nick]
         occupant.nick = nick
-        occupant.shown.clear()
         self._by_nick[nick] = occupant

@@ -33,8 +33,6 @@ def configure(room: Room, form: Form[RoomConfiguration], given: Element) -> None
         for occupant in room.occupants:
             if room.affiliation(occupant.account) is Affiliation.NONE:
                 room.remove_occupant(occupant, Why(codes=(presences.MEMBERS_ONLY_NOW,)))
-    for occupant in room.occupants:
-        occupant.shown.clear()
     _announce(room, before, after)
 
 
