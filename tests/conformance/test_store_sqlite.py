@@ -22,7 +22,20 @@ from jabot.queue.store.sql import PLAIN, migrations, queries
 from jabot.queue.store.sqlite import SqliteStore
 from jabot.queue.store.sqlite.file import APPLICATION, connect, migrate
 from jabot.queue.store.sqlite.program import PACKAGE, install, statements
-from jabot.queue.store.verbs import Claim, Filter, Finish, List, PutSchedule, Schedule, Schedules
+from jabot.queue.store.verbs import (
+    Cancel,
+    Claim,
+    Delivered,
+    Due,
+    Filter,
+    Finish,
+    List,
+    Orphans,
+    Prune,
+    PutSchedule,
+    Schedule,
+    Schedules,
+)
 
 
 @pytest.fixture
@@ -359,6 +372,46 @@ def test_no_query_goes_through_a_whole_table():
             scanned = re.match(r"SCAN (\w+)( USING.*)?$", step)
             if scanned and scanned[1] in names and name not in THOROUGH:
                 assert scanned[2] and "autoindex" not in scanned[2], (name, step, sql)
+
+
+async def steps_of_a_day(path, waiting):
+    """How many steps SQLite's machine makes for a few verbs, with so many jobs in the way."""
+    store, steps = SqliteStore(path), {}
+    await store.open()
+    queue = Asked(store)
+    await queue.add(*(f"w{number}" for number in range(waiting)))
+    await queue.add(*(f"r{number}" for number in range(waiting // 10)), task="rest")
+    await queue.claim(1)
+    await store.close()
+    await store.open()
+    db, counted, lane = store._writer._db, [], Lane("slow", slots=3)
+    db.set_progress_handler(lambda: counted.append(1), 10)
+    for name, verbs in {
+        "add": [new(f"a{number}") for number in range(20)],
+        "add others": [new(f"b{number}", key=f"k{number}", lane=lane) for number in range(20)],
+        "claim": [Claim(NODE, WORKER, ["lift", "rest"], 20, 0.0)],
+        "finish": [Finish(f"w{number}", 1, "succeed", 0.0) for number in range(1, 21)],
+        "fail": [Finish("w0", 1, "fail", 0.0, failure=stores.BOOM)],
+        "delivered": [Delivered([f"w{number}" for number in range(20)], 0.0)],
+        "due": [Due(0.0)],
+        "prune": [Prune(0.0, 1.0, 1.0, 1.0)],
+        "cancel": [Cancel("w100", None, "enough", 0.0)],
+        "take over": [Orphans(NODE, 3.0, 0.0)],
+    }.items():
+        await queue.do(*verbs)
+        steps[name], counted[:] = len(counted), []
+    store._writer.first_news()
+    steps["open"] = len(counted)
+    await store.close()
+    return steps
+
+
+async def test_a_backlog_makes_nothing_dearer(tmp_path):
+    few = await steps_of_a_day(tmp_path / "few.db", 200)
+    many = await steps_of_a_day(tmp_path / "many.db", 20_000)
+    assert few.keys() == many.keys()
+    for name, steps in many.items():
+        assert steps <= 1.2 * few[name] + 5, name
 
 
 def test_every_file_has_a_mark():
