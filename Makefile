@@ -47,5 +47,5 @@ chaos: .venv/.complete ## kill, freeze, cut off and mislead a queue for MINUTES 
 		--minutes=$(MINUTES) --store=$(STORE) $(ARGS)
 
 bench: .venv/.complete ## measure jabot beside its peers, and write docs/benchmarks.md
-	@scripts/install-test-servers ejabberd redis-server postgresql
+	@scripts/install-test-servers ejabberd redis-server postgresql strace
 	@.venv/bin/python bench/run.py $(ARGS)

@@ -15,24 +15,28 @@ from rich.console import Console
 
 from bench import report
 from bench.durable.figures import Crash, DurableVisit, durable_summary
+from bench.durable.syncs import syncs
 from bench.durable.visit import durable_visit
 from bench.environments import EnvironmentFailedError
 from bench.figures import Visit, judged, summary
 from bench.machine import disk, is_quiet, machine
 from bench.plan import FULL, ONE_AT_A_TIME, QUICK, Plan
 from bench.processes import ProgramFailedError
-from bench.servers import Servers
+from bench.servers import Servers, which
 from bench.subjects import ALL, DURABLE, DurableSubject, Subject
 from bench.visit import visit
 
 _DOCS = Path(__file__).resolve().parents[1] / "docs"
 _PAGE = _DOCS / "benchmarks.md"
 _PAGE_FIGURES = _DOCS / "benchmarks.json"
+_BACKLOG = _DOCS / "backlog.json"  # of bench/backlog/run.py
 _OTHER_FIGURES = Path(__file__).with_name("results.json")
 
 _ON_DISK = "/var/tmp" if Path("/var/tmp").is_dir() else None  # noqa: S108 - /tmp may be memory
 _ALL_DURABLE = "durable"
 _SHORT = [subject.short for subject in ALL] + [_ALL_DURABLE]
+
+_TURNS = 50  # transactions whose syncs are counted
 
 _FAILED, _USAGE, _INTERRUPTED = 1, 2, 130
 
@@ -44,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     if options.page_from:
-        report.write_page(json.loads(options.page_from.read_text()), options.page or _PAGE)
+        _write_page(json.loads(options.page_from.read_text()), options.page or _PAGE)
         return 0
     chosen = options.only or ALL
     missing = sorted({package for subject in chosen for package in subject.missing()})
@@ -93,6 +97,8 @@ def _run(options: argparse.Namespace, chosen: Sequence[type[Subject]]) -> int:
             for subject in subjects
             if subject.name not in failures
         }
+    if any(subject.name == "durable_sqlite" for subject in subjects) and which("strace"):
+        about["syncs"] = [(jobs, _TURNS, syncs(_TURNS, jobs)) for jobs in (1, 10, 100)]
     about |= {"rounds": plan.rounds, "quick": options.quick, "failures": failures}
     results["about"] = about | {"targets": judged(results)}
     figures = options.json or (_PAGE_FIGURES if complete else _OTHER_FIGURES)
@@ -100,10 +106,18 @@ def _run(options: argparse.Namespace, chosen: Sequence[type[Subject]]) -> int:
     progress.print(f"wrote {figures}")
     if options.page or (complete and not failures):
         page = options.page or _PAGE
-        report.write_page(results, page)
+        _write_page(results, page)
         progress.print(f"wrote {page}")
     report.print_tables(results, Console(highlight=False))
     return _FAILED if failures else 0
+
+
+def _write_page(results: dict[str, Any], page: Path) -> None:
+    """With what the last run of the backlog found."""
+    about = dict(results["about"])
+    if _BACKLOG.is_file():
+        about["backlog"] = json.loads(_BACKLOG.read_text())
+    report.write_page(results | {"about": about}, page)
 
 
 def _measure(

@@ -34,6 +34,8 @@ def page_text(results: Results, template: str) -> str:
         crashes=crashes_text(results),
         durable_cpu=markdown(*durable_cpu_table(results)),
         disk=disk_text(about),
+        syncs=syncs_text(about),
+        backlog=backlog_text(about),
         cpu=markdown(*cpu_table(results)),
         memory=markdown(*memory_table(results)),
         versions=markdown(*versions_table(results)),
@@ -221,6 +223,35 @@ def disk_text(about: Any) -> str:
         f"Getting 4 KiB onto the disk ({found['system']}) takes {found['fsync_ms']:g} ms. "
         "A slower disk changes the figures of all that sync."
     )
+
+
+def syncs_text(about: Any) -> str:
+    """What strace counted, if it was there."""
+    found = about.get("syncs")
+    if not found:
+        return "System calls were not counted in this run (`strace` was not there)."
+    head = ["jobs in a transaction of the queue on SQLite", "transactions", "syncs of the disk"]
+    return markdown(head, [[f"{each:,}" for each in row] for row in found])
+
+
+def backlog_text(about: Any) -> str:
+    """What `bench/backlog/run.py` found last, if it was run."""
+    found = about.get("backlog")
+    if not found:
+        return "The backlog was not measured on this machine (`bench/backlog/run.py`)."
+    head = [""]
+    for kind in ("submits", "starts"):
+        head += [f"{kind}/s, empty", "with the backlog", "ratio", "CPU of the queue for each, µs"]
+    rows = []
+    for store, each in found.items():
+        row = [f"{store}, {each['jobs']:,} jobs"]
+        for kind in ("submit", "dispatch"):
+            empty, full = each["empty"], each["full"]
+            cpu = f"{kind}_cpu_us"
+            row += [_whole(empty[kind]), _whole(full[kind]), f"{each['ratio'][kind]:.2f}"]
+            row.append(f"{_whole(empty[cpu])} → {_whole(full[cpu])}")
+        rows.append([*row, f"{each['memory_mb']:.0f} MB", f"{each['restart_s']:.2f} s"])
+    return markdown([*head, "memory of the queue", "restart after `kill -9`"], rows)
 
 
 def markdown(head: Sequence[str], rows: Rows) -> str:

@@ -212,6 +212,29 @@ class TestPage:
             assert text in page
         assert not re.search(r"\$\w", page)
 
+    def test_syncs_and_a_backlog_are_on_the_page_when_they_were_measured(self):
+        found = results(queue=durable(100))
+        page = report.page_text(found, TEMPLATE)
+        assert "were not counted" in page
+        assert "was not measured" in page
+        rates = {"submit": 9000.0, "dispatch": 4000.0, "submit_cpu_us": 30.2, "dispatch_cpu_us": 44}
+        backlog = {
+            "jobs": 1_000_000,
+            "empty": rates,
+            "full": rates | {"submit": 8100.0},
+            "ratio": {"submit": 0.9, "dispatch": 1.0},
+            "memory_mb": 104.7,
+            "restart_s": 0.891,
+        }
+        found["about"] |= {"syncs": [(100, 50, 50)], "backlog": {"sqlite": backlog}}
+        page = report.page_text(found, TEMPLATE)
+        for row in (
+            "| 100 | 50 | 50 |",
+            "| sqlite, 1,000,000 jobs | 9,000 | 8,100 | 0.90 | 30 → 30 "
+            "| 4,000 | 4,000 | 1.00 | 44 → 44 | 105 MB | 0.89 s |",
+        ):
+            assert row in page
+
     def test_tables_are_even(self):
         """A subject that takes fewer in flight than another has a dash there."""
         more = [Visit([*visit.loads, load(30_000, 5.0)]) for visit in rounds(1)]
