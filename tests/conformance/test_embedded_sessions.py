@@ -231,6 +231,20 @@ def test_a_domain_that_cannot_be(domain):
 
 
 @pytest.mark.parametrize(
+    ("domain", "services"),
+    [
+        ("example.org", ["conference.example.org", "pubsub.example.org"]),
+        ("127.0.0.1", ["conference.127.0.0.1", "pubsub.127.0.0.1"]),
+        ("[::1]", []),
+    ],
+)
+def test_a_server_serves_what_can_be_addressed(domain, services):
+    server = Server(ServerConfig(domain=domain))
+    assert sorted(server.router.domains()) == sorted([domain, *services])
+    server.close()
+
+
+@pytest.mark.parametrize(
     ("name", "password"), [("a b", "x"), ("", "x"), ("ann", ""), ("a", "\x07")]
 )
 def test_an_account_that_cannot_be(name, password):

@@ -1,6 +1,5 @@
 """Rooms (XEP-0045), by a client that is not ours: the embedded server and ejabberd."""
 
-import asyncio
 import secrets
 
 import pytest
@@ -117,11 +116,8 @@ async def test_an_occupant_whose_session_dies_is_gone(xmpp, ann, room):
     async with online(xmpp, resource="b") as bob:
         await enter(bob, room, "bob")
         await ann.presence(available, sender=f"{room}/bob")
-        loop = asyncio.get_running_loop()
         bob.transport.abort()
-        at = loop.time()
         await ann.presence(of_type("unavailable"), sender=f"{room}/bob")
-        assert loop.time() - at < 1
 
 
 async def test_a_new_presence_of_an_occupant_is_shown(ann, bob, room):

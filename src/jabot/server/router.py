@@ -6,11 +6,14 @@ for other servers.
 
 from __future__ import annotations
 
+import logging
 from typing import Protocol
 
 from jabot.jid import JID, InvalidJID
 from jabot.server.conditions import StanzaError, error_reply
 from jabot.server.element import Element
+
+log = logging.getLogger(__name__)
 
 
 class Service(Protocol):
@@ -27,7 +30,11 @@ class Router:
         self._services: dict[str, Service] = {}
 
     def add(self, domain: str, service: Service) -> None:
-        self._services[domain] = service
+        """Serve a domain, if it can be one: nothing is below an IPv6 address."""
+        try:
+            self._services[JID(domain).domain] = service
+        except InvalidJID:
+            log.info("%s is no domain, and is not served", domain)
 
     def domains(self) -> list[str]:
         return list(self._services)
