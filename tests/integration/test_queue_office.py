@@ -16,6 +16,7 @@ from jabot import (
     Client,
     ConfigError,
     Context,
+    Expired,
     JobCancelled,
     Node,
     NotAllowed,
@@ -139,6 +140,22 @@ async def test_one_that_failed_runs_again(place: Place) -> None:
         assert await soon(await app.job(job.id)) == 2
         with pytest.raises(BadArguments, match="succeeded"):
             await ask(app, "retry", job.id)
+
+
+async def test_what_runs_again_has_its_limits_again(place: Place) -> None:
+    async with place.serving_queue(), place.calling(place.caller) as app:
+        expiring = await app.submit("echo", 1, expires=0.2)
+        with pytest.raises(Expired):
+            await soon(expiring)
+        for _ in range(2):
+            assert (await ask(app, "retry", expiring.id))["state"] == "available"
+            with pytest.raises(Expired):
+                await soon(await app.job(expiring.id))
+        child = await app.submit("echo", 1, after=[expiring])
+        with pytest.raises(ParentFailed):
+            await soon(child)
+        with pytest.raises(BadArguments, match="comes after a job that failed"):
+            await ask(app, "retry", child.id)
 
 
 async def test_a_cancel_by_the_office_is_one_like_any_other(place: Place) -> None:

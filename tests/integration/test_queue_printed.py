@@ -172,6 +172,30 @@ async def test_jobs_are_cancelled_and_deleted(shop: Shop) -> None:
     assert [job["id"] for job in await shop.told(shop.ann, "jobs", "list")] == [done_job]
 
 
+async def test_many_jobs_are_handled_by_filters(shop: Shop) -> None:
+    broken = [await shop.submit("drop", "vase") for _ in range(3)]
+    other = await shop.submit("drop", "jar", labels={"of": "others"})
+    later = [await shop.submit("hold", 1, delay="1h") for _ in range(2)]
+    for job in (*broken, other):
+        await shop.until(job, "failed")
+    shop.glued = True
+    again = await shop.told(shop.ann, "jobs", "retry", "--label", "of=others")
+    assert [job["id"] for job in again] == [other]
+    await shop.until(other, "succeeded")
+    again = await shop.told(shop.bob, "jobs", "retry", "--owner", shop.ann.jid)
+    assert sorted(job["id"] for job in again) == sorted(broken)
+    for job in broken:
+        await shop.until(job, "succeeded")
+    gone = await shop.printed(shop.ann, "jobs", "cancel", "--task", "hold")
+    assert sorted(gone.splitlines()) == sorted(f"hold {job}: cancelled" for job in later)
+    done = await shop.jabot(shop.ann, "jobs", "cancel", "--all")
+    assert (done.exit_code, done.stdout, done.stderr) == (0, "", "no such jobs\n")
+    for words in ([], [later[0], "--mine"]):
+        done = await shop.jabot(shop.ann, "jobs", "retry", *words)
+        assert done.exit_code == 2
+        assert "by their ids, or say which" in done.stderr
+
+
 async def test_stats(shop: Shop) -> None:
     held = await shop.submit("hold", 2)
     await shop.until(held, "running")

@@ -207,3 +207,19 @@ def test_a_queue_may_have_all_run_and_manages_nothing():
     assert access.knows(own, queue)
     assert not access.may_manage(own, queue)
     assert not access.may_run(own, JID("jobs@y/one"), "lift")
+
+
+def test_a_task_for_all_is_for_whoever_has_any_right():
+    access = Access({"alice@example.org": ["lift"], "poor@example.org": []}, ["boss@example.org"])
+    access.may_run(OWN, JID("alice@example.org"), "queue.stats")  # what was decided before
+    access.offer_to_all(["queue.stats"])
+    for caller, allowed in [
+        ("alice@example.org", True),
+        ("boss@example.org", True),
+        ("bot@localhost", True),
+        ("poor@example.org", False),
+        ("eve@example.org", False),
+    ]:
+        assert bool(access.may_run(OWN, JID(caller), "queue.stats")) == allowed, caller
+    assert not access.may_run(OWN, JID("alice@example.org"), "queue.other")
+    assert access.named_tasks == {"lift"}

@@ -1,0 +1,190 @@
+"""`jabot jobs retry`, `cancel` and `purge`: what is done about many jobs at once."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+import click
+
+from jabot.cli.asking import Queue, at_queue, print_json, queue_command, short
+from jabot.cli.exit_codes import code_of, failure
+from jabot.cli.job_filters import ENDED, UNFINISHED, Chosen, filters, pages
+from jabot.cli.job_options import duration
+from jabot.cli.screen import clean
+from jabot.errors import JabotError
+from jabot.protocol.states import JobState
+from jabot.queue.answers import JobLine
+
+_TOGETHER: Final = 50  # jobs that are asked for at once
+_AGAIN: Final = [JobState.FAILED.value, JobState.CANCELLED.value]
+
+_yes = click.option("--yes", is_flag=True, help="Do not ask.")
+
+
+@click.command(short_help="Run jobs again that failed or were cancelled.")
+@click.argument("ids", nargs=-1, metavar="[ID]...")
+@filters(_AGAIN)
+@_yes
+@queue_command
+def retry(
+    ids: Sequence[str], chosen: Chosen, yes: bool, to: str | None, json: bool, account: str | None
+) -> None:
+    """Run jobs again that failed or were cancelled, each with a full number of attempts.
+
+    Without an ID all that failed and fit the filters; on a terminal it says how many there are, and
+    asks first. With --json an array of those that are available again.
+    """
+    chosen = _checked(ids, chosen, [JobState.FAILED.value])
+    answers = at_queue(
+        to, account, lambda q: _each(q, "retry", ids, chosen, {}, "" if yes else "Run {} again")
+    )
+    _tell("retry", answers, json)
+
+
+@click.command(short_help="Stop jobs.")
+@click.argument("ids", nargs=-1, metavar="[ID]...")
+@filters(UNFINISHED)
+@click.option("--reason", default="", metavar="TEXT", help="What their submitters are told.")
+@_yes
+@queue_command
+def cancel(
+    ids: Sequence[str],
+    chosen: Chosen,
+    reason: str,
+    yes: bool,
+    to: str | None,
+    json: bool,
+    account: str | None,
+) -> None:
+    """Stop jobs. One that runs is told to stop, and is "running" until it has.
+
+    Without an ID all that have not ended and fit the filters; on a terminal it says how many there
+    are, and asks first. With --json an array of the jobs, as they are then.
+    """
+    chosen = _checked(ids, chosen, UNFINISHED)
+    more = {"reason": reason}
+    answers = at_queue(
+        to, account, lambda q: _each(q, "cancel", ids, chosen, more, "" if yes else "Stop {}")
+    )
+    _tell("cancel", answers, json)
+
+
+def _checked(ids: Sequence[str], chosen: Chosen, usual: Sequence[str]) -> Chosen:
+    """The filters, with the states that are meant when none is given."""
+    if bool(ids) == chosen.says_something:
+        raise click.UsageError(
+            "name the jobs by their ids, or say which with --state, --task, --label, --owner, "
+            "--mine or --all"
+        )
+    return chosen if ids or chosen.state else replace(chosen, state=usual)
+
+
+async def _each(
+    queue: Queue,
+    name: str,
+    ids: Sequence[str],
+    chosen: Chosen,
+    more: dict[str, Any],
+    question: str,
+) -> list[JobLine | JabotError]:
+    """Ask for each of some jobs; one that cannot be done does not keep the others from it."""
+    if not ids:
+        ids = [line.id for line in (await pages(queue, chosen, None))[0]]
+        if ids and question:
+            _confirm(question.format(f"{len(ids):,} job{'' if len(ids) == 1 else 's'}"), queue)
+
+    async def one(job_id: str) -> JobLine | JabotError:
+        try:
+            line: JobLine = await queue.ask(name, JobLine, id=job_id, **more)
+        except JabotError as error:
+            return error
+        return line
+
+    answers: list[JobLine | JabotError] = []
+    for first in range(0, len(ids), _TOGETHER):
+        answers += await asyncio.gather(*map(one, ids[first : first + _TOGETHER]))
+    return answers
+
+
+def _tell(name: str, answers: Sequence[JobLine | JabotError], json: bool) -> None:
+    lines = [answer for answer in answers if isinstance(answer, JobLine)]
+    problems = [answer for answer in answers if isinstance(answer, JabotError)]
+    if json:
+        print_json(lines)
+    else:
+        for line in lines:
+            click.echo(clean(f"{line.task} {short(line.id)}: {_now(name, line)}"))
+        if not answers:
+            click.echo("no such jobs", err=True)
+    for problem in problems:
+        click.echo(f"Error: {failure(problem).message}", err=True)
+    if problems:
+        sys.exit(code_of(problems[0]))
+
+
+def _now(name: str, line: JobLine) -> str:
+    """What has come of a job that was to be cancelled or run again."""
+    if name == "retry":
+        return f"{line.state} again"
+    if line.state == JobState.RUNNING.value:
+        return "its worker is told to stop it"
+    if line.state == JobState.CANCELLED.value:
+        return "cancelled"
+    return f"it had {line.state} already"
+
+
+@click.command(short_help="Delete ended jobs.")
+@filters(ENDED)
+@click.option(
+    "--older-than",
+    metavar="TIME",
+    callback=duration,
+    help="Those that ended longer ago than that: 30m, 12h, 7d.",
+)
+@_yes
+@queue_command
+def purge(
+    chosen: Chosen,
+    older_than: float | None,
+    yes: bool,
+    to: str | None,
+    json: bool,
+    account: str | None,
+) -> None:
+    """Delete the ended jobs that fit all that is given, with their results.
+
+    On a terminal it says how many there are, and asks first. A job that another one waits for
+    stays. With --json an object: {"deleted": 3}.
+    """
+    before = None if older_than is None else time.time() - older_than
+
+    async def ask(queue: Queue) -> int:
+        asked = {**chosen.asked(queue), "ended_before": before}
+        if not yes and sys.stdin.isatty():
+            count = await queue.ask("count", int, **asked)
+            if not count:
+                return 0
+            _confirm(f"Delete {_ended(count)}", queue)
+        deleted: int = await queue.ask("purge", int, patience=None, **asked)
+        return deleted
+
+    deleted = at_queue(to, account, ask)
+    if json:
+        print_json({"deleted": deleted})
+    else:
+        click.echo(f"{_ended(deleted)} deleted")
+
+
+def _confirm(question: str, queue: Queue) -> None:
+    """Ask, where a person can answer; "no" ends the command with 1."""
+    if sys.stdin.isatty():
+        click.confirm(f"{question} at {queue.address}?", abort=True, err=True)
+
+
+def _ended(count: int) -> str:
+    return f"{count:,} ended job{'' if count == 1 else 's'}"
