@@ -59,6 +59,7 @@ class QueueRules:
     lease: float
     grace: float
     losses: int
+    jobs_per_caller: int
     keeping: Keeping
 
 
@@ -74,7 +75,8 @@ class QueueNode(Node):
     A worker that is silent for `lease` loses its jobs to others, one that goes offline after
     `grace`. A job without retries is run again up to `losses` times in all when its workers are
     lost. `keep` is how long a succeeded job is kept whose submitter has its result, `keep_unread`
-    one whose submitter has not, `keep_failed` a dead letter.
+    one whose submitter has not, `keep_failed` a dead letter. One account may have `jobs_per_caller`
+    unfinished jobs in it; more are refused with `TooManyJobs`.
 
     Raises `ConfigError` for an option that cannot be used.
     """
@@ -92,6 +94,7 @@ class QueueNode(Node):
         lease: float | str = LEASE,
         grace: float | str = GRACE,
         losses: int = 5,
+        jobs_per_caller: int = 1_000_000,
         keep: float | str = "1d",
         keep_unread: float | str = "7d",
         keep_failed: float | str = "30d",
@@ -100,12 +103,15 @@ class QueueNode(Node):
         super().__init__(jid, allow=allow, manage=manage, **options)
         if losses < 1:
             raise ConfigError(f"losses is at least 1, not {losses}")
+        if jobs_per_caller < 1:
+            raise ConfigError(f"jobs_per_caller is at least 1, not {jobs_per_caller}")
         self._rules = QueueRules(
             store,
             Access(manage=work),
             parse_duration(lease),
             parse_duration(grace),
             losses,
+            jobs_per_caller,
             Keeping(parse_duration(keep), parse_duration(keep_unread), parse_duration(keep_failed)),
         )
 
@@ -162,6 +168,7 @@ class QueueServing(Serving):
             defaults=self.catalogue.defaults,
             is_own=self._owns,
             due_at=self._due_at,
+            jobs_per_caller=rules.jobs_per_caller,
             wall=self.wall,
         )
         self.calendar = Calendar(
@@ -170,6 +177,7 @@ class QueueServing(Serving):
             rights=self.rights,
             defaults=self.catalogue.defaults,
             due_at=self._due_at,
+            jobs_per_caller=rules.jobs_per_caller,
             wall=self.wall,
         )
         self.upkeep = Upkeep(

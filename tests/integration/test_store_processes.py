@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import msgspec
 import psycopg
 import pytest
 from msgspec import Raw
@@ -28,6 +29,7 @@ from jabot.queue.store.verbs import (
     Look,
     News,
     Orphans,
+    Prune,
     PutSchedule,
     Schedule,
     Stats,
@@ -99,6 +101,35 @@ async def test_processes_never_get_the_same_job(url, opened):
     assert done == Counter(job.id for job in jobs)
     assert sum(1 for lines in said if lines) > 1, "one process did it all: nothing was tried"
     assert {attempt for lines in said for _, attempt, *_ in lines} == {1}
+
+
+async def test_unfinished_jobs_are_counted_over_all_processes(opened):
+    one, two = await opened(), await opened()
+
+    async def add(store, job, most):
+        (added,) = await store.apply([msgspec.structs.replace(new(job), most=most)])
+        return added.refused, added.detail
+
+    assert await add(one, "a", 2) == ("", "")
+    assert await add(two, "b", 2) == ("", "")
+    assert await add(one, "c", 2) == await add(two, "c", 2) == ("too_many", "2")
+    (records,) = await two.apply([Claim("n", "w", ["lift"], 1, 1.0)])
+    await two.apply([Finish(records[0].id, 1, "succeed", 1.0)])  # which the other one added
+    assert await add(one, "c", 2) == ("", "")
+    gone = one._writer.pid
+    assert gone in await counting(two)
+    await one.close()
+    async with asyncio.timeout(10):  # until the server has seen that off
+        while gone in await counting(two):
+            await two.apply([Prune(1.0, 1e9, 1e9, 1e9)])
+    assert await add(two, "d", 2) == ("too_many", "2")
+
+
+async def counting(store):
+    """The server's processes that have counted unfinished jobs."""
+    connection = await store._reader.connected()
+    found = await connection.raw.execute("SELECT process FROM unfinished")
+    return [process for (process,) in await found.fetchall()]
 
 
 @pytest.mark.parametrize("limit", ["lane", "unique"])

@@ -2,6 +2,7 @@
 
 import asyncio
 
+import msgspec
 import pytest
 from msgspec import Raw
 
@@ -18,8 +19,9 @@ from jabot.protocol.frames import (
     Submit,
     Succeeded,
 )
+from jabot.protocol.options import JobOptions
 from jabot.protocol.states import JobState
-from jabot.queue.store.verbs import Finish
+from jabot.queue.store.verbs import Finish, PutSchedule, Schedule, Schedules
 from unit.clock import turns
 from unit.queue_house import APP, APP_TOO, BOT, BOT_TOO, OTHER, House
 
@@ -412,3 +414,61 @@ async def test_who_submitted_a_job_may_ask_for_any_number_of_them(house, monkeyp
     house.heard(BOT)
     await house.tell(BOT, Succeeded("j1", 1, Raw(b"5")))
     assert [frame.id for frame in house.heard(APP)] == ["j1"]
+
+
+async def test_more_jobs_than_one_account_may_have(clock, monkeypatch):
+    async with House(monkeypatch, clock, allow=WIDE, jobs_per_caller=2) as house:
+        for job in ("j1", "j2", "j3"):
+            await house.submit(job)
+        frame = await refusal(house)
+        assert (frame.id, frame.code) == ("j3", "too_many_jobs")
+        assert frame.message == (
+            "2 of your jobs in this queue are unfinished, and 2 are allowed: "
+            "wait for some of them, or cancel some"
+        )
+        await house.submit("j4", peer=OTHER)
+        assert house.heard(OTHER) == []
+        await house.tell(APP, Cancel("j1", 1))
+        house.heard(APP)
+        await house.submit("j3")
+        assert house.heard(APP) == []
+
+
+async def test_a_schedule_of_an_account_that_has_too_many(clock, monkeypatch):
+    async with House(monkeypatch, clock, jobs_per_caller=1) as house:
+        await house.submit("j1")
+        job = Raw(b"[]"), Raw(b"{}"), JobOptions()
+        schedule = Schedule("s", "app@localhost", "lift", *job, every=60.0, next=clock.now + 1)
+        await house.shelf._store.apply([PutSchedule(schedule, None)])
+        house.serving.calendar.reload()
+        await clock.advance(5)
+        (found,) = (await house.shelf._store.apply([Schedules()]))[0]
+        assert found.problem.startswith("its job was refused: 1 of your jobs in this queue")
+        assert found.next == schedule.next + 60
+        await house.tell(APP, Cancel("j1", 1))
+        await clock.advance(60)
+        (found,) = (await house.shelf._store.apply([Schedules()]))[0]
+        assert (found.problem, found.last) == ("", schedule.next + 60)
+
+
+@pytest.mark.parametrize(
+    ("broken", "why"),
+    [
+        ({"owner": "@"}, "@"),
+        ({"every": None, "cron": "0 3 * * *", "zone": "Atlantis"}, "no time zone 'Atlantis'"),
+        ({"every": None, "cron": "0 3 * * *", "next": -1e15}, "no time can be made of -1e+15"),
+        ({"owner": "eve@evil"}, "may not run lift"),
+    ],
+)
+async def test_a_schedule_that_cannot_fire_keeps_no_others_from_it(clock, monkeypatch, broken, why):
+    async with House(monkeypatch, clock) as house:
+        job = Raw(b"[]"), Raw(b"{}"), JobOptions()
+        good = Schedule("good", "app@localhost", "lift", *job, every=60.0, next=clock.now + 1)
+        bad = msgspec.structs.replace(good, name="bad", **broken)
+        await house.shelf._store.apply([PutSchedule(bad, None), PutSchedule(good, None)])
+        house.serving.calendar.reload()
+        await clock.advance(5)
+        bad, good = (await house.shelf._store.apply([Schedules()]))[0]
+        assert why in bad.problem
+        assert bad.last is None
+        assert (good.problem, good.last) == ("", good.next - 60)

@@ -91,6 +91,14 @@ def _rules(
     help="How often a job without retries is run in all when its workers are lost.",
 )
 @click.option(
+    "--jobs-per-caller",
+    default=1_000_000,
+    show_default=True,
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="How many unfinished jobs one account may have in it.",
+)
+@click.option(
     "--keep",
     default="1d",
     show_default=True,
@@ -123,6 +131,7 @@ def queue(  # noqa: PLR0913 - the options of a queue
     lease: str,
     grace: str,
     losses: int,
+    jobs_per_caller: int,
     keep: str,
     keep_unread: str,
     keep_failed: str,
@@ -151,6 +160,7 @@ def queue(  # noqa: PLR0913 - the options of a queue
         lease=lease,
         grace=grace,
         losses=losses,
+        jobs_per_caller=jobs_per_caller,
         keep=keep,
         keep_unread=keep_unread,
         keep_failed=keep_failed,

@@ -19,6 +19,7 @@ from jabot.protocol.options import JobOptions
 from jabot.queue import timetable
 from jabot.queue.defaults import with_defaults
 from jabot.queue.due import first_look
+from jabot.queue.front import refusal
 from jabot.queue.ledger import Ledger
 from jabot.queue.ready import Ready
 from jabot.queue.rights import Rights
@@ -49,6 +50,7 @@ class Calendar:
         rights: Rights,
         defaults: Mapping[str, JobOptions],
         due_at: Callable[[float], None],
+        jobs_per_caller: int,
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._ledger = ledger
@@ -56,6 +58,7 @@ class Calendar:
         self._rights = rights
         self._defaults = defaults
         self._due_at = due_at
+        self._most_jobs = jobs_per_caller
         self._wall = wall
         self._loop = asyncio.get_running_loop()
         self._alarm = Alarm(self._ring)
@@ -152,6 +155,7 @@ class Calendar:
             with_defaults(schedule.options, defaults, schedule),
             {},
             now,
+            most=self._most_jobs,
         )
 
     def _fired(self, schedule: Schedule, verb: Fire, added: Added | None) -> None:
@@ -159,7 +163,7 @@ class Calendar:
             self.reload()
             return
         if added.refused:
-            why = f"its job was refused: {added.refused} {added.detail}".rstrip()
+            why = f"its job was refused: {refusal(verb.job, added)}"
             log.error("schedule %s does not fire: %s", schedule.name, why)
             if verb.next is not None:
                 noted = Fire(schedule.name, verb.next, verb.next, None, why)

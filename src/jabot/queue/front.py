@@ -32,7 +32,12 @@ from jabot.xmpp import Link
 log = logging.getLogger(__name__)
 
 _options = msgspec.json.Decoder(JobOptions)
-_REFUSALS = {"id_taken": "protocol", "key_reused": "key_reused", "unknown_parent": "bad_arguments"}
+_REFUSALS = {
+    "id_taken": "protocol",
+    "key_reused": "key_reused",
+    "unknown_parent": "bad_arguments",
+    "too_many": "too_many_jobs",
+}
 _NULL = b"null"
 _OURS = (Submit, Cancel, Query)
 _LOST_JOBS = ("submit", "part")
@@ -61,6 +66,7 @@ class Front:
         defaults: Mapping[str, JobOptions],
         is_own: Callable[[str, Incoming], bool],
         due_at: Callable[[float], None],
+        jobs_per_caller: int,
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._link = link
@@ -72,6 +78,7 @@ class Front:
         self._defaults = defaults
         self._is_own = is_own
         self._due_at = due_at
+        self._most_jobs = jobs_per_caller
         self._wall = wall
         self.draining = False
 
@@ -160,11 +167,12 @@ class Front:
             now,
             frame.timeout,
             peer,
+            most=self._most_jobs,
         )
         promise.wait(
             self._ledger,
             add,
-            lambda added: self._added(peer, frame, options, added, promise),
+            lambda added: self._added(peer, frame, add, added, promise),
             lambda error: self._refuse(peer, frame, "bad_arguments", f"it cannot be kept: {error}"),
         )
         if due(options, now) <= now and not options.after:
@@ -173,22 +181,15 @@ class Front:
         if moment is not None:
             self._due_at(moment)
 
-    def _added(
-        self, peer: str, frame: Submit, options: JobOptions, added: Added, promise: Promise
-    ) -> None:
+    def _added(self, peer: str, frame: Submit, add: Add, added: Added, promise: Promise) -> None:
         if added.refused:
-            text = {
-                "id_taken": f"the id {frame.id} is another job's",
-                "key_reused": f"the key {options.key!r} stands for another job, {added.id}",
-                "unknown_parent": f"after: there is no job {added.detail} of yours here",
-            }[added.refused]
-            self._refuse(peer, frame, _REFUSALS[added.refused], text)
+            self._refuse(peer, frame, _REFUSALS[added.refused], refusal(add, added))
             return
         if added.id != frame.id and not self._callers.listen(added.id, peer, frame.id):
             self._refuse(peer, frame, "too_many_jobs", _TOO_MANY_LISTENERS)
             return
-        if added.state is JobState.AVAILABLE and options.after:  # the others had ended already
-            self._ready.look_for(kind_of(frame.task, options.where))
+        if added.state is JobState.AVAILABLE and add.options.after:  # the others had ended already
+            self._ready.look_for(kind_of(frame.task, add.options.where))
         if added.state is not None and added.state.ended:
             self._find(peer, frame, None, promise)  # its outcome comes before the answer
         elif not added.is_new and added.state is JobState.RUNNING and added.id == frame.id:
@@ -252,6 +253,21 @@ def _hears(peer: str, as_id: str, record: Record) -> bool:
     it was given away before that said so."""
     submitted = (record.reply_to, record.id) == (peer, as_id)
     return record.state.ended or (submitted and record.state is not JobState.RUNNING)
+
+
+def refusal(add: Add, added: Added) -> str:
+    """Why a job was not kept, for whoever asked for it."""
+    match added.refused:
+        case "id_taken":
+            return f"the id {add.id} is another job's"
+        case "key_reused":
+            return f"the key {add.options.key!r} stands for another job, {added.id}"
+        case "unknown_parent":
+            return f"after: there is no job {added.detail} of yours here"
+    return (
+        f"{added.detail} of your jobs in this queue are unfinished, and {add.most} are allowed: "
+        "wait for some of them, or cancel some"
+    )
 
 
 def check_names(frame: Submit, options: JobOptions) -> None:

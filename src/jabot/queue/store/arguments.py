@@ -35,6 +35,7 @@ class AddArguments(Struct, frozen=True, gc=False):
     priority: int
     deadline: float | None = None
     expires: float | None = None
+    most: int | None = None
     plain: bool = True  # small, no limits, key, parents or person: what is above is all
     large: bool = False
     key: str | None = None
@@ -67,6 +68,9 @@ def _add(verb: verbs.Add) -> AddArguments:
             verb.now,
             verb.now,
             0,
+            None,
+            None,
+            verb.most,
         )
     lane = options.lane
     deadline = None if verb.timeout is None else verb.now + verb.timeout
@@ -86,6 +90,7 @@ def _add(verb: verbs.Add) -> AddArguments:
         plain=not (large or options.key or options.unique or lane or options.after or verb.person),
         deadline=deadline,
         expires=options.expires,
+        most=verb.most,
         large=large,
         key=options.key,
         key_until=None if options.key is None else verb.now + options.key_for,

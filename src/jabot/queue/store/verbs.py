@@ -92,6 +92,9 @@ class Add(_Verb, frozen=True):
     `unique` may make it the same as one with another id: then the id is an alias from now on, by
     which `Look`, `Cancel` and the others find the job. Both are names among the jobs of one owner;
     a lane's name is one for all. After failed parents it fails at once, with the code `parent`.
+
+    A new job is refused when its owner has `most` unfinished ones already. Where several processes
+    add jobs of one owner in the same moment, a few hundred more may come in.
     """
 
     id: str
@@ -106,6 +109,7 @@ class Add(_Verb, frozen=True):
     reply_to: str = ""  # also of a job that was there already: who asked last hears of it
     person: str = ""  # as in `Tell`, with `teller`; also of a job that was there already
     teller: str = ""
+    most: int | None = None
 
 
 class Added(Struct, frozen=True):
@@ -114,9 +118,10 @@ class Added(Struct, frozen=True):
     id: str  # of the job that it is; another than the one submitted after `key` or `unique`
     state: JobState | None = None
     is_new: bool = False
-    refused: Literal["", "id_taken", "key_reused", "unknown_parent"] = ""
+    refused: Literal["", "id_taken", "key_reused", "unknown_parent", "too_many"] = ""
     # `id_taken`: the id is another owner's. `key_reused`: the key stands for another task or other
-    # arguments. `unknown_parent`: `detail` is no job of this owner.
+    # arguments. `unknown_parent`: `detail` is no job of this owner. `too_many`: it has
+    # `detail` unfinished jobs.
     detail: str = ""
 
 

@@ -21,6 +21,12 @@ DECLARE
     all_of_them json := verbs;
     new_ids text[];
 BEGIN
+    IF pg_temp.are_too_many(all_of_them) THEN  -- they are counted one by one
+        RETURN (
+            SELECT json_object_agg(each.i - 1, each.value ORDER BY each.i)
+            FROM json_array_elements(pg_temp.add(verbs)::json) WITH ORDINALITY AS each (value, i)
+        );
+    END IF;
     WITH added AS (
         INSERT INTO jobs (
             id, owner, task, kind, state, priority, created, due, expires, timeout, deadline,
@@ -60,6 +66,20 @@ BEGIN
     );
 END $$;
 
+-- How many unfinished jobs an owner has.
+CREATE FUNCTION pg_temp.unfinished_of(of text) RETURNS bigint LANGUAGE sql STABLE AS $$
+    SELECT coalesce(sum(u.n), 0)::bigint FROM unfinished AS u WHERE u.owner = of
+$$;
+
+-- Whether an owner might have too many unfinished jobs with these.
+CREATE FUNCTION pg_temp.are_too_many(verbs json) RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT EXISTS (
+        SELECT FROM json_to_recordset(verbs) AS v (owner text, most bigint)
+        GROUP BY v.owner
+        HAVING pg_temp.unfinished_of(v.owner) + count(*) > min(v.most)
+    )
+$$;
+
 -- Keep jobs of any kind, one after the other.
 CREATE FUNCTION pg_temp.add(verbs text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
@@ -76,7 +96,7 @@ BEGIN
     FOR v IN SELECT * FROM json_to_recordset(all_of_them) AS e (
         id text, owner text, task text, kind text, args text, kwargs text, options text,
         meta text, reply_to text, now float8, due float8, priority int, deadline float8,
-        expires float8, key text, key_until float8, unique_name text, lane text, slots int,
+        expires float8, most bigint, key text, key_until float8, unique_name text, lane text, slots int,
         gap float8, burst int, after json, person text, teller text
     ) LOOP
         answer := answer || ',' || pg_temp.add_one(v);
@@ -116,6 +136,10 @@ BEGIN
         INSERT INTO aliases SELECT v.id, same
             WHERE NOT EXISTS (SELECT FROM jobs AS j WHERE j.id = v.id) ON CONFLICT DO NOTHING;
         RETURN pg_temp.same_job(v.id, v.owner, v.reply_to, v.person, v.teller);
+    END IF;
+    IF pg_temp.unfinished_of(v.owner) >= v.most THEN
+        RETURN json_build_object('id', v.id, 'refused', 'too_many',
+            'detail', pg_temp.unfinished_of(v.owner)::text);
     END IF;
     -- A new one, then. Its parents may not end meanwhile.
     IF v.after IS NOT NULL THEN

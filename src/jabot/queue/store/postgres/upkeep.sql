@@ -182,6 +182,15 @@ BEGIN
         WITH gone AS (DELETE FROM tally RETURNING task, state, n)
         INSERT INTO tally SELECT task, state, sum(n) FROM gone
             GROUP BY task, state HAVING sum(n) <> 0;
+        WITH gone AS (
+            DELETE FROM unfinished AS u WHERE u.n = 0 AND u.process IN (0, pg_backend_pid())
+                OR u.process <> 0
+                    AND NOT EXISTS (SELECT FROM pg_stat_activity AS a WHERE a.pid = u.process)
+            RETURNING u.owner, u.n
+        )
+        INSERT INTO unfinished AS u
+            SELECT owner, 0, sum(n) FROM gone GROUP BY owner HAVING sum(n) <> 0
+            ON CONFLICT (owner, process) DO UPDATE SET n = u.n + excluded.n;
     END IF;
 END $$;
 

@@ -1,4 +1,4 @@
--- name: add_plain(i, id, owner, task, kind, args, kwargs, options, meta, reply_to, now, due, priority, deadline, expires)
+-- name: add_plain(i, id, owner, task, kind, args, kwargs, options, meta, reply_to, now, due, priority, deadline, expires, most)
 -- Keep one new job that has no limits, no key and no parents, and small arguments.
 INSERT INTO jobs (
     id, owner, task, kind, state, priority, created, due, expires, timeout, deadline, begin_by,
@@ -11,6 +11,8 @@ INSERT INTO jobs (
             ELSE min(coalesce(:deadline, 1e300), :due + :expires) END,
         :reply_to, 0, :options, :meta, :args, :kwargs
     WHERE NOT EXISTS (SELECT 1 FROM aliases AS a WHERE a.id = :id)
+        AND (:most IS NULL OR :most > coalesce(
+            (SELECT c.unfinished FROM callers AS c WHERE c.owner = :owner), 0))
     ON CONFLICT (id) DO NOTHING;
 INSERT INTO rest SELECT :i WHERE changes() = 0;
 
@@ -82,6 +84,12 @@ INSERT INTO result SELECT :i, json_object('id', :id, 'refused', 'unknown_parent'
                 AND j.seq = coalesce((SELECT k.seq FROM jobs AS k WHERE k.id = a.value),
                     (SELECT b.seq FROM aliases AS b WHERE b.id = a.value)))
     LIMIT 1;
+INSERT INTO result
+    SELECT :i, json_object('id', :id, 'refused', 'too_many', 'detail', CAST(n AS TEXT))
+    FROM (
+        SELECT coalesce((SELECT c.unfinished FROM callers AS c WHERE c.owner = :owner), 0) AS n
+    ) WHERE n >= json_extract(:verb, '$.most')
+        AND NOT EXISTS (SELECT 1 FROM result AS r WHERE r.i = :i);
 -- A new one, then.
 INSERT INTO add_new SELECT :i, :verb, (SELECT base + 1 FROM mark), :now
     WHERE NOT EXISTS (SELECT 1 FROM result AS r WHERE r.i = :i);

@@ -119,6 +119,7 @@ INSERT INTO dropping
     LIMIT :most;
 INSERT INTO result SELECT :i, count(*) FROM dropping;
 INSERT INTO drop_all VALUES (NULL);
+DELETE FROM callers WHERE unfinished = 0;
 DELETE FROM lanes WHERE running = 0 AND arrival <= :now
     AND NOT EXISTS (
         SELECT 1 FROM jobs AS j
