@@ -81,6 +81,16 @@ def test_a_worker_that_went_has_the_grace_to_come_back(crew):
     assert crew.overdue(6) == [(held, "vanished")]
 
 
+def test_nobody_looks_all_the_time_while_the_end_of_a_job_is_on_its_way(crew):
+    hello(crew)
+    held = crew.hold(record(), now=0)
+    crew.gone(A, now=5)
+    held.ending = True
+    assert crew.next() is None
+    crew.hold(record("j2"), now=5)
+    assert crew.next() == 6
+
+
 def test_it_keeps_what_it_says_it_has_when_it_is_back(crew):
     hello(crew)
     crew.hold(record(), now=0)

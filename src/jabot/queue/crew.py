@@ -248,9 +248,14 @@ class Crew:
                 worker.gone_at += seconds
 
     def next(self) -> float | None:
-        """When to look for overdue ones, at the latest."""
-        moments = [held.until for held in self._held.values() if not held.ending]
-        moments += [w.gone_at + self.grace for w in self._workers.values() if w.gone_at is not None]
+        """When to look for overdue ones, at the latest. What ends just now needs no look: the store
+        may take its time."""
+        moments = []
+        for worker in self._workers.values():
+            untils = [held.until for held in worker.held.values() if not held.ending]
+            if untils and worker.gone_at is not None:
+                untils.append(worker.gone_at + self.grace)
+            moments += untils
         return min(moments, default=None)
 
     # -- who gets more -------------------------------------------------------------------------
