@@ -6,8 +6,8 @@
         server = new_xmpp(certificate=authority.expired())
     def test_store(postgres): ...                # a database server, shared; `own_postgres` is not
 
-`@pytest.mark.also_prosody` adds Prosody to the kinds of one test. `--servers embedded` limits a
-run to the kinds that it names.
+`@pytest.mark.also_prosody` adds Prosody to the kinds of one test, `also_in_memory` no server at all
+(`InMemory`). `--servers embedded` limits a run to the kinds that it names.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from servers import KINDS, Authority, Server, ServerMissingError, create
+from servers import KINDS, MEMORY, Authority, InMemory, Server, ServerMissingError, create
 from servers.postgres import Postgres, end_shared, shared
 
 EVERYWHERE = ("embedded", "ejabberd")
@@ -33,15 +33,16 @@ _HARMLESS_TASKS = {"XMLStream.run_filters"}
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--servers",
-        default=",".join(KINDS),
+        default=",".join([*KINDS, MEMORY]),
         help="kinds of XMPP server to test on, separated by commas (default: %(default)s)",
     )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "also_prosody: run this test on Prosody, too")
+    config.addinivalue_line("markers", "also_in_memory: run it without a server, too, in no time")
     config.addinivalue_line("markers", "not_on(kind): why this test can't run there is its comment")
-    unknown = set(_wanted_kinds(config)) - set(KINDS)
+    unknown = set(_wanted_kinds(config)) - {*KINDS, MEMORY}
     if unknown:
         raise pytest.UsageError(f"--servers: no such kind: {', '.join(sorted(unknown))}")
 
@@ -51,6 +52,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         kinds = list(EVERYWHERE)
         if metafunc.definition.get_closest_marker("also_prosody"):
             kinds.append("prosody")
+        if metafunc.definition.get_closest_marker("also_in_memory"):
+            kinds.append(MEMORY)
         for mark in metafunc.definition.iter_markers("not_on"):
             kinds.remove(mark.args[0])
         wanted = _wanted_kinds(metafunc.config)
@@ -103,9 +106,14 @@ def _shared_servers(
 
 
 @pytest.fixture
-def xmpp(server_kind: str, _shared_servers: Callable[[str], Server]) -> Server:
+def xmpp(server_kind: str, _shared_servers: Callable[[str], Server]) -> Iterator[Server | InMemory]:
     """A running server that other tests use as well: take a `fresh_user()`, leave it be."""
-    return _shared_servers(server_kind)
+    if server_kind != MEMORY:
+        yield _shared_servers(server_kind)
+        return
+    memory = InMemory()
+    yield memory
+    memory.close()
 
 
 @pytest.fixture

@@ -3,13 +3,13 @@
 from jabot import Client, connect
 from jabot.xmpp import Timing
 from servers import Account as TestAccount
-from servers import Server
+from servers import InMemory, Server
 
-from .nodes import QUICK, Served, jabot_account
+from .nodes import Served, jabot_account, jabot_timing
 
 
 def calling(
-    server: Server,
+    server: Server | InMemory,
     to: Served | str | None,
     account: TestAccount | None = None,
     *,
@@ -25,6 +25,6 @@ def calling(
     return connect(
         account=jabot_account(server, account, address),
         to=to,
-        timing=timing or QUICK,
+        timing=jabot_timing(server, timing),
         **options,
     )

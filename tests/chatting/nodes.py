@@ -14,12 +14,18 @@ from jabot.account import Account, ServerAddress
 from jabot.xmpp.backoff import Backoff
 from jabot.xmpp.session import Timing
 from servers import Account as TestAccount
-from servers import Server
+from servers import InMemory, Server
 
 from .person import LIMIT
 
 QUICK = Timing(backoff=Backoff(first=0.05, most=0.5))
 """Reconnects as fast as a test would have it."""
+
+
+def jabot_timing(server: Server | InMemory, timing: Timing | None) -> Timing:
+    """What is given, or what suits a test; with the made-up date where there is one."""
+    timing = timing or QUICK
+    return replace(timing, wall=server.wall) if isinstance(server, InMemory) else timing
 
 
 @dataclass
@@ -56,8 +62,12 @@ class _Ready(logging.Handler):
             self.news.set()
 
 
-def jabot_account(server: Server, account: TestAccount, address: str | None = None) -> Account:
+def jabot_account(
+    server: Server | InMemory, account: TestAccount, address: str | None = None
+) -> Account:
     """The account as a node takes it: the server's certificate is checked."""
+    if isinstance(server, InMemory):
+        return server.account(account)
     return Account(
         JID(account.jid),
         account.password,
@@ -69,7 +79,7 @@ def jabot_account(server: Server, account: TestAccount, address: str | None = No
 @asynccontextmanager
 async def serving(
     node: Node,
-    server: Server,
+    server: Server | InMemory,
     account: TestAccount | None = None,
     *,
     address: str | None = None,
@@ -90,7 +100,7 @@ async def serving(
     logger.setLevel(logging.DEBUG)
     ready = _Ready(for_people)
     logger.addHandler(ready)
-    task = asyncio.create_task(node.serve(signs_in, timing=timing or QUICK))
+    task = asyncio.create_task(node.serve(signs_in, timing=jabot_timing(server, timing)))
     try:
         await _until_ready(node, task, ready)
         yield Served(node, account, task, node.jid)

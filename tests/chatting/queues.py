@@ -7,7 +7,7 @@ from pathlib import Path
 
 from jabot import Client, Node
 from jabot.queue_node import QueueNode
-from servers import Account, Server
+from servers import Account, InMemory, Server
 
 from .callers import calling
 from .nodes import serving
@@ -17,7 +17,7 @@ from .nodes import serving
 class Bench:
     """A queue, and the accounts around it."""
 
-    server: Server
+    server: Server | InMemory
     store: Path
     account: Account
     worker: Account
@@ -43,3 +43,7 @@ class Bench:
 
     def calling(self, account: Account | None = None) -> Client:
         return calling(self.server, self.account.jid, account or self.caller)
+
+    def wall(self) -> float:
+        """The date, as queue and workers have it."""
+        return self.server.wall()

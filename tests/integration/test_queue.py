@@ -1,8 +1,7 @@
 """A queue between programs and workers: what it keeps, and when it lets it run."""
 
 import asyncio
-import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
 
@@ -24,6 +23,8 @@ from jabot import (
     UnknownJob,
 )
 from servers import Server
+
+pytestmark = pytest.mark.also_in_memory
 
 
 async def soon(job: object) -> object:
@@ -125,12 +126,12 @@ async def test_retries_are_the_queues(bench: Bench) -> None:
 
 async def test_not_before_its_time(bench: Bench) -> None:
     async def when() -> float:
-        return time.time()
+        return bench.wall()
 
     async with bench.queue(), bench.working(when), bench.calling() as app:
-        begun = time.time()
+        begun = bench.wall()
         later = await app.submit("when", delay=0.4)
-        at = await app.submit("when", at=datetime.now(UTC) + timedelta(seconds=0.6))
+        at = await app.submit("when", at=datetime.fromtimestamp(begun + 0.6, UTC))
         assert await soon(later) >= begun + 0.4
         assert await soon(at) >= begun + 0.6
 
@@ -225,7 +226,7 @@ async def test_so_many_in_a_second(bench: Bench) -> None:
     begun = []
 
     async def tick() -> None:
-        begun.append(time.monotonic())
+        begun.append(asyncio.get_running_loop().time())
 
     async with bench.queue(), bench.working(tick), bench.calling() as app:
         jobs = [await app.submit("tick", rate="5/s") for _ in range(4)]

@@ -5,16 +5,19 @@ from pathlib import Path
 from .certificates import Authority, Certificate
 from .ejabberd import Ejabberd
 from .embedded import Embedded
+from .memory import MEMORY, InMemory
 from .process import Account, Server, ServerMissingError
 from .prosody import Prosody
 
 __all__ = [
     "KINDS",
+    "MEMORY",
     "Account",
     "Authority",
     "Certificate",
     "Ejabberd",
     "Embedded",
+    "InMemory",
     "Prosody",
     "Server",
     "ServerMissingError",

@@ -63,6 +63,8 @@ class Server(ABC):
         self._numbers = itertools.count(1)
         folder.mkdir(parents=True, exist_ok=True)
 
+    wall = staticmethod(time.time)  # the date of who signs in there
+
     # --- what a kind fills in -------------------------------------------------------------
 
     @abstractmethod
