@@ -96,6 +96,20 @@ async def test_advance_and_settle_go_on_without_a_thread_that_does_not_end(clock
     assert await blocked
 
 
+async def test_a_thread_of_an_earlier_test_is_nobody_s(clock):
+    go = threading.Event()
+    blocked = asyncio.ensure_future(run_in_thread(go.wait, "blocks"))
+    await asyncio.sleep(0)
+    clock.release()
+    begun = time.monotonic()
+    later = Clock(asyncio.get_running_loop(), patience=30)
+    await asyncio.sleep(3600)
+    assert time.monotonic() - begun < 20
+    go.set()
+    later.release()
+    await blocked
+
+
 async def test_what_waits_for_such_a_thread_waits_as_long_as_it_really_takes(clock):
     go = threading.Event()
     blocked = asyncio.ensure_future(run_in_thread(go.wait, "blocks"))

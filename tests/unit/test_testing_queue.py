@@ -222,6 +222,19 @@ async def test_one_of_a_schedule_as_well(gym):
         assert failure.error == "ValueError: ouch"
 
 
+async def test_a_failure_that_a_task_has_heard_of_is_the_tasks(gym):
+    @gym.node.task
+    async def parent() -> str:
+        try:
+            await (await gym.node.submit("fall", to=q.address))
+        except TaskFailed as error:
+            return error.type
+        return ""
+
+    async with queue(gym.node) as q:
+        assert await (await q.submit("parent")) == "ValueError"
+
+
 async def look_by_status(job):
     assert job.status == "failed"
 

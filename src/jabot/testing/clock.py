@@ -60,6 +60,9 @@ class Clock:
         self._run_in_executor = loop.run_in_executor
         self._zero = _on_grid(time.time() if date is None else date) - self.now
         self._turns = 0
+        # What was there before is none of this test's.
+        self._old_threads = set(threading.enumerate())
+        self._old_files = set(selector.get_map())
         self._patience_for = patience  # real seconds
         self._held = True  # made up; else it goes on as the real one, from where it stood
         self._advancing = 0
@@ -112,10 +115,11 @@ class Clock:
 
     def release(self) -> None:
         """Let the loop's time go on by itself, from where it stands: timers that were set meanwhile
-        come as they should."""
-        self._held = False
-        self.now -= time.monotonic()
-        del self._selector.select, self._loop.run_in_executor
+        come as they should. Does nothing the second time."""
+        if self._held:
+            self._held = False
+            self.now -= time.monotonic()
+            del self._selector.select, self._loop.run_in_executor
 
     # -- within -------------------------------------------------------------------------------
 
@@ -167,8 +171,9 @@ class Clock:
             or any(
                 isinstance(thread, TaskThread) or thread.name.startswith(_CHILD_THREADS)
                 for thread in threading.enumerate()
+                if thread not in self._old_threads
             )
-            or any(not stat.S_ISSOCK(mode) for mode in self._modes())
+            or any(not _is_socket(fd) for fd in self._files() if fd not in self._old_files)
         )
         if not working:
             self._worked_since = None
@@ -182,12 +187,12 @@ class Clock:
 
     def _may_hear(self) -> bool:
         """Whether a task may be waiting for somebody on a socket."""
-        return bool(self._modes()) and self.anybody_runs()
+        return any(_is_socket(fd) for fd in self._files()) and self.anybody_runs()
 
-    def _modes(self) -> list[int]:
-        """Of all that the loop listens to, but for its own socket: a process is a pipe."""
+    def _files(self) -> list[int]:
+        """All that the loop listens to, but for its own socket. Pipes are those of processes."""
         own = self._loop._ssock.fileno()
-        return [os.fstat(fd).st_mode for fd in self._selector.get_map() if fd != own]
+        return [fd for fd in self._selector.get_map() if fd != own]
 
     def _called(self, executor: Any, function: Callable[..., Any], *args: Any) -> Any:
         future = self._run_in_executor(executor, function, *args)
@@ -204,6 +209,10 @@ def moment(date: datetime) -> float:
     if date.tzinfo is None:
         raise ConfigError(f"{date!r}: give it a time zone, as in datetime(..., tzinfo=UTC)")
     return date.timestamp()
+
+
+def _is_socket(fd: int) -> bool:
+    return stat.S_ISSOCK(os.fstat(fd).st_mode)
 
 
 def _on_grid(seconds: float) -> float:

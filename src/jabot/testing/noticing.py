@@ -16,7 +16,12 @@ class Handles:
     def __init__(self, calls: Callable[[], Calls]) -> None:
         self.noticed: set[str] = set()
         self._jobs: list[Job[Any]] = []
+        self._ids: set[str] = set()
         self._calls = calls
+
+    def __contains__(self, job_id: str) -> bool:
+        """Whether the test has a handle of that job."""
+        return job_id in self._ids
 
     @property
     def calls(self) -> Calls:
@@ -32,6 +37,7 @@ class Handles:
         job.__class__ = _Watched
         cast(_Watched, job).notice = self.noticed.add
         self._jobs.append(job)
+        self._ids.add(job.id)
 
 
 class _Watching:

@@ -16,8 +16,8 @@ from jabot.errors import ConfigError, JabotError
 from jabot.jid import JID
 from jabot.node import Node
 from jabot.protocol.states import JobState
-from jabot.queue.answers import JobLine
-from jabot.queue.store.verbs import Filter
+from jabot.queue.answers import JobLine, job_line
+from jabot.queue.store.verbs import Filter, List, Record
 from jabot.queue_node import QueueNode, QueueServing
 from jabot.schedule import parse_duration
 from jabot.testing.clock import Clock, moment
@@ -121,9 +121,9 @@ class TestQueue(Calling):
     async def failures(self) -> list[JobLine]:
         """The jobs that have failed for good, whoever submitted them, the newest first. They count
         as noticed."""
-        found = await self._failures()
-        self._handles.noticed.update(line.id for line in found)
-        return found
+        found = await self._failed()
+        self._handles.noticed.update(record.id for record in found)
+        return [job_line(record) for record in found]
 
     # -- within -------------------------------------------------------------------------------
 
@@ -176,13 +176,20 @@ class TestQueue(Calling):
             if not task.cancelled():
                 task.result()
 
-    async def _failures(self) -> list[JobLine]:
-        office = cast(QueueServing, self._node._live).office
-        return await office.jobs(self._node.jid, Filter(states=[JobState.FAILED]), _MOST)
+    async def _failed(self) -> list[Record]:
+        store = cast(QueueServing, self._node._live).store
+        found: list[Record] = await store.read(List(Filter(states=[JobState.FAILED]), _MOST))
+        return found
 
     async def _check(self) -> None:
-        """Raises `AssertionError` when jobs have failed and nobody has seen it."""
-        unseen = [job for job in await self._failures() if job.id not in self._handles.noticed]
+        """Raises `AssertionError` when jobs have failed and nobody has seen it. What a task or a
+        client of somebody's has submitted, and heard of, is theirs."""
+        unseen = [
+            job_line(record)
+            for record in await self._failed()
+            if record.id not in self._handles.noticed
+            and (record.id in self._handles or not record.delivered)
+        ]
         if unseen:
             lines = "\n".join(f"  {job.task} {job.id}: {job.error}" for job in unseen)
             raise AssertionError(
