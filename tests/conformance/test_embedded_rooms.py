@@ -312,7 +312,16 @@ async def test_what_is_too_large_for_a_room():
         assert condition(await ann.until("<presence[^>]*type='error'.*?</presence>")) == (
             "not-acceptable"
         )
+        # Who goes is gone all the same: here by the room, and with the session.
+        bob = await signed_in(server, "bob", "b")
+        for to in (f" to='{ROOM}/bob'", ""):
+            await enter(bob, "bob")
+            bob.send(f"<presence type='unavailable'{to}><status>{large}</status></presence>")
+            gone = await ann.until("<presence[^>]*type='unavailable'.*?</presence>")
+            assert f"from='{ROOM}/bob'" in gone
+            assert "<status>" not in gone
         await ann.close()
+        await bob.close()
 
 
 async def test_a_room_keeps_no_more_affiliations_than_it_may():

@@ -67,7 +67,11 @@ class Rooms:
             self._message(stanza, to, sender)
 
     def _presence(self, stanza: Element, to: JID, sender: JID) -> None:
-        self._check_size(stanza)
+        if stanza.attrs.get("type") != "unavailable":
+            self._check_size(stanza)
+        elif self._is_too_large(stanza):
+            # Who goes is gone, whatever the last words were: nobody would tell the room again.
+            stanza = Element(stanza.ns, stanza.name, stanza.attrs)
         room = self._directory.get(to.bare)
         if room is None:
             if "type" in stanza.attrs:
@@ -112,13 +116,16 @@ class Rooms:
             raise StanzaError("bad-request", "what is for all in a room is of type groupchat")
 
     def _check_size(self, stanza: Element) -> None:
+        if self._is_too_large(stanza):
+            raise StanzaError("not-acceptable", f"a room takes no more than {self._limit} bytes")
+
+    def _is_too_large(self, stanza: Element) -> bool:
         """What one says, a whole room hears: so it may be no more than a part of a stanza."""
         size = sum(
             len(each) if isinstance(each, str) else len(to_bytes(each))
             for each in own_content(stanza)
         )
-        if size > self._limit:
-            raise StanzaError("not-acceptable", f"a room takes no more than {self._limit} bytes")
+        return size > self._limit
 
     def _deliver(self, full: str, data: bytes) -> None:
         session = self._sessions.get(full)
