@@ -233,7 +233,7 @@ async def test_lists_are_for_those_whom_they_concern(ann, bob):
     await ask(ann, "set", grant)
     assert condition(await ask(bob, "get", members)) == "forbidden"  # addresses are hidden here
     await ask(ann, "set", SUBMIT % field("whois", "anyone"))
-    assert "bob@localhost" in await ask(bob, "get", members)
+    assert "jid='bob@localhost'" in await ask(bob, "get", members)
     assert condition(await ask(bob, "get", moderators)) == "forbidden"
     await enter(bob, "bob")
     assert condition(await ask(bob, "get", moderators)) == "forbidden"
@@ -246,6 +246,20 @@ async def test_who_is_there_is_told_to_those_who_may_be(ann, bob):
     assert f"{ROOM}/ann" not in await ask(bob, "get", items)
     await enter(bob, "bob")
     assert f"{ROOM}/ann" in await ask(bob, "get", items)
+
+
+async def test_a_room_keeps_an_owner(ann, bob):
+    await made(ann, "ann")
+    change = f"<query xmlns='{MUC}#admin'>%s</query>"
+    item = "<item jid='%s@localhost' affiliation='%s'/>"
+    await ask(ann, "set", change % (item % ("bob", "owner")))
+    both = item % ("bob", "none") + item % ("ann", "none")
+    assert condition(await ask(ann, "set", change % both)) == "conflict"
+    owners = f"<query xmlns='{MUC}#admin'><item affiliation='owner'/></query>"
+    told = await ask(ann, "get", owners)
+    assert re.findall("jid='([^']+)'", told) == ["ann@localhost", "bob@localhost"]
+    assert "type='result'" in await ask(ann, "set", change % (item % ("ann", "none")))
+    assert condition(await ask(bob, "set", change % (item % ("bob", "none")))) == "conflict"
 
 
 async def test_an_item_changes_one_thing(ann):
