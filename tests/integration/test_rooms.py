@@ -233,5 +233,10 @@ async def test_two_at_once_make_one_room(house: House) -> None:
         guest.rooms.enter(Room(house.room))
     for guest in guests:
         await guest.note("entered")
-    for guest in guests:
-        await guest.until(lambda guest=guest: len(guest.rooms.occupants(house.room)) == 3)
+    addresses = {guest.session.jid for guest in guests}
+    for guest in guests:  # also where they came in before the room showed any
+        await guest.until(
+            lambda guest=guest: (
+                {each.jid for each in guest.rooms.occupants(house.room)} == addresses
+            )
+        )

@@ -71,7 +71,8 @@ class House:
         return [JID(stanza.get("to")).resource for stanza in self.session.sent]
 
     def says(self, nick, kind="", codes=(), jid=None, inner=""):
-        item = f"<item affiliation='none' role='none' jid='{jid or OWN}' {inner}/>"
+        shown = f"jid='{OWN if jid is None else jid}'"
+        item = f"<item affiliation='none' role='none' {shown} {inner}/>"
         marks = "".join(f"<status code='{code}'/>" for code in codes)
         x = f"<x xmlns='http://jabber.org/protocol/muc#user'>{item}{marks}</x>"
         self._hear(nick, kind, x)
@@ -126,6 +127,35 @@ async def test_who_was_there_before_is_no_news(house):
     house.says("two", jid="bot@example.org/host-2-bbbb")  # it changed its status
     assert house.notes == ["entered", "came: two"]
     assert [occupant.nick for occupant in house.rooms.occupants(ROOM)] == ["bot-c36d", "one", "two"]
+    assert house.rooms.is_inside(ROOM)
+
+
+async def test_a_room_that_hides_addresses_at_first_is_looked_at_again(house, clock):
+    house.says("one", jid="")
+    house.lets_in()
+    assert await until_next_try(house, clock) == 1
+    house.says("one", jid="bot@example.org/host-1-aaaa")
+    house.lets_in()
+    assert [str(each.jid) for each in house.rooms.occupants(ROOM)] == [
+        str(OWN),
+        "bot@example.org/host-1-aaaa",
+    ]
+    assert house.notes == ["entered", "came: one"]
+    await clock.advance(60)
+    assert len(house.tries) == 2
+
+
+async def test_a_room_that_goes_on_hiding_addresses_is_left_alone(house, clock):
+    house.says("one", jid="")
+    house.lets_in()
+    waits = []
+    for _ in range(3):
+        waits.append(await until_next_try(house, clock))
+        house.says("one", jid="")
+        house.lets_in()
+    assert waits == [1, 3, 9]
+    await clock.advance(600)
+    assert len(house.tries) == 4
     assert house.rooms.is_inside(ROOM)
 
 

@@ -25,6 +25,9 @@ _BACKOFF: Final = Backoff(first=1.0, most=60.0)
 _SLOWLY: Final = Backoff(first=60.0, most=600.0)
 _STEADY: Final = 60.0  # seconds in a room after which it is entered again soon
 _NICKS: Final = 100  # that are tried before the room counts as full of them
+# Seconds after which we look again in a room that hides addresses. ejabberd lets others in while
+# the owner still sets a new room up, and does not tell them of the addresses once they are shown.
+_LOOKS: Final = (1.0, 3.0, 9.0)
 
 _Refusal = tuple[str, Backoff]
 # What the conditions of an error mean (section 7.2), and how soon to try again.
@@ -61,6 +64,7 @@ class Stay:
         self.nick = self._wish
         self._tries = 1  # of nicks
         self._failures = 0
+        self._looks = 0  # since we came in
         self._entered = 0.0  # when we came in
         self._loop = asyncio.get_running_loop()
         self._alarm = Alarm(self._rings)
@@ -119,6 +123,8 @@ class Stay:
         occupant = Occupant(nick, news.jid, stanza.node is not None)
         is_new = self.there.get(nick) != occupant
         self.there[nick] = occupant
+        if occupant.jid is None and self.state == "inside":
+            self._look_later()
         if stanzas.SELF in news.codes and self.state == "entering":
             self.nick = nick  # the room may have chosen another
             self._alarm.cancel()
@@ -162,9 +168,22 @@ class Stay:
     def _is_inside(self) -> None:
         self.state, self.problem, self.is_barred = "inside", "", False
         self._entered = self._loop.time()
+        self._looks = 0
+        if any(occupant.jid is None for occupant in self.there.values()):
+            self._look_later()
         log.info("in the room %s as %s, with %d others", self.jid, self.nick, len(self.there) - 1)
         for listener in self._listeners:
             listener.entered(self.jid)
+
+    def _look_later(self) -> None:
+        if self._looks < len(_LOOKS) and not self._alarm.is_set:
+            self._ring_in(_LOOKS[self._looks])
+
+    def _look(self) -> None:
+        """A room tells who enters once more all that it tells who enters (section 7.2.1)."""
+        self._looks += 1
+        if self._session.is_online:
+            self._session.send(stanzas.enter(self.jid, self.nick, is_node=self._is_node))
 
     # -- what can go wrong --------------------------------------------------------------------
 
@@ -202,6 +221,8 @@ class Stay:
     def _rings(self) -> None:
         if self.state == "entering":
             self._fail("it does not answer", _BACKOFF)
+        elif self.state == "inside":
+            self._look()
         elif self._session.is_online:
             self.enter()
 
