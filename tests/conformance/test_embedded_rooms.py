@@ -46,6 +46,12 @@ async def ask(client, kind, payload, to=ROOM):
     return await client.until("<iq [^>]*id='q'[^>]*(/>|>.*?</iq>)")
 
 
+async def done(asked):
+    """For what is asked for on the way to something else: it has to be granted."""
+    answer = await asked
+    assert "type='result'" in answer, answer
+
+
 def field(name, value):
     return f"<field var='muc#roomconfig_{name}'><value>{value}</value></field>"
 
@@ -68,7 +74,7 @@ async def test_a_room_is_locked_until_its_owner_has_configured_it(ann, bob):
     assert ROOM not in await ask(
         bob, "get", "<query xmlns='http://jabber.org/protocol/disco#items'/>", ROOM.split("@")[1]
     )
-    await ask(ann, "set", SUBMIT % "")
+    await done(ask(ann, "set", SUBMIT % ""))
     assert "<status code='110'/>" in await enter(bob, "bob")
 
 
@@ -171,7 +177,7 @@ async def test_each_field_of_the_form_holds_what_was_filled_in(ann):
     }
     form = await ask(ann, "get", f"<query xmlns='{MUC}#owner'/>")
     assert set(re.findall("var='muc#roomconfig_([a-z]+)'", form)) == set(filled)
-    await ask(ann, "set", SUBMIT % "".join(field(*each) for each in filled.items()))
+    await done(ask(ann, "set", SUBMIT % "".join(field(*each) for each in filled.items())))
     form = await ask(ann, "get", f"<query xmlns='{MUC}#owner'/>")
     for name, value in filled.items():
         assert re.search(
@@ -204,7 +210,7 @@ async def test_a_list_of_changes_is_done_whole_or_not_at_all(ann, bob):
     items = "<item nick='bob' role='none'/><item nick='nobody' role='none'/>"
     refused = await ask(ann, "set", f"<query xmlns='{MUC}#admin'>{items}</query>")
     assert condition(refused) == "item-not-found"
-    await ask(bob, "get", "<ping xmlns='urn:xmpp:ping'/>", f"{ROOM}/bob")
+    await done(ask(bob, "get", "<ping xmlns='urn:xmpp:ping'/>", f"{ROOM}/bob"))
 
 
 async def test_invitations_that_cannot_be(ann, bob):
@@ -216,7 +222,7 @@ async def test_invitations_that_cannot_be(ann, bob):
         return condition(await client.until("<message[^>]*type='error'.*?</message>"))
 
     ban = f"<query xmlns='{MUC}#admin'><item jid='cat@localhost' affiliation='outcast'/></query>"
-    await ask(ann, "set", ban)
+    await done(ask(ann, "set", ban))
     assert await refused(ann, "invite", "cat@localhost") == "forbidden"
     assert await refused(ann, "invite", "localhost") == "bad-request"
     assert await refused(ann, "invite", "a b@localhost") == "jid-malformed"
@@ -230,9 +236,9 @@ async def test_lists_are_for_those_whom_they_concern(ann, bob):
     listing = f"<query xmlns='{MUC}#admin'><item %s/></query>"
     members, moderators = listing % "affiliation='member'", listing % "role='moderator'"
     grant = f"<query xmlns='{MUC}#admin'><item jid='bob@localhost' affiliation='member'/></query>"
-    await ask(ann, "set", grant)
+    await done(ask(ann, "set", grant))
     assert condition(await ask(bob, "get", members)) == "forbidden"  # addresses are hidden here
-    await ask(ann, "set", SUBMIT % field("whois", "anyone"))
+    await done(ask(ann, "set", SUBMIT % field("whois", "anyone")))
     assert "jid='bob@localhost'" in await ask(bob, "get", members)
     assert condition(await ask(bob, "get", moderators)) == "forbidden"
     await enter(bob, "bob")
@@ -252,7 +258,7 @@ async def test_a_room_keeps_an_owner(ann, bob):
     await made(ann, "ann")
     change = f"<query xmlns='{MUC}#admin'>%s</query>"
     item = "<item jid='%s@localhost' affiliation='%s'/>"
-    await ask(ann, "set", change % (item % ("bob", "owner")))
+    await done(ask(ann, "set", change % (item % ("bob", "owner"))))
     both = item % ("bob", "none") + item % ("ann", "none")
     assert condition(await ask(ann, "set", change % both)) == "conflict"
     owners = f"<query xmlns='{MUC}#admin'><item affiliation='owner'/></query>"

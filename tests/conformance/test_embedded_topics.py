@@ -100,6 +100,12 @@ def fine(text):
     return "type='result'" in text
 
 
+async def done(asked):
+    """For what is asked for on the way to something else: it has to be granted."""
+    answer = await asked
+    assert fine(answer), answer
+
+
 # --- what XEP-0060 leaves open ------------------------------------------------------------------
 
 
@@ -138,7 +144,7 @@ async def test_each_field_of_the_form_holds_what_was_filled_in(ann):
         "notification_type": "normal",
         "itemreply": "publisher",
     }
-    await create(ann, "hall", **filled)
+    await done(create(ann, "hall", **filled))
     told = await own(ann, "get", "<configure node='hall'/>")
     assert set(re.findall("var='pubsub#([a-z_]+)'", told)) == set(filled)
     for name, value in filled.items():
@@ -150,7 +156,7 @@ async def test_each_field_of_the_form_holds_what_was_filled_in(ann):
 
 
 async def test_a_subscription_of_a_session_ends_with_it(server, ann, bob):
-    await create(ann, "n")
+    await done(create(ann, "n"))
     assert fine(await subscribe(bob, "n", bob.jid))
     listed = "<subscriptions node='n'/>"
     assert bob.jid in await own(ann, "get", listed)
@@ -164,32 +170,32 @@ async def test_a_subscription_of_a_session_ends_with_it(server, ann, bob):
 
 
 async def test_who_has_become_an_outcast_hears_and_says_nothing_more(ann, bob):
-    await create(ann, "n", publish_model="open")
-    await subscribe(bob, "n", "bob@localhost")
+    await done(create(ann, "n", publish_model="open"))
+    await done(subscribe(bob, "n", "bob@localhost"))
     banned = "<affiliation jid='bob@localhost' affiliation='outcast'/>"
-    await own(ann, "set", f"<affiliations node='n'>{banned}</affiliations>")
+    await done(own(ann, "set", f"<affiliations node='n'>{banned}</affiliations>"))
     assert "subscription='none'" in await bob.until("</message>")
     assert conditions(await publish(bob, "n", "1"))[0] == "forbidden"
-    await publish(ann, "n", "2")
+    await done(publish(ann, "n", "2"))
     assert "<v " not in await bob.sync()
 
 
 async def test_access_is_asked_for_at_each_event(ann, bob):
-    await create(ann, "n")
-    await subscribe(bob, "n", "bob@localhost")
-    await publish(ann, "n", "1")
+    await done(create(ann, "n"))
+    await done(subscribe(bob, "n", "bob@localhost"))
+    await done(publish(ann, "n", "1"))
     assert values(await bob.until("</message>")) == ["1"]
-    await configure(ann, "n", access_model="whitelist")
-    await publish(ann, "n", "2")
+    await done(configure(ann, "n", access_model="whitelist"))
+    await done(publish(ann, "n", "2"))
     assert values(await bob.sync()) == []
     member = "<affiliation jid='bob@localhost' affiliation='member'/>"
-    await own(ann, "set", f"<affiliations node='n'>{member}</affiliations>")
-    await publish(ann, "n", "3")
+    await done(own(ann, "set", f"<affiliations node='n'>{member}</affiliations>"))
+    await done(publish(ann, "n", "3"))
     assert values(await bob.until("</message>")) == ["3"]
 
 
 async def test_affiliations_and_what_comes_with_them(ann, bob):
-    await create(ann, "n", access_model="whitelist")
+    await done(create(ann, "n", access_model="whitelist"))
     for affiliation, reads, publishes in (
         ("none", False, False),
         ("member", True, False),
@@ -205,16 +211,16 @@ async def test_affiliations_and_what_comes_with_them(ann, bob):
 
 
 async def test_a_node_keeps_an_owner(ann):
-    await create(ann, "n")
+    await done(create(ann, "n"))
     gone = f"<affiliations node='n'><affiliation jid='{ANN}' affiliation='none'/></affiliations>"
     assert conditions(await own(ann, "set", gone))[0] == "not-acceptable"
     assert fine(await own(ann, "get", "<configure node='n'/>"))
 
 
 async def test_where_all_publish_each_removes_its_own(ann, bob):
-    await create(ann, "n", publish_model="open")
-    await publish(ann, "n", "1", "of-ann")
-    await publish(bob, "n", "2", "of-bob")
+    await done(create(ann, "n", publish_model="open"))
+    await done(publish(ann, "n", "1", "of-ann"))
+    await done(publish(bob, "n", "2", "of-bob"))
     retract = "<retract node='n'><item id='%s'/></retract>"
     assert conditions(await ask(bob, "set", retract % "of-ann"))[0] == "forbidden"
     assert fine(await ask(bob, "set", retract % "of-bob"))
@@ -222,27 +228,138 @@ async def test_where_all_publish_each_removes_its_own(ann, bob):
 
 
 async def test_what_is_told_of_removed_items(ann, bob):
-    await create(ann, "quiet", notify_retract=0, max_items=1)
-    await create(ann, "loud", notify_retract=1, max_items=1)
+    await done(create(ann, "quiet", notify_retract=0, max_items=1))
+    await done(create(ann, "loud", notify_retract=1, max_items=1))
     for node in ("quiet", "loud"):
-        await subscribe(bob, node, "bob@localhost")
-        await publish(ann, node, "1", "one")
+        await done(subscribe(bob, node, "bob@localhost"))
+        await done(publish(ann, node, "1", "one"))
         await publish(ann, node, "2", "two")  # and the first has to go
         retract = f"<retract node='{node}' notify='%s'><item id='two'/></retract>"
-        await ask(ann, "set", retract % ("1" if node == "quiet" else "0"))
-        await own(ann, "set", f"<purge node='{node}'/>")
+        await done(ask(ann, "set", retract % ("1" if node == "quiet" else "0")))
+        await done(own(ann, "set", f"<purge node='{node}'/>"))
     heard = await bob.sync()
     told = re.findall("<items node='([a-z]+)'><retract id='([a-z]+)'/>", heard)
     assert told == [("quiet", "two"), ("loud", "one"), ("loud", "two")]
     assert re.findall("<purge node='([a-z]+)'/>", heard) == ["loud"]
 
 
+async def test_subscribers_hear_of_what_the_configuration_says(ann, bob):
+    for told in (0, 1):
+        node = f"n{told}"
+        options = {"notify_config": told, "notify_delete": told, "deliver_payloads": told}
+        await done(create(ann, node, **options))
+        await done(subscribe(bob, node, "bob@localhost"))
+        await done(configure(ann, node, title="new"))
+        await done(own(ann, "set", f"<delete node='{node}'/>"))
+    await done(create(ann, "silent", deliver_notifications=0))
+    await done(subscribe(bob, "silent", "bob@localhost"))
+    await done(publish(ann, "silent", "1"))
+    await done(create(ann, "bare", notify_config=1, deliver_payloads=0))
+    await done(subscribe(bob, "bare", "bob@localhost"))
+    await done(configure(ann, "bare", title="new"))
+    heard = await bob.sync()
+    assert re.findall("<(configuration|delete) node='([a-z0-9]+)'(/?)>", heard) == [
+        ("configuration", "n1", ""),
+        ("delete", "n1", "/"),
+        ("configuration", "bare", "/"),
+    ]
+    assert values(heard) == []
+
+
+async def test_a_node_that_only_signals(ann, bob):
+    """Neither kept nor told: nothing is published but that something was."""
+    await done(create(ann, "n", persist_items=0, deliver_payloads=0))
+    await done(subscribe(bob, "n", "bob@localhost"))
+    assert conditions(await publish(ann, "n", "1")) == ("bad-request", "item-forbidden")
+    await done(ask(ann, "set", "<publish node='n'/>"))
+    assert "<items node='n'/>" in await bob.until("</message>")
+
+
+async def test_who_may_not_publish_learns_nothing_of_items(ann, bob):
+    await done(create(ann, "n", access_model="whitelist"))
+    await done(publish(ann, "n", "1", "there"))
+    for item in ("there", "elsewhere"):
+        answer = await ask(bob, "set", f"<retract node='n'><item id='{item}'/></retract>")
+        assert conditions(answer)[0] == "forbidden"
+
+
+async def test_disco_tells_of_a_node_to_those_who_may_read_it(ann, bob):
+    await done(create(ann, "n", access_model="whitelist", title="Hall"))
+    await done(publish(ann, "n", "1", "one"))
+
+    async def told(client, query):
+        client.send(f"<iq type='get' id='d' to='{SERVICE}'>{query}</iq>")
+        return await client.until("<iq[^>]*id='d'.*?</iq>")
+
+    items_of = "http://jabber.org/protocol/disco#items"
+    for query, shown in (
+        (f"<query xmlns='{INFO}' node='n'/>", "<value>Hall</value>"),
+        (f"<query xmlns='{items_of}' node='n'/>", "name='one'"),
+    ):
+        assert shown in await told(ann, query)
+        assert conditions(await told(bob, query)) == ("not-allowed", "closed-node")
+    assert "node='n'" in await told(ann, f"<query xmlns='{items_of}'/>")
+    assert "node='n'" not in await told(bob, f"<query xmlns='{items_of}'/>")
+
+
+async def test_lists_of_ones_own(ann, bob):
+    for node in ("n", "m"):
+        await done(create(ann, node))
+        await done(subscribe(ann, node, ANN))
+    await done(subscribe(bob, "n", "bob@localhost"))
+    await done(subscribe(bob, "n", bob.jid))
+    for content in ("<subscriptions/>", "<subscriptions node='n'/>"):
+        told = await ask(bob, "get", content)
+        assert re.findall("node='([a-z]+)' jid='([^']+)'", told) == [
+            ("n", "bob@localhost"),
+            ("n", bob.jid),
+        ]
+    assert "<affiliation " not in await ask(bob, "get", "<affiliations/>")
+    told = await ask(ann, "get", "<affiliations node='m'/>")
+    assert re.findall("<affiliation node='([a-z]+)'", told) == ["m"]
+
+
+async def test_an_owner_subscribes_whom_the_node_is_for(ann, bob):
+    await done(create(ann, "n", access_model="whitelist", send_last_published_item="never"))
+    subscribed = (
+        "<subscriptions node='n'>"
+        "<subscription jid='bob@localhost' subscription='subscribed'/></subscriptions>"
+    )
+    assert conditions(await own(ann, "set", subscribed)) == ("not-allowed", "closed-node")
+    member = "<affiliation jid='bob@localhost' affiliation='member'/>"
+    await done(own(ann, "set", f"<affiliations node='n'>{member}</affiliations>"))
+    await done(own(ann, "set", subscribed))
+    await done(publish(ann, "n", "1"))
+    assert values(await bob.until("</message>")) == ["1"]
+
+
+async def test_subscribers_hear_which_items_a_smaller_node_has_lost(ann, bob):
+    await done(create(ann, "n"))
+    for item in "abc":
+        await done(publish(ann, "n", item, item))
+    await done(subscribe(bob, "n", "bob@localhost"))
+    await done(configure(ann, "n", max_items=1))
+    assert re.findall("<retract id='([a-z])'/>", await bob.sync()) == ["a", "b"]
+
+
+async def test_what_the_publisher_believes_of_a_node(ann):
+    """Options that are unknown can't be true (section 7.1.5)."""
+    for options in ({"dance": "1"}, {"max_items": "7"}):
+        given = f"<publish-options>{form('publish-options', options)}</publish-options>"
+        item = "<item><v xmlns='urn:v'>1</v></item>"
+        answer = await ask(ann, "set", f"<publish node='n'>{item}</publish>{given}")
+        assert fine(answer) is ("max_items" in options)
+        if not fine(answer):
+            assert conditions(answer) == ("conflict", "precondition-not-met")
+    assert "<value>7</value>" in await own(ann, "get", "<configure node='n'/>")
+
+
 async def test_a_long_answer_is_cut_and_says_so():
     async with jabot.testing.server(users=USERS, max_stanza=20_000) as server:
         ann = await signed_in(server, "ann", "a")
-        await create(ann, "n")
+        await done(create(ann, "n"))
         for number in range(6):
-            await publish(ann, "n", f"{number}" * 4_000, f"id-{number}")
+            await done(publish(ann, "n", f"{number}" * 4_000, f"id-{number}"))
         rsm = "<set xmlns='http://jabber.org/protocol/rsm'>%s</set>"
         first = await items(ann, "n")
         assert re.findall("<item id='(id-[0-9])'", first) == ["id-0", "id-1"]
@@ -318,7 +435,7 @@ async def test_a_client_is_asked_once_what_it_wants(server, ann, bob):
     await befriend(ann, bob)
     for each in (bob, again):
         each.text = ""
-    await publish(ann, NODE, "free", to=ANN)
+    await done(publish(ann, NODE, "free", to=ANN))
     for each in (bob, again):
         assert values(await each.until("</message>")) == ["free"]
     await again.close()
@@ -331,7 +448,7 @@ async def test_what_the_hash_does_not_prove_is_believed_of_one_session_only(serv
     await show(liar, NODE, told=lie)
     assert await show(bob, NODE)  # asked all the same, and believed
     bob.text = liar.text = ""
-    await publish(ann, NODE, "free", to=ANN)
+    await done(publish(ann, NODE, "free", to=ANN))
     assert values(await bob.until("</message>")) == ["free"]
     assert values(await liar.sync()) == []
     await liar.close()
@@ -340,7 +457,7 @@ async def test_what_the_hash_does_not_prove_is_believed_of_one_session_only(serv
 async def test_all_sessions_of_the_account_itself_hear_if_they_want_to(server, ann):
     other, third = await signed_in(server, "ann", "o"), await signed_in(server, "ann", "third")
     await show(other, NODE)
-    await publish(ann, NODE, "free", to=ANN)
+    await done(publish(ann, NODE, "free", to=ANN))
     heard = await other.until("</message>")
     assert values(heard) == ["free"]
     assert f"from='{ANN}'" in heard
@@ -351,8 +468,8 @@ async def test_all_sessions_of_the_account_itself_hear_if_they_want_to(server, a
 
 async def test_the_last_item_comes_as_soon_as_it_may(ann, bob):
     """With the capabilities, with another wish among them, or with the permission to see."""
-    await publish(ann, NODE, "free", to=ANN)
-    await publish(ann, "urn:other", "more", to=ANN)
+    await done(publish(ann, NODE, "free", to=ANN))
+    await done(publish(ann, "urn:other", "more", to=ANN))
     await show(bob, NODE)
     assert values(bob.text) == []
     await befriend(ann, bob)
@@ -363,21 +480,59 @@ async def test_the_last_item_comes_as_soon_as_it_may(ann, bob):
     assert values(bob.text) == ["more"]
     await show(bob)
     bob.text = ""
-    await publish(ann, NODE, "busy", to=ANN)
+    await done(publish(ann, NODE, "busy", to=ANN))
     assert values(await bob.sync()) == []
 
 
 async def test_who_has_subscribed_as_well_hears_once(ann, bob):
     await befriend(ann, bob)
+    await done(publish(ann, NODE, "free", to=ANN))
+    await done(subscribe(bob, NODE, "bob@localhost", to=ANN))
+    assert values(await settled(bob)) == ["free"]
     await show(bob, NODE)
-    await subscribe(bob, NODE, "bob@localhost", to=ANN)
-    await publish(ann, NODE, "free", to=ANN)
-    assert values(await bob.sync()) == ["free"]
+    assert values(bob.text) == []
+    await done(publish(ann, NODE, "busy", to=ANN))
+    assert values(await settled(bob)) == ["busy"]
+
+
+async def test_contacts_that_may_not_read_a_node_hear_nothing_of_it(ann, bob):
+    await befriend(ann, bob)
+    await show(bob, NODE, "urn:closed", "urn:quiet")
+    await done(create(ann, "urn:closed", to=ANN, access_model="whitelist"))
+    await done(create(ann, "urn:quiet", to=ANN, deliver_notifications=0))
+    for node in ("urn:closed", "urn:quiet"):
+        await done(publish(ann, node, "secret", to=ANN))
+    assert values(await settled(bob)) == []
+    await show(bob)
+    await show(bob, "urn:closed", "urn:quiet")  # nor the last item
+    assert values(bob.text) == []
+
+
+async def test_the_last_item_of_a_node_that_does_not_send_it(ann, bob):
+    await befriend(ann, bob)
+    for when in ("never", "on_sub"):
+        await done(create(ann, f"urn:{when}", to=ANN, send_last_published_item=when))
+        await done(publish(ann, f"urn:{when}", when, to=ANN))
+    await show(bob, "urn:never", "urn:on_sub")
+    assert values(bob.text) == []
+    for when in ("never", "on_sub"):
+        await done(subscribe(bob, f"urn:{when}", "bob@localhost", to=ANN))
+    assert values(await settled(bob)) == ["on_sub"]
+
+
+async def test_the_nodes_of_strangers_come_to_nobody(server, ann, bob):
+    """Bob wants to see Ann, and to hear of her open node; she has not let him."""
+    await done(create(ann, NODE, to=ANN, access_model="open"))
+    await done(publish(ann, NODE, "free", to=ANN))
+    bob.send(f"<presence type='subscribe' to='{ANN}'/>")
+    await show(bob, NODE)
+    await done(publish(ann, NODE, "busy", to=ANN))
+    assert values(bob.text + await settled(bob)) == []
 
 
 async def test_a_node_for_a_group_of_contacts(server, ann, bob):
-    await create(ann, NODE, to=ANN, access_model="roster", roster_groups_allowed="friends")
-    await publish(ann, NODE, "free", to=ANN)
+    await done(create(ann, NODE, to=ANN, access_model="roster", roster_groups_allowed="friends"))
+    await done(publish(ann, NODE, "free", to=ANN))
     await befriend(ann, bob)
     assert conditions(await items(bob, NODE, to=ANN)) == ("not-authorized", "not-in-roster-group")
     ann.send(
@@ -390,7 +545,7 @@ async def test_a_node_for_a_group_of_contacts(server, ann, bob):
 
 async def test_an_account_has_one_item_a_node_and_shows_it_to_contacts(ann, bob):
     for value in ("free", "busy"):
-        await publish(ann, NODE, value, to=ANN)
+        await done(publish(ann, NODE, value, to=ANN))
     assert values(await items(ann, NODE, to=ANN)) == ["busy"]
     wanted = "<query xmlns='http://jabber.org/protocol/disco#items'/>"
     for client, sees in ((ann, True), (bob, False)):
@@ -440,7 +595,7 @@ async def test_one_account_makes_no_more_nodes_than_it_may():
         assert fine(await publish(ann, NODE, "1", to=ANN))
         assert conditions(await publish(ann, "two", "1"))[0] == "resource-constraint"
         assert fine(await create(bob, "two"))
-        await own(ann, "set", "<delete node='one'/>")
+        await done(own(ann, "set", "<delete node='one'/>"))
         assert fine(await create(ann, "three"))
         await ann.close()
         await bob.close()
@@ -459,12 +614,12 @@ async def test_an_item_is_no_larger_than_it_may_be():
 async def test_one_account_publishes_no_more_than_it_may():
     async with jabot.testing.server(users=USERS, max_topic_bytes=10_000) as server:
         ann = await signed_in(server, "ann", "a")
-        await create(ann, "n", max_items=2)
-        await create(ann, "transient", persist_items=0)
+        await done(create(ann, "n", max_items=2))
+        await done(create(ann, "transient", persist_items=0))
         for node in ("n", "n", "transient", "transient"):
             assert fine(await publish(ann, node, "x" * 3_000))
         assert conditions(await publish(ann, "other", "x" * 3_000))[0] == "resource-constraint"
-        await own(ann, "set", "<purge node='n'/>")
+        await done(own(ann, "set", "<purge node='n'/>"))
         assert fine(await publish(ann, "n", "x" * 3_000))
         await ann.close()
 
@@ -474,9 +629,9 @@ async def test_a_node_has_no_more_items_subscribers_and_affiliations_than_it_may
     async with jabot.testing.server(users=USERS, **limits) as server:
         ann, bob = await signed_in(server, "ann", "a"), await signed_in(server, "bob", "b")
         assert conditions(await create(ann, "n", max_items=4))[0] == "not-acceptable"
-        await create(ann, "n", max_items="max")
+        await done(create(ann, "n", max_items="max"))
         for number in range(4):
-            await publish(ann, "n", str(number))
+            await done(publish(ann, "n", str(number)))
         assert values(await items(ann, "n")) == ["1", "2", "3"]
         assert fine(await subscribe(ann, "n", ANN))
         assert conditions(await subscribe(bob, "n", "bob@localhost")) == (
@@ -499,10 +654,10 @@ async def test_names_are_no_longer_than_they_may_be(ann):
 
 
 async def test_two_hundred_hear_of_one_item(server, ann):
-    await create(ann, "n")
+    await done(create(ann, "n"))
     clients = await asyncio.gather(*(signed_in(server, "bob", f"r{n}") for n in range(200)))
-    await subscribe(clients[0], "n", "bob@localhost")
-    await publish(ann, "n", "1")
+    await done(subscribe(clients[0], "n", "bob@localhost"))
+    await done(publish(ann, "n", "1"))
     for each in clients:
         assert values(await each.until("</v>.*?</message>")) == ["1"]
     await asyncio.gather(*(each.close() for each in clients))

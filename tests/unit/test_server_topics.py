@@ -265,6 +265,17 @@ def test_items_expire(nodes, clock):
     assert made.size == 0
 
 
+def test_what_has_expired_takes_no_room(store, clock):
+    nodes = Nodes(ServerConfig(max_topic_bytes=50), store, clock)
+    made = nodes.create("pubsub.x", "n", ANN, NodeConfiguration(max_items=9, item_expire=60))
+    published(nodes, made, "a", "b")
+    with pytest.raises(StanzaError, match="resource-constraint"):
+        published(nodes, made, "c")
+    clock.now += timedelta(seconds=61)
+    published(nodes, made, "c")
+    assert nodes.ids(made) == ["c"]
+
+
 def test_a_transient_node_keeps_the_last_item_only(nodes, clock):
     settings = {"max_items": 9, "persist_items": False, "item_expire": 60}
     made = nodes.create("pubsub.x", "n", ANN, NodeConfiguration(**settings))
@@ -398,6 +409,18 @@ def test_an_answer_counts_for_who_was_asked_and_only_once(capabilities):
     capabilities.answered(answer(ann, ["urn:later+notify"]))
     assert ann.wanted_nodes == {"urn:a"}
     assert capabilities.learnt == [("ann@x/a", {"urn:a"})]
+
+
+def test_a_presence_that_shows_nothing_new_asks_nothing(capabilities):
+    ann = shown(capabilities, "ann@x/a")
+    capabilities.seen(ann)
+    assert len(ann.link.sent) == 1
+    capabilities.answered(answer(ann, ["urn:a+notify"]))
+    capabilities.seen(ann)
+    assert len(ann.link.sent) == 1
+    ann.presence = Element(CLIENT, "presence", {}, [caps("v2")])
+    capabilities.seen(ann)
+    assert len(ann.link.sent) == 2
 
 
 def test_who_goes_is_waited_for_no_more(capabilities):

@@ -28,8 +28,13 @@ class Notifier:
         self._listeners = listeners
 
     def published(self, node: Node, item: Item, removed: list[str]) -> None:
-        """An item, and those that had to go for it."""
-        self._tell(node, _items(node, [item_element(node, item, PUBSUB_EVENT)]))
+        """An item, and those that had to go for it. A node that neither keeps items nor tells what
+        is in them tells only that there was one (section 4.3).
+        """
+        configuration = node.configuration
+        is_signal = not (configuration.persist_items or configuration.deliver_payloads)
+        told = [] if is_signal else [item_element(node, item, PUBSUB_EVENT)]
+        self._tell(node, _items(node, told))
         self.retracted(node, removed)
 
     def retracted(self, node: Node, ids: list[str], *, asked: bool = False) -> None:

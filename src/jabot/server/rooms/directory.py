@@ -68,10 +68,7 @@ class Directory:
 
     def configured(self, room: Room, *, was_persistent: bool) -> None:
         """Bring the store up to date after a change of the configuration."""
-        persistent = room.configuration.persistent
-        if persistent and was_persistent:
-            self._store.save_room(room.record)
-        elif persistent:
+        if room.configuration.persistent:
             self._store.save(room.record)
         elif was_persistent:
             self._store.delete(room.jid)
