@@ -547,10 +547,19 @@ async def test_an_account_has_one_item_a_node_and_shows_it_to_contacts(ann, bob)
     for value in ("free", "busy"):
         await done(publish(ann, NODE, value, to=ANN))
     assert values(await items(ann, NODE, to=ANN)) == ["busy"]
-    wanted = "<query xmlns='http://jabber.org/protocol/disco#items'/>"
-    for client, sees in ((ann, True), (bob, False)):
-        client.send(f"<iq type='get' id='d' to='{ANN}'>{wanted}</iq>")
-        assert (NODE in await client.until("</iq>|<query [^>]*/></iq>")) is sees
+
+    async def told(client, query):
+        client.send(f"<iq type='get' id='d' to='{ANN}'>{query}</iq>")
+        return await client.until("<iq[^>]*id='d'.*?</iq>")
+
+    listing = "<query xmlns='http://jabber.org/protocol/disco#items'/>"
+    about = f"<query xmlns='{INFO}' node='{NODE}'/>"
+    for query in (listing, about):
+        assert NODE in await told(ann, query)
+        assert conditions(await told(bob, query))[0] == "service-unavailable"  # to a stranger
+    await befriend(ann, bob)
+    for query in (listing, about):
+        assert NODE in await told(bob, query)
 
 
 async def test_bookmarks_as_chat_programs_keep_them(server, ann, bob):
