@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from jabot.jid import JID
 
@@ -11,8 +11,10 @@ _BACK = 10**15  # ms, some 30,000 years: what a node that steps back adds to its
 
 @dataclass(frozen=True, order=True)
 class Seniority:
-    """When a node joined its pool; the address decides between two of the same instant."""
+    """When a node joined its pool; the address decides between two of the same instant. The nodes
+    of a queue go before workers on the same account."""
 
+    works: bool  # it is no node of a queue
     since: int  # milliseconds since 1970
     address: str
 
@@ -25,9 +27,13 @@ class Pool:
     coming changes nothing for those who have jobs there; when the senior leaves, the next one
     takes over. A node that is stopping steps back behind all others, and goes on answering only
     where it is alone. A node counts once it has told its seniority.
+
+    Where a queue and its workers share the account, it is the queue that people talk to: `is_queue`
+    says whether this node is one of it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_queue: bool = False) -> None:
+        self._works = not is_queue
         self._others: dict[JID, Seniority] = {}
         self._mine: Seniority | None = None
         self._stepped_back = False
@@ -41,14 +47,15 @@ class Pool:
         """
         latest = max((other.since % _BACK for other in self._others.values()), default=0)
         since = max(now, latest + 1)
-        self._mine = Seniority(since + _BACK if self._stepped_back else since, str(own))
+        since_as_shown = since + _BACK if self._stepped_back else since
+        self._mine = Seniority(self._works, since_as_shown, str(own))
         return self._mine.since
 
     def step_back(self) -> int | None:
         """This node is stopping: the others go first. Gives the time to announce, if it joined."""
         self._stepped_back = True
         if self._mine is not None and self._mine.since < _BACK:
-            self._mine = Seniority(self._mine.since + _BACK, self._mine.address)
+            self._mine = replace(self._mine, since=self._mine.since + _BACK)
         return None if self._mine is None else self._mine.since
 
     def leave(self) -> None:
@@ -56,16 +63,29 @@ class Pool:
         self._mine = None
         self.joined = False
 
-    def saw(self, other: JID, since: int | None) -> None:
+    def saw(self, other: JID, since: int | None, *, is_queue: bool = False) -> None:
         """Another node's presence; None when it does not take the pool's lines (any more)."""
         if since is None:
             self._others.pop(other, None)
         else:
-            self._others[other] = Seniority(since, str(other))
+            self._others[other] = Seniority(not is_queue, since, str(other))
 
     def forget_all(self) -> None:
         """The connection is gone: what was known of the others is out of date."""
         self._others.clear()
+
+    @property
+    def has_place(self) -> bool:
+        """Whether this node has told its seniority."""
+        return self._mine is not None
+
+    @property
+    def took_over(self) -> bool:
+        """Whether a worker answered before this node of a queue came."""
+        mine = self._mine
+        if mine is None or mine.works:
+            return False
+        return any(other.works and other.since < mine.since for other in self._others.values())
 
     @property
     def others(self) -> list[JID]:

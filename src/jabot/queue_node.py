@@ -122,6 +122,8 @@ class QueueNode(Node):
 class QueueServing(Serving):
     """One run of a queue: a node, and the parts that stand between callers, store and workers."""
 
+    _is_queue = True
+
     def __init__(
         self,
         definition: Definition,

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 from msgspec import Raw
@@ -77,6 +77,8 @@ class Definition:
 class Serving:
     """One run of a node. `run()` returns when it has left in good order."""
 
+    _is_queue: ClassVar = False
+
     def __init__(
         self, definition: Definition, account: Account, timing: Timing | None = None
     ) -> None:
@@ -89,7 +91,7 @@ class Serving:
             middleware=definition.middleware,
             on_change=self._load_changed,
         )
-        self.pool = Pool()
+        self.pool = Pool(is_queue=self._is_queue)
         self.link = Link(self.session)
         self.desk = Desk(lambda: self.session.jid, definition.tasks, self.runner, definition.access)
         self.intake = self._make_intake()

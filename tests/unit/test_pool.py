@@ -47,6 +47,33 @@ def test_when_nodes_leave_exactly_one_of_the_rest_answers(since, data):
         assert answering == [senior]
 
 
+@given(st.dictionaries(st.integers(0, 50), st.tuples(st.integers(1, 5), st.booleans()), min_size=1))
+def test_a_queue_answers_before_its_workers(nodes):
+    answering = []
+    for me, (since, is_queue) in nodes.items():
+        pool = Pool(is_queue=is_queue)
+        pool.join(jid(me), since)
+        for other, (their, queue) in nodes.items():
+            if other != me:
+                pool.saw(jid(other), their, is_queue=queue)
+        if pool.answers:
+            answering.append(is_queue)
+    assert answering == [any(is_queue for _, is_queue in nodes.values())]
+
+
+def test_a_queue_knows_that_a_worker_answered_before_it():
+    queue, worker = Pool(is_queue=True), Pool()
+    for pool in (queue, worker):
+        pool.saw(jid("worker"), 5)
+        assert not pool.has_place
+        pool.join(jid("new"), 9)
+        assert pool.has_place
+    assert queue.took_over
+    assert not worker.took_over
+    queue.saw(jid("worker"), None)
+    assert not queue.took_over
+
+
 @given(st.lists(st.integers(0, 10**13), min_size=1, max_size=8), st.integers(0, 10**13))
 def test_a_newcomer_is_never_the_senior_whatever_its_clock_says(others, now):
     pool = Pool()

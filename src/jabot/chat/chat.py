@@ -65,7 +65,7 @@ class Chat:
         # Another bot may take "Dunno" for something to answer; this ends such a talk.
         self._dunnos = Pace(burst=30, rate=0.2)
         self._strangers = Pace(burst=1, rate=1 / 60)
-        self._held: deque[IncomingText] = deque(maxlen=_MOST_HELD)
+        self._held: deque[tuple[IncomingText, bool]] = deque(maxlen=_MOST_HELD)
         self._missed: dict[JID, list[str]] = {}
         self._handling: set[asyncio.Task[None]] = set()  # calls of on_message
         self._answering: dict[str, asyncio.Task[None]] = {}  # by account, the newest one
@@ -81,7 +81,7 @@ class Chat:
         # What waited in a store, the server gives to one node alone.
         if text.to != self._clerk.own() and not text.delayed:
             if not self._pool.joined:
-                self._held.append(text)
+                self._held.append((text, self._pool.has_place))
                 return
             if not self._pool.answers:
                 log.debug("left to another node of the pool: a line of %s", text.sender.bare)
@@ -92,8 +92,9 @@ class Chat:
         """The node knows its place in the pool: look at what was said to the pool meanwhile."""
         held = list(self._held)
         self._held.clear()
-        for text in held:
-            self.received(text)
+        for text, had_place in held:
+            if had_place or not self._pool.took_over:  # else a worker has answered it
+                self.received(text)
 
     def _answer(self, text: IncomingText) -> None:
         now = asyncio.get_running_loop().time()

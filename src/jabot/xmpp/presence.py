@@ -148,9 +148,11 @@ class Presence:
         elif sender == own:
             self._own(stanza)
         elif sender.bare == own.bare:
-            since = (stanza.node or {}).get(SINCE, "")
+            node = stanza.node or {}
+            since = node.get(SINCE, "")
             takes_part = stanza.type == "available" and since.isdecimal()
-            self._pool.saw(sender, int(since) if takes_part else None)
+            is_queue = node.get("queue") == "1"
+            self._pool.saw(sender, int(since) if takes_part else None, is_queue=is_queue)
         elif stanza.type == "available" and sender.resource:
             self._greeted(stanza)
         if stanza.type in ("unavailable", "error"):
