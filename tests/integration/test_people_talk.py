@@ -1,11 +1,11 @@
-"""People with chat programs of others talk to a bot that `jabot run` started."""
+"""People with chat programs of others talk to a bot that `jabot run` started, and to a queue."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from people import PROGRAMS, Person
+from people import PROGRAMS, Person, Profanity
 from people.bot import Bot
 from servers import Server
 
@@ -42,3 +42,19 @@ def test_a_person_is_answered_in_the_order_of_asking(bot: Bot, person: Person) -
     person.hear(bot.jid, "^Dunno how to sing$")
     answers = ["Dunno how to dance", "Scheduled heavy job...", "Dunno how to sing"]
     assert [line for line in person.received(bot.jid) if line in answers] == answers
+
+
+def test_a_person_gives_a_queue_a_job(xmpp: Server, tmp_path: Path) -> None:
+    jobs, worker, account = (xmpp.fresh_user(name) for name in ("jobs", "bot", "ann"))
+    rights = ("--allow", account.jid, "--work", worker.jid)
+    with (
+        Bot(None, xmpp, jobs, tmp_path, *rights) as queue,
+        Bot(HEAVY, xmpp, worker, tmp_path, "--queue", jobs.jid),
+        Profanity(xmpp, account) as person,
+    ):
+        queue.await_log(rf"{worker.jid}/\S+ works here")
+        person.say(queue.jid, "dance")
+        person.hear(queue.jid, "^Dunno how to dance$")
+        person.say(queue.jid, "lift seconds=0.1")
+        person.hear(queue.jid, "^Scheduled heavy job...$")
+        person.hear(queue.jid, "^Done lifting$")

@@ -14,7 +14,7 @@ from servers import Account, Server
 START_LIMIT = 20.0  # seconds
 STOP_LIMIT = 15.0
 _LOOK_EVERY = 0.02
-_READY = re.compile(r"jabot\.xmpp\.presence: .*\bready\b")
+_READY = r"jabot\.xmpp\.presence: .*\bready\b"
 
 
 class Bot:
@@ -67,7 +67,8 @@ class Bot:
                 stderr=subprocess.STDOUT,
             )
         try:
-            self._await_ready(self._process)
+            # Online is not enough: until it takes part in its pool, what people say to it waits.
+            self.await_log(_READY)
         except BaseException:
             self._end()
             raise
@@ -83,12 +84,13 @@ class Bot:
         if error is not None:
             error.add_note(f"what the bot logged:\n{self.log()}")
 
-    def _await_ready(self, process: subprocess.Popen[bytes]) -> None:
+    def await_log(self, pattern: str) -> None:
+        """Wait until its log holds a match."""
         deadline = time.monotonic() + START_LIMIT
-        # Online is not enough: until it takes part in its pool, what people say to it waits.
-        while not _READY.search(self.log()):
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise AssertionError(f"the bot was not ready:\n{self.log()}")
+        while not re.search(pattern, self.log()):
+            gone = self._process is None or self._process.poll() is not None
+            if gone or time.monotonic() > deadline:
+                raise AssertionError(f"the bot did not log {pattern!r}:\n{self.log()}")
             time.sleep(_LOOK_EVERY)
 
     def _end(self) -> None:
