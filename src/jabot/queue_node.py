@@ -159,6 +159,7 @@ class QueueServing(Serving):
             lambda news: self.store.tell(news),
             self.people,
         )
+        self._jobs_per_caller = rules.jobs_per_caller
         self._make_floor(rules)
         self.front = Front(
             self.link,
@@ -337,6 +338,7 @@ class QueueServing(Serving):
             is_draining=lambda: self.runner.draining,
             crew_load=self._crew_load,
             due_at=self._due_at,
+            jobs_per_caller=self._jobs_per_caller,
             stop=self.stop,
             wall=self.wall,
         )

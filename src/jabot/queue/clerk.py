@@ -16,7 +16,7 @@ from jabot.chat.clerk import Answer, Arguments, Asker, Command, alone, one
 from jabot.chat.commands import dunno
 from jabot.chat.direct import Direct
 from jabot.chat.talk import Talks
-from jabot.errors import Draining
+from jabot.errors import Draining, TooManyJobs
 from jabot.jid import JID
 from jabot.protocol.options import NO_OPTIONS, OWN_TASKS
 from jabot.protocol.states import JobState
@@ -25,6 +25,7 @@ from jabot.queue.answers import JobLine
 from jabot.queue.catalogue import Catalogue
 from jabot.queue.defaults import with_defaults
 from jabot.queue.due import due, first_look
+from jabot.queue.front import refusal
 from jabot.queue.ledger import Ledger
 from jabot.queue.office import Office
 from jabot.queue.ready import Ready
@@ -64,6 +65,7 @@ class QueueClerk:
         is_draining: Callable[[], bool],
         crew_load: Callable[[], str],
         due_at: Callable[[float], None],
+        jobs_per_caller: int,
         stop: Callable[[], None],
         wall: Callable[[], float] = time.time,
     ) -> None:
@@ -77,6 +79,7 @@ class QueueClerk:
         self._is_draining = is_draining
         self._crew_load = crew_load
         self._due_at = due_at
+        self._most_jobs = jobs_per_caller
         self._stop = stop
         self._wall = wall
         self.commands = {
@@ -155,12 +158,15 @@ class QueueClerk:
             now,
             person=str(person),
             teller=str(self._rights.own()),
+            most=self._most_jobs,
         )
         options = with_defaults(NO_OPTIONS, self._catalogue.defaults.get(offer.name), add)
         add = msgspec.structs.replace(add, options=options)
         if due(options, now) <= now:
             self._ready.look_for(kind_of(offer.name, options.where))  # in the same transaction
         added: Added = await self._ledger.ask(add)
+        if added.refused:
+            raise TooManyJobs(refusal(add, added))
         moment = first_look(options, now)
         if moment is not None:
             self._due_at(moment)
