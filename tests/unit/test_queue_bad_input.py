@@ -1,6 +1,7 @@
 """What callers and workers may say that no queue should stumble over: through all of its parts."""
 
 import asyncio
+import random
 
 import msgspec
 import pytest
@@ -319,6 +320,21 @@ async def test_a_heartbeat_before_the_store_has_answered_its_hello_stops_nothing
     assert house.heard(APP) == [Succeeded("j1", 1, Raw(b"5"))]
 
 
+async def test_a_job_that_takes_longer_than_a_lease_to_be_sent(house, clock):
+    await house.work()
+    house.takes_nothing.add(BOT)
+    noise = random.Random(1).randbytes(700_000).hex().encode()
+    await house.submit("j1", args=Raw(b'["' + noise + b'"]'))
+    assert house.heard(BOT) == []  # it has eight parts of it, and answers none
+    for _ in range(6):
+        await clock.advance(4)
+        await house.tell(BOT, Heartbeat([]))
+    house.takes_nothing.clear()
+    assert [frame.attempt for frame in await settled(house, BOT)] == [1]
+    await house.tell(BOT, Succeeded("j1", 1, Raw(b"5")))
+    assert house.heard(APP, Succeeded) == [Succeeded("j1", 1, Raw(b"5"))]
+
+
 async def test_a_worker_that_claims_more_slots_than_anybody_has(house):
     for number in range(30):
         await house.submit(f"j{number}")
@@ -381,13 +397,60 @@ async def test_a_submitter_that_takes_nothing_is_remembered_by_ids(house, monkey
     assert told == {f"j{number}" for number in range(40)}
 
 
-async def settled(house):
-    """All that a caller gets when it takes everything."""
+async def settled(house, peer=APP):
+    """All that a peer gets when it takes everything."""
     heard = []
-    while more := house.heard(APP):
-        heard += more
+    for _ in range(60):
+        heard += house.heard(peer)
         await turns()
     return heard
+
+
+async def test_who_has_an_outcome_is_no_listener_any_more(house):
+    await working(house, "j1")
+    await house.tell(APP_TOO, Query("j1", 1))
+    assert house.serving.callers._listeners == 1
+    await house.tell(BOT, Succeeded("j1", 1, Raw(b"5")))
+    assert [frame.id for frame in house.heard(APP_TOO, Succeeded)] == ["j1"]
+    assert house.serving.callers._listeners == 0
+    assert house.serving.callers._besides == house.serving.callers._of_peer == {}
+
+
+@pytest.mark.parametrize("how", ["gone", "bounced"])
+async def test_who_goes_is_owed_nothing_and_asks_when_it_is_back(house, how):
+    await working(house, "j1")
+    house.serving.callers._debts.owe(APP, "j0")
+    if how == "gone":
+        house.see(APP, "unavailable")
+    else:
+        house.link.push(APP, State("j9", 0, "unknown"))
+        await turns()
+        ((_, _, batch),) = [entry for entry in house.take() if entry[0] == APP]
+        house.answer(APP, batch, "service-unavailable")
+    await house.tell(BOT, Succeeded("j1", 1, Raw(b"5")))
+    assert APP not in house.serving.callers._debts
+    assert house.heard(APP) == []
+    await house.tell(APP, Query("j1", 1))
+    assert house.heard(APP) == [Succeeded("j1", 1, Raw(b"5"))]
+
+
+async def test_a_worker_that_was_silent_and_speaks_is_given_jobs_again(house, clock):
+    await house.work()
+    house.serving.crew.get(BOT).silent = True
+    await house.submit("j1")
+    assert house.heard(BOT) == []
+    await house.tell(BOT, Heartbeat([]))
+    assert [frame.id for frame in house.heard(BOT, Submit)] == ["j1"]
+
+
+@pytest.mark.parametrize(
+    "state", [State("j1", 1, "running"), State("j1", 2, "unknown"), State("j2", 1, "unknown")]
+)
+async def test_only_that_it_does_not_know_the_attempt_loses_it(house, state):
+    await working(house, "j1")
+    await house.tell(BOT, state)
+    assert (await house.record("j1")).state is JobState.RUNNING
+    assert house.serving.crew.held("j1").attempt == 1
 
 
 async def test_who_asks_under_too_many_ids_is_told_so(house, monkeypatch):

@@ -49,6 +49,23 @@ def test_a_silent_worker_loses_its_jobs_when_the_lease_is_over(crew):
     assert crew.overdue(15) == [(held, "gave no sign for 15 s")]
 
 
+def test_what_is_still_being_sent_is_not_lost_to_one_that_lives(crew):
+    hello(crew)
+    sent = crew.hold(record("j1"), now=0)
+    taken = crew.hold(record("j2"), now=0, acked=True)
+    crew.spare(A, now=10)
+    assert crew.overdue(16) == [(taken, "gave no sign for 15 s")]
+    crew.let_go(taken)
+    for now in range(20, 400, 5):
+        crew.spare(A, now)
+    assert crew.overdue(299) == []
+    assert crew.overdue(300) == [(sent, "gave no sign for 15 s")]  # after 20 leases it is
+    crew.hold(record("j3"), now=400)
+    crew.gone(A, now=401)
+    crew.spare(A, now=410)
+    assert "j3" in {held.id for held, _ in crew.overdue(415)}
+
+
 def test_a_heartbeat_renews_what_it_names_and_nothing_else(crew):
     hello(crew)
     crew.hold(record("j1"), now=0)
@@ -192,6 +209,16 @@ def test_a_kind_names_what_is_needed_whatever_the_order():
     assert kind_of("lift", {"b": ["2", "1"], "a": ["x"]}) == kind_of(
         "lift", {"a": ["x"], "b": ["1", "2"]}
     )
+
+
+def test_an_old_hold_that_is_let_go_takes_nothing_with_it(crew):
+    hello(crew)
+    old = crew.hold(record("j1", attempt=1), now=0)
+    new = crew.hold(record("j1", attempt=2), now=0)
+    crew.let_go(old)
+    assert crew.held("j1") is new
+    assert crew.at(A) == [new]
+    assert crew.at(B) == []
 
 
 def test_what_is_given_back_is_forgotten(crew):

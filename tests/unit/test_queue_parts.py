@@ -6,7 +6,7 @@ import pytest
 from msgspec import Raw
 
 from jabot.access import Access
-from jabot.errors import NotAllowed, StoreUnavailable
+from jabot.errors import NotAllowed, StoreError, StoreUnavailable
 from jabot.jid import JID
 from jabot.protocol import limits
 from jabot.protocol.frames import Cancelled, Failed, Hello, Rejected, Submit, Succeeded
@@ -19,7 +19,7 @@ from jabot.queue.fate import Fate, lost
 from jabot.queue.promise import Promise
 from jabot.queue.ready import Ready
 from jabot.queue.rights import Rights
-from jabot.queue.store.verbs import Failure, Look, Record
+from jabot.queue.store.verbs import Failure, Impossible, Look, Record
 from unit.clock import turns
 
 A, B = "app@x/1", "app@x/2"
@@ -466,3 +466,45 @@ async def test_asking_and_draining(ledger):
     ledger.do(Look("b"), answers.append)
     await ledger.drained()
     assert answers == ["answer to b"]
+
+
+async def test_who_asks_and_gives_up_spoils_nothing(ledger):
+    asking = asyncio.create_task(ledger.ask(Look("a")))
+    await asyncio.sleep(0)
+    asking.cancel()
+    await turns()
+    assert ledger.store.calls == [["a"]]
+    assert await ledger.ask(Look("b")) == "answer to b"
+
+
+async def test_one_that_is_impossible_by_the_stores_word(ledger, caplog):
+    apply = ledger.store.apply
+
+    async def picky(verbs):
+        if any(verb.id == "a" for verb in verbs):
+            raise Impossible("too large for the index")
+        return await apply(verbs)
+
+    ledger.store.apply = picky
+    errors, answers = [], []
+    ledger.do(Look("a"), answers.append, errors.append)
+    ledger.do(Look("b"), answers.append)
+    await turns()
+    assert (len(errors), answers) == (1, ["answer to b"])
+    assert "could not be handled" not in caplog.text
+
+
+async def test_a_store_that_is_of_no_use_while_parts_are_tried_one_by_one(clock):
+    from jabot.queue.ledger import Ledger
+
+    store = Store()
+
+    async def broken(verbs):
+        raise StoreError("is damaged") if len(verbs) == 1 else ValueError("something")
+
+    store.apply = broken
+    ledger = Ledger(store, list, lambda: None)
+    for job in "ab":
+        ledger.do(Look(job), str)
+    with pytest.raises(StoreError, match="damaged"):
+        await ledger.run()

@@ -394,3 +394,40 @@ async def test_a_node_without_a_connection_does_not_say_that_it_lives(house):
     house.back()
     await turns()
     assert len(house.shelf.said(Orphans)) == before + 1
+
+
+async def test_a_cancel_at_another_node_whose_word_was_lost_reaches_the_worker(house):
+    await working(house, "j1")
+    await house.shelf._store.apply([_cancel("j1")])
+    for _ in range(2):
+        house.serving.attendance.take_over()  # the next pulse
+        await turns()
+    assert [frame.id for frame in house.heard(BOT, Cancel)] == ["j1"]
+
+
+# -- what is not known here any more ---------------------------------------------------------------
+
+
+async def test_an_outcome_after_a_restart_is_kept_before_it_is_answered(house):
+    await working(house, "j1")
+    house.serving.crew.let_go(house.serving.crew.held("j1"))  # as after a restart
+    house.say(BOT, Succeeded("j1", 1, Raw(b"5")))
+    await asyncio.sleep(0)
+    house.shelf.away = True  # it has been looked for, perhaps, but not kept
+    await turns()
+    assert "" not in house.answers(BOT)
+    await back(house)
+    await house.tell(BOT, Succeeded("j1", 1, Raw(b"5")))
+    assert house.answers(BOT) == [""]
+    assert house.heard(APP, Succeeded) == [Succeeded("j1", 1, Raw(b"5"))]
+    assert (await house.record("j1")).state is JobState.SUCCEEDED
+
+
+async def test_a_worker_that_goes_before_its_outcome_was_kept_has_lost_the_job(house):
+    await working(house, "j1")
+    house.shelf.away = True
+    await house.tell(BOT, Succeeded("j1", 1, Raw(b"5")))
+    assert not house.serving.crew.held("j1").ending
+    house.see(BOT, "unavailable")
+    await back(house)
+    assert await losses(house) == ["lost"]

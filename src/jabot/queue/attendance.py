@@ -133,6 +133,8 @@ class Attendance:
 
     def heartbeat(self, peer: str, heartbeat: Heartbeat, now: float) -> None:
         """A worker says what it still runs."""
+        if self._crew.get(peer) is not None and not self._link.is_free(peer):
+            self._crew.spare(peer, now)
         strangers = self._crew.renew(peer, heartbeat.held, now)
         if strangers:  # after a restart, or while its hello waits for the store: that knows
             verb = self._adopt(peer, strangers)

@@ -15,6 +15,7 @@ from jabot.protocol.options import JobOptions
 from jabot.queue.store.verbs import Record, read_kind
 
 LEASE: Final = 15.0  # seconds that a worker may hold a job without a heartbeat
+_SENDING: Final = 20  # leases that it may take to send a worker a job
 GRACE: Final = 1.0  # seconds that a worker may be away before its jobs are given to others
 
 
@@ -29,6 +30,7 @@ class Held(Struct, eq=False):
     ending: bool = False  # its end is on its way to the store
     seq: int = 0  # of the newest progress
     cancelling: str | None = None  # why the worker was told to stop it
+    latest: float = 0.0  # its lease ends then if the worker has not taken it
 
     @property
     def id(self) -> str:
@@ -179,7 +181,8 @@ class Crew:
         before = self._held.get(record.id)
         if before is not None:
             self.let_go(before)
-        held = Held(record, jid, now + self.lease, worker.stay, acked, cancelling=record.cancelling)
+        until, latest = now + self.lease, now + _SENDING * self.lease
+        held = Held(record, jid, until, worker.stay, acked, False, 0, record.cancelling, latest)
         worker.held[record.id] = self._held[record.id] = held
         self._on_change()
         return held
@@ -207,6 +210,13 @@ class Crew:
             else:
                 held.until, held.acked = now + self.lease, True
         return strangers
+
+    def spare(self, jid: str, now: float) -> None:
+        """A worker lives, and what it was given is still being sent: that is not its fault."""
+        worker = self._workers[jid]
+        for held in worker.held.values():
+            if not held.acked and held.stay == worker.stay:
+                held.until = max(held.until, min(now + self.lease, held.latest))
 
     def missing(self, jid: str, pairs: Iterable[tuple[str, int]]) -> list[Held]:
         """What a worker should have, and does not speak of in its hello. What is still on its way
