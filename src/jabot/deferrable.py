@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import logging
 from collections.abc import Callable, Generator
+from functools import partial
 from typing import Any, Generic, Literal, Self, TypeVar
 
 log = logging.getLogger(__name__)
@@ -92,12 +93,11 @@ class Deferrable(Generic[T]):
         """The value, or the error is raised. Many may wait; one that gives up harms nobody."""
         if self._status == "unknown":
             future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-            def wake(_: object) -> None:
-                if not future.done():
-                    future.set_result(None)
-
-            self.completion(wake)
+            wake = partial(_wake, future)
+            if self._listeners is None:  # as `completion` does, for thousands a second
+                self._listeners = [(None, wake)]
+            else:
+                self._listeners.append((None, wake))
             try:
                 yield from future.__await__()
             except BaseException:
@@ -141,6 +141,11 @@ class Deferrable(Generic[T]):
             function(argument)
         except (Exception, asyncio.CancelledError):
             log.exception("callback %r of %r raised", function, self)
+
+
+def _wake(future: asyncio.Future[None], _: object) -> None:
+    if not future.done():
+        future.set_result(None)
 
 
 def _is_coroutine_function(function: Callable[..., object]) -> bool:

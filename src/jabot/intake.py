@@ -207,12 +207,24 @@ class Intake:
             raise UnknownTask(self._no_such_task(caller, submit.task))
         queue = self._queues.get(peer)
         if queue is not None:
-            caller, options = _from_queue(queue, submit)
+            caller, options = self._from_queue(queue, submit)
         elif submit.caller:
             raise self._no_queue(caller)
         else:
             options = Options(submit.id, submit.attempt, submit.timeout, submit.meta)
         return self._desk.start(task, caller, lambda signature: _bind(signature, submit), options)
+
+    def _from_queue(self, queue: JID, submit: Submit) -> tuple[JID, Options]:
+        """Who asked first, and what the queue says of the job."""
+        parents = bytes(submit.parents)
+        if not parents.startswith((b"[", b"null")):
+            raise RemoteProtocolError("parents: an array or null")
+        try:
+            caller = self._caller(submit.caller) if submit.caller else queue
+        except InvalidJID as error:
+            raise RemoteProtocolError(f"caller: no address ({error})") from None
+        options = Options(submit.id, submit.attempt, submit.timeout, submit.meta, queue, parents)
+        return caller, options
 
     def _no_queue(self, peer: JID) -> JabotError:
         """Why a peer may not speak for another caller."""
@@ -293,19 +305,6 @@ class Intake:
     def _tick(self) -> None:
         self._worker.tick(self._loop.time())
         self._alarm.set(self._worker.next_timer())
-
-
-def _from_queue(queue: JID, submit: Submit) -> tuple[JID, Options]:
-    """Who asked first, and what the queue says of the job."""
-    parents = bytes(submit.parents)
-    if not parents.startswith((b"[", b"null")):
-        raise RemoteProtocolError("parents: an array or null")
-    try:
-        caller = JID(submit.caller) if submit.caller else queue
-    except InvalidJID as error:
-        raise RemoteProtocolError(f"caller: no address ({error})") from None
-    options = Options(submit.id, submit.attempt, submit.timeout, submit.meta, queue, parents)
-    return caller, options
 
 
 def _bind(signature: Signature, submit: Submit) -> tuple[tuple[Any, ...], dict[str, Any]]:

@@ -38,9 +38,10 @@ from jabot.queue.outcomes import Outcomes
 from jabot.queue.own_tasks import OwnTasks
 from jabot.queue.people import People
 from jabot.queue.ready import Ready
+from jabot.queue.receipts import Receipts
 from jabot.queue.rights import Rights
 from jabot.queue.store import open_store
-from jabot.queue.store.verbs import Delivered, Look, News, Stats, Store, Tasks
+from jabot.queue.store.verbs import Look, News, Stats, Store, Tasks
 from jabot.queue.upkeep import Keeping, Upkeep
 from jabot.queue.wire import office_tasks
 from jabot.queue.workforce import ANSWER, Workforce
@@ -152,10 +153,11 @@ class QueueServing(Serving):
             lambda: self.session.jid,
             alone=not shared,
         )
+        self.receipts = Receipts(self.ledger, self.wall)
         self.callers = Callers(
             self.link,
             lambda job_id, told: self.ledger.do(Look(job_id), told),
-            lambda job_ids: self.ledger.do(Delivered(job_ids, self.wall()), _nothing),
+            self.receipts.add,
             lambda news: self.store.tell(news),
             self.people,
         )
@@ -262,6 +264,7 @@ class QueueServing(Serving):
         working.add_done_callback(lambda _: self.stop())  # a queue without it does nothing
         try:
             await super().run()
+            self.receipts.hand_in()
             await self.ledger.drained()  # who was told in the last moment
         finally:
             self.upkeep.close()
@@ -402,7 +405,3 @@ def _with_tasks(definition: Definition, more: list[Task[..., Any]]) -> Definitio
     for task in more:
         tasks.add(task)
     return dataclasses.replace(definition, tasks=tasks)
-
-
-def _nothing(_: Any) -> None:
-    """Nobody waits for that."""

@@ -56,7 +56,7 @@ NAMES: Final = frozenset(QueueOptions.__annotations__)
 
 def split(kwargs: dict[str, Any]) -> tuple[QueueOptions, dict[str, Any]]:
     """The options among named arguments, and the task's own: those in `arguments`, and the rest."""
-    if not kwargs.keys() & NAMES and "arguments" not in kwargs:
+    if not kwargs or (not kwargs.keys() & NAMES and "arguments" not in kwargs):
         return {}, kwargs
     given = {name: value for name, value in kwargs.items() if name in NAMES}
     own = {k: v for k, v in kwargs.items() if k not in NAMES and k != "arguments"}
