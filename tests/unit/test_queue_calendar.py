@@ -66,6 +66,7 @@ class Desk:
             rights=self.rights,
             defaults=self.defaults,
             due_at=self.dues.append,
+            jobs_per_caller=1000,
             wall=self.wall,
         )
 

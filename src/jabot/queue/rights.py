@@ -25,8 +25,10 @@ class Rights:
         self.access = access
         self.work = work
         self._may_run = lru_cache(_REMEMBERED)(lambda peer, task: self.may_run(JID(peer), task))
-        self._may_call = lru_cache(_REMEMBERED)(lambda peer: access.knows(own(), JID(peer)))
-        self._may_work = lru_cache(_REMEMBERED)(lambda account: work.knows(own(), JID(account)))
+        self._may_call = lru_cache(_REMEMBERED)(lambda peer: self.access.knows(own(), JID(peer)))
+        self._may_work = lru_cache(_REMEMBERED)(
+            lambda account: self.work.knows(own(), JID(account))
+        )
 
     def check(self, peer: str, task: str) -> None:
         """Raises `NotAllowed` when a caller may not have a task run."""
