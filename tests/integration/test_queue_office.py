@@ -26,6 +26,7 @@ from jabot import (
     UnknownTask,
 )
 from jabot.queue_node import QueueNode
+from jabot.serving import Serving
 from servers import Account, Server
 
 
@@ -266,7 +267,7 @@ async def test_everybody_handles_his_own_and_a_manager_all(place: Place) -> None
         assert await ask(boss, "purge") == 1
 
 
-async def test_names_that_only_the_queue_has(place: Place) -> None:
+async def test_names_that_only_the_queue_has(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     async def stats() -> int:
         return 1
 
@@ -278,9 +279,18 @@ async def test_names_that_only_the_queue_has(place: Place) -> None:
         assert {"queue.jobs", "queue.stats", "queue.schedule"} <= set(await app.describe())
         node = Node(queue=place.queue.jid)
         node.task(name="queue.stats")(stats)
+        node.task(place.echo)
         with pytest.raises(ConfigError, match=r"queue\.stats"):
             async with serving(node, place.server, place.worker, for_people=False):
                 pass
+        monkeypatch.setattr(Serving, "_check_rules", lambda self: None)  # one of another kind
+        async with (
+            serving(node, place.server, place.worker, for_people=False),
+            place.calling(place.manager) as boss,
+        ):
+            await soon(await app.submit("echo", 1))
+            (worker,) = await ask(boss, "workers")
+            assert worker["tasks"] == ["echo"]
 
 
 async def test_the_program_of_the_page(place: Place) -> None:

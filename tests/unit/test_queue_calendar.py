@@ -18,7 +18,7 @@ from jabot.queue.ledger import Ledger
 from jabot.queue.ready import Ready
 from jabot.queue.rights import Rights
 from jabot.queue.store import open_store
-from jabot.queue.store.verbs import Filter, List, PutSchedule, Schedule, Schedules
+from jabot.queue.store.verbs import Cancel, Filter, List, PutSchedule, Schedule, Schedules
 
 QUEUE = JID("jobs@example.org/1")
 ANN, BOB, BOSS = (JID(f"{name}@example.org/x") for name in ("ann", "bob", "boss"))
@@ -37,6 +37,7 @@ class Desk:
         self.kinds = []
         self.dues = []
         self.defaults = {}
+        self.most = 100  # unfinished jobs of one account
         apply = self.store.apply
 
         async def perhaps(verbs):
@@ -57,7 +58,7 @@ class Desk:
         access = Access(rules, ["boss@example.org"])
         if not hasattr(self, "rights"):
             self.rights = Rights(lambda: QUEUE, access, Access())
-        object.__setattr__(self.rights, "access", access)
+        self.rights.access = access
 
     def another(self):
         return Calendar(
@@ -66,7 +67,7 @@ class Desk:
             rights=self.rights,
             defaults=self.defaults,
             due_at=self.dues.append,
-            jobs_per_caller=1000,
+            jobs_per_caller=self.most,
             wall=self.wall,
         )
 
@@ -190,12 +191,18 @@ async def test_while_the_store_is_away_nothing_is_lost(desk):
     desk.away = False
     await desk.clock.advance(9.9)
     assert len(await desk.jobs()) == 2
+
+
+async def test_a_calendar_that_begins_while_the_store_is_away(desk):
+    await desk.add(every=10.0)
+    desk.calendar.close()
+    desk.calendar = desk.another()
     desk.away = True
     desk.calendar.reload()
     await desk.clock.advance(5)
     desk.away = False
     await desk.clock.advance(30)
-    assert len(await desk.jobs()) == 6
+    assert len(await desk.jobs()) == 3
 
 
 async def test_who_may_not_run_it_any_more_has_no_jobs(desk, caplog):
@@ -212,6 +219,24 @@ async def test_who_may_not_run_it_any_more_has_no_jobs(desk, caplog):
     await desk.clock.advance(10)
     assert len(await desk.jobs()) == 2
     (line,) = await desk.agenda.schedules(BOB)
+    assert line.problem == ""
+
+
+async def test_a_job_that_the_queue_refuses_is_told_of(desk):
+    desk.calendar.close()
+    desk.most = 2
+    desk.calendar = desk.another()
+    await desk.add(every=10.0)
+    await desk.clock.advance(45)
+    jobs = await desk.jobs()
+    assert len(jobs) == 2
+    (line,) = await desk.agenda.schedules(ANN)
+    assert line.problem.startswith("its job was refused: ")
+    assert line.upcoming[0] == desk.wall() + 5
+    await desk.ledger.ask(Cancel(jobs[0].id, None, "", desk.wall()))
+    await desk.clock.advance(10)
+    assert len(await desk.jobs()) == 3
+    (line,) = await desk.agenda.schedules(ANN)
     assert line.problem == ""
 
 
