@@ -67,10 +67,9 @@ class Arrivals:
             node.subscribers.discard(session.full)
 
     def _send_lasts(self, account: str, session: Session, wanted: frozenset[str]) -> None:
-        shown = account == session.account or self._shows(account, session.account)
         for node in self._nodes.at(account):
             already = not node.subscribers.isdisjoint((session.account, session.full))
-            if node.name in wanted and shown and not already:
+            if node.name in wanted and not already:
                 self._send_last(node, session)
 
     def _send_last(self, node: Node, session: Session) -> None:
@@ -81,7 +80,3 @@ class Arrivals:
             last = self._nodes.last(node)
             if last is not None:
                 self._notifier.last(node, last, session.full)
-
-    def _shows(self, account: str, contact: str) -> bool:
-        item = self._store.roster_item(account, contact)
-        return item is not None and item.from_
