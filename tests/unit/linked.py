@@ -21,6 +21,8 @@ class Session:
         self.carrier = None
         self.stanzas = []  # of the link, as elements
         self.elements = []  # presence and the like
+        self.texts = []  # for people, each with what its arrival is told to
+        self.can = frozenset()  # what people's programs show
 
     def carry(self, carrier):
         self.carrier = carrier
@@ -33,6 +35,12 @@ class Session:
         assert self.is_online
         self.stanzas += ET.fromstring(f"<stream xmlns='jabber:client'>{xml}</stream>")
         return True
+
+    def send_text(self, text, arrived=None):
+        self.texts.append((text, arrived))
+
+    async def features(self, jid):
+        return self.can
 
     def send(self, element):
         if self.is_online:

@@ -276,6 +276,31 @@ def test_a_full_outbox_gives_up_the_oldest_and_says_so(caplog):
     assert caplog.text.count(str(ALICE)) == 2
 
 
+def test_who_sent_a_text_hears_what_became_of_it(caplog):
+    outbox, all_texts, heard = Outbox(limit=2), texts(4), []
+
+    def note(number):
+        def arrived(has_it):
+            heard.append((number, has_it))
+            if number == 1:
+                raise ValueError("no")
+
+        return arrived
+
+    for number, text in enumerate(all_texts[:3]):
+        outbox.add(text, note(number))
+    assert heard == [(0, False)]
+    assert outbox.take() == all_texts[1:3]
+    outbox.rewind()
+    assert heard == [(0, False)]
+    outbox.take()
+    outbox.add(all_texts[3])
+    outbox.take()
+    outbox.confirm(outbox.mark())
+    assert heard == [(0, False), (1, True), (2, True)]  # what one raises harms no other
+    assert "could not be noted" in caplog.text
+
+
 # --- backoff ------------------------------------------------------------------------------------
 
 

@@ -55,7 +55,6 @@ class People:
         self._alone = alone
         self._loop = asyncio.get_running_loop()
         self._telling: set[str] = set()
-        self._told: set[str] = set()  # of them, those that the server has
         self._more = False  # there are ends that had to wait
         self._looking: asyncio.Task[None] | None = None
         self._alarm = Alarm(self._look)
@@ -112,18 +111,13 @@ class People:
     # -- within -------------------------------------------------------------------------------
 
     def _arrived(self, job_id: str, has_it: bool) -> None:
-        if has_it:
-            self._told.add(job_id)
-            self._note([job_id])
+        if has_it:  # until that is noted, it counts as being told: else it would be found again
+            self._ledger.do(Told([job_id]), lambda _: self._noted(job_id))
         else:
             self._telling.discard(job_id)
 
-    def _note(self, ids: list[str]) -> None:
-        self._ledger.do(Told(ids), lambda _: self._noted(ids))
-
-    def _noted(self, ids: list[str]) -> None:
-        self._telling.difference_update(ids)
-        self._told.difference_update(ids)
+    def _noted(self, job_id: str) -> None:
+        self._telling.discard(job_id)
         if self._more and len(self._telling) <= _MOST // 2:
             self._alarm.set(self._loop.time())
 
@@ -133,8 +127,6 @@ class People:
             self._looking.add_done_callback(self._found)
 
     async def _find(self) -> None:
-        if self._told:  # what could not be noted
-            self._note(list(self._told))
         self._more = False
         room = _MOST - len(self._telling)
         if room <= 0:
