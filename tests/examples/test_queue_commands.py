@@ -39,6 +39,11 @@ def test_a_queue_is_run_and_looked_after(
         taken = run("submit", *to, "--no-wait", "double", "21", **environment)
         waited = run("jobs", "wait", *to, taken.stdout.strip(), **environment)
         assert (waited.returncode, waited.stdout, waited.stderr) == (0, "42\n", "")
+        described = run("describe", queue.jid, "double", **environment)
+        assert described.stdout == "double(number: int) -> int\n"
+        wrong = run("submit", *to, "double", "many", **environment)
+        assert (wrong.returncode, wrong.stdout) == (2, "")
+        assert "number: 'many' is not a whole number" in wrong.stderr
         stats = json.loads(run("queue", "stats", "--json", *to, **environment).stdout)
         assert stats["tasks"]["double"]["states"] == {"succeeded": 1}
         added = run(

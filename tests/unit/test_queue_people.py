@@ -103,6 +103,8 @@ async def test_it_is_told_until_the_server_has_it(hall, clock):
     assert text.body == f"lift {submit.id[-4:]} is done: Lifted"
     assert str(text.to) == ANN
     assert (await hall.record(submit.id)).teller == QUEUE
+    hall.serving._heard(News("ended", submit.id))
+    hall.serving.callers.tell_of([submit.id])
     await clock.advance(100)
     assert len(hall.session.texts) == 1  # it waits for the line, and is not said again
     arrived(False)  # given up
