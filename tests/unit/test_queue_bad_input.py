@@ -20,7 +20,7 @@ from jabot.protocol.frames import (
     Submit,
     Succeeded,
 )
-from jabot.protocol.options import JobOptions
+from jabot.protocol.options import JobOptions, Lane
 from jabot.protocol.states import JobState
 from jabot.queue.store.verbs import Finish, PutSchedule, Schedule, Schedules
 from unit.clock import turns
@@ -432,6 +432,55 @@ async def test_who_goes_is_owed_nothing_and_asks_when_it_is_back(house, how):
     assert house.heard(APP) == []
     await house.tell(APP, Query("j1", 1))
     assert house.heard(APP) == [Succeeded("j1", 1, Raw(b"5"))]
+
+
+async def unanswered(house, peer):
+    """The id of the one batch that a peer has not answered."""
+    house.takes_nothing.add(peer)
+    house.heard(peer)
+    ((_, batch),) = house._unanswered
+    house._unanswered.clear()
+    return batch
+
+
+async def test_a_worker_that_refuses_what_it_is_sent_gets_no_more(house):
+    await house.work()
+    house.heard(BOT)
+    await house.submit("j1")
+    house.answer(BOT, await unanswered(house, BOT), "bad-request")
+    await turns()
+    record = await house.record("j1")
+    assert (record.state, record.runs) == (JobState.AVAILABLE, 0)
+    await house.submit("j2")
+    assert house.heard(BOT) == []
+    await house.work()
+    assert {frame.id for frame in house.heard(BOT, Submit)} == {"j1", "j2"}
+
+
+async def test_a_batch_that_comes_back_releases_only_what_its_worker_has_not(house, clock):
+    await house.work()
+    house.heard(BOT)
+    await house.submit("j1")
+    batch = await unanswered(house, BOT)
+    await house.tell(BOT, Heartbeat([("j1", 1)]))  # it came before that
+    house.answer(BOT, batch, "service-unavailable")
+    await turns()
+    assert (await house.record("j1")).state is JobState.RUNNING
+    await clock.advance(2)
+    assert [attempt.outcome for attempt in (await house.record("j1")).history] == ["lost"]
+
+
+async def test_the_next_of_a_rate_is_begun_when_its_time_has_come(house, clock):
+    await house.work()
+    for job in ("j1", "j2", "j3"):
+        await house.submit(job, lane=Lane("slow", rate=0.5))
+    assert [frame.id for frame in house.heard(BOT, Submit)] == ["j1"]
+    await clock.advance(1.9)
+    assert house.heard(BOT) == []
+    await clock.advance(0.2)
+    assert [frame.id for frame in house.heard(BOT, Submit)] == ["j2"]
+    await clock.advance(2.1)
+    assert [frame.id for frame in house.heard(BOT, Submit)] == ["j3"]
 
 
 async def test_a_worker_that_was_silent_and_speaks_is_given_jobs_again(house, clock):
