@@ -69,14 +69,16 @@ async def test_the_id_of_anothers_job(bench: Bench) -> None:
 
 
 async def test_a_worker_that_lies_about_attempts(bench: Bench) -> None:
-    go = asyncio.Event()
+    begun, go = asyncio.Event(), asyncio.Event()
 
     async def hold() -> str:
+        begun.set()
         await go.wait()
         return "held"
 
     async with bench.queue() as queue, bench.working(hold), bench.calling() as app:
         job = await app.submit("hold")
+        await asyncio.wait_for(begun.wait(), LIMIT)  # else the liar is given it
         async with by_hand(bench.server, bench.worker, "liar") as liar:
             lies = [
                 ["hello", [[job.id, 1], ["none", 3]], 8, {"hold": {}}],
