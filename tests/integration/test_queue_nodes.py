@@ -128,6 +128,7 @@ async def test_a_cancel_of_which_no_word_comes_is_heard_of_all_the_same(pair: Pa
 async def test_a_task_is_paused_and_resumed_from_any_node(pair: Pair, at: int) -> None:
     pair.go.set()
     async with pair.calling(pair.addresses[0]) as app, manager(pair, at) as boss:
+        await asyncio.wait_for(await app.submit("hold"), LIMIT)  # the queue knows the task
         await ask(boss, "pause", "hold")
         jobs = [await app.submit("hold"), await app.submit("hold", where={"gpu": "a100"})]
         assert (await ask(boss, "job", jobs[0].id))["why"] == "hold is paused"

@@ -192,13 +192,14 @@ async def test_purge_deletes_what_count_told(place: Place) -> None:
         place.go.set()
 
 
-async def test_pause_and_resume(place: Place) -> None:
+async def test_pause_and_resume(place: Place, caplog: pytest.LogCaptureFixture) -> None:
     async with (
         place.serving_queue(),
         place.working(labels={"gpu": "a100"}),
         place.calling(place.caller) as app,
         place.calling(place.manager) as boss,
     ):
+        await soon(await app.submit("echo", 0))  # the queue knows the task from now on
         await ask(boss, "pause", "echo")
         jobs = [await app.submit("echo", 1), await app.submit("echo", 2, where={"gpu": "a100"})]
         for job in jobs:
@@ -209,6 +210,7 @@ async def test_pause_and_resume(place: Place) -> None:
         for change in ("pause", "resume"):
             with pytest.raises(UnknownTask, match="did you mean echo"):
                 await ask(boss, change, "ehco")
+            assert "failed: no worker has offered ehco" in caplog.text  # for who runs the queue
         await ask(boss, "resume", "echo")
         assert [await soon(job) for job in jobs] == [1, 2]
 

@@ -48,7 +48,8 @@ def log_failure(job: Job, error: JabotError, delay: float | None) -> None:
     if error.__cause__ is not None:
         log.log(level, "[%s] %s failed%s", job.id, job.task.name, again, exc_info=error.__cause__)
         return
-    text = (error.traceback if isinstance(error, TaskFailed) else str(error)).rstrip()
+    trace = error.traceback if isinstance(error, TaskFailed) else ""
+    text = (trace or str(error)).rstrip()
     gap = "\n" if "\n" in text else " "
     log.log(level, "[%s] %s failed%s:%s%s", job.id, job.task.name, again, gap, text)
 
