@@ -184,6 +184,8 @@ class TestQueue(Calling):
     async def _check(self) -> None:
         """Raises `AssertionError` when jobs have failed and nobody has seen it. What a task or a
         client of somebody's has submitted, and heard of, is theirs."""
+        cast(QueueServing, self._node._live).receipts.hand_in()
+        await self._clock.settle()
         unseen = [
             job_line(record)
             for record in await self._failed()
