@@ -1,4 +1,4 @@
-"""The programs of README and docs/programs.md that give jobs, run as they stand there.
+"""The programs of README and docs that give jobs, run as they stand there.
 
 What they print is what the remarks behind their `print(...)` say.
 """
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from test_documents import ROOT, blocks
 
-from chatting import account_environment, node_program, program
+from chatting import account_environment, fresh_room, node_program, program
 from servers import Server
 
 _SAID = re.compile(r"print\(.*\)  # (.*)")
@@ -63,3 +63,22 @@ async def in_a_client(function):
     async with jabot.connect("app@localhost", to="bot@localhost") as app:
         await function(app)
 """
+
+
+async def test_the_page_about_the_fleet(xmpp: Server, tmp_path: Path) -> None:
+    worker, caller = blocks(ROOT / "docs" / "fleet.md", "python")
+    bot, app, room = xmpp.fresh_user("bot"), xmpp.fresh_user("app"), fresh_room(xmpp)
+    for shown, ours in (
+        ("bot@localhost", bot.jid),
+        ("app@localhost", app.jid),
+        ("fleet@conference.localhost", room),
+    ):
+        worker, caller = worker.replace(shown, ours), caller.replace(shown, ours)
+    (tmp_path / "caller.py").write_text(caller)
+    command = [sys.executable, "caller.py"]
+    async with node_program(worker, tmp_path, xmpp, bot, name="machine") as machine:
+        name = await machine.logged(r"in the room \S+ as (\S+),")
+        environment = account_environment(xmpp, app)
+        async with program(command, tmp_path, environment, "caller") as running:
+            assert await running.ended() == 0, running.log
+            assert re.fullmatch(rf"{name} answered \d+ GB\n", running.out)

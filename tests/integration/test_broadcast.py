@@ -10,8 +10,10 @@ import pytest
 from slixmpp.xmlstream.handler import Callback
 from slixmpp.xmlstream.matcher import MatchXPath
 
+import jabot.sync
 from chatting import LIMIT, Fleet, Person, calling, signed_in, told
 from chatting.frames import by_hand
+from chatting.nodes import jabot_account
 from jabot import (
     JID,
     BadArguments,
@@ -28,7 +30,7 @@ from jabot import (
     TaskFailed,
 )
 from jabot.xmpp.stanzas import presence
-from servers import Server
+from servers import Account, Server
 
 
 @pytest.fixture
@@ -307,7 +309,8 @@ async def test_the_connection_goes_and_comes_back(fleet: Fleet) -> None:
     assert len(begun) == 3
 
 
-async def test_leaving_the_loop_stops_the_jobs(fleet: Fleet) -> None:
+async def holding(fleet: Fleet) -> tuple[list[Node], Account]:
+    """Two nodes that hold, and one of their account that is done when they do."""
     account = fleet.server.fresh_user("bot")
     nodes = [host(rooms=[fleet.room]) for _ in range(2)]
     served = [await fleet.serve(node, account) for node in nodes]
@@ -321,26 +324,55 @@ async def test_leaving_the_loop_stops_the_jobs(fleet: Fleet) -> None:
 
     served.append(await fleet.serve(quick, account))
     await fleet.gathered(*served)
+    return nodes, account
+
+
+async def all_let_go(nodes: list[Node]) -> None:
+    async with asyncio.timeout(LIMIT):
+        for node in nodes:
+            await node.let_go.wait()
+            node.let_go.clear()
+            node.held.clear()
+
+
+async def test_leaving_the_loop_stops_the_jobs(fleet: Fleet) -> None:
+    nodes, account = await holding(fleet)
     async with calling(fleet.server, fleet.room, account) as app:
         async for reply in app.broadcast("hold"):
             assert reply.result == "quick"
             break
+        await all_let_go(nodes)
         async with asyncio.timeout(LIMIT):
-            for node in nodes:
-                await node.let_go.wait()
             while len(app._calls):
                 await asyncio.sleep(0.01)
-
-        for node in nodes:
-            node.let_go.clear()
-            node.held.clear()
         replying = asyncio.create_task(all_of(app.broadcast("hold")))
         async with asyncio.timeout(LIMIT):
             for node in nodes:
                 await node.held.wait()
-            replying.cancel()
-            for node in nodes:
-                await node.let_go.wait()
+        replying.cancel()
+        await all_let_go(nodes)
+
+
+async def test_without_a_loop(fleet: Fleet) -> None:
+    """Replies one by one; and what still runs is stopped when the `for` is left."""
+    nodes, account = await holding(fleet)
+    login = jabot_account(fleet.server, account)
+
+    def blocking() -> None:
+        with jabot.sync.connect(account=login, to=fleet.room) as app:
+            with pytest.raises(ConfigError, match="batch is a number"):
+                app.broadcast("where_am_i", batch="many")
+            statuses = [reply.status for reply in app.broadcast("where_am_i", "!", batch=1)]
+            assert sorted(statuses) == ["answered", "answered", "refused"]
+            with pytest.raises(NobodyThere, match="there is no room"):
+                list(app.broadcast("where_am_i", to=f"missing-{fleet.room}"))
+            for reply in app.broadcast("hold"):
+                assert reply.result == "quick"
+                break
+            asyncio.run_coroutine_threadsafe(all_let_go(nodes), loop).result(LIMIT)
+
+    loop = asyncio.get_running_loop()
+    await asyncio.to_thread(blocking)
 
 
 async def test_a_client_that_is_closed_meanwhile(fleet: Fleet) -> None:

@@ -391,7 +391,7 @@ async def test_rooms_that_are_of_no_use(fleet):
         await hear(fleet.broadcast("missing@conference.localhost"))
     assert not fleet.rooms.entered
     fleet.rooms.there = {"x": Occupant("x", None, True)}
-    with pytest.raises(ConfigError, match="hides who is in it"):
+    with pytest.raises(NotAllowed, match="hides who is in it"):
         await hear(fleet.broadcast())
     fleet.rooms.there = {}
     with pytest.raises(NobodyThere, match="no node is in the room"):

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from xml.etree import ElementTree as ET
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -346,6 +347,25 @@ async def test_being_a_contact_is_for_those_with_a_right(serve, sender, answer):
     session.appear(sender, "subscribe")
     [stanza] = session.lossy
     assert (stanza.get("type"), stanza.get("to")) == (answer, sender.bare)
+
+
+async def test_what_comes_from_a_room_is_for_the_rooms_alone(serve):
+    """Its occupants are no contacts, whatever the rules say of addresses there."""
+    room = "fleet@conference.localhost"
+    session = await serve(Node(allow={"*": "*"}, rooms=[jabot.Room(room, nick="chief")]))
+    await turns()
+    sent = [element.get("to") for element in session.lossy]
+    assert f"{room}/chief" in sent
+    session.lossy.clear()
+    x = ET.fromstring("<x xmlns='http://jabber.org/protocol/muc#user'/>")
+    for sender in (JID(f"{room}/ann"), JID("left@conference.localhost/ann")):
+        stanza = IncomingPresence(sender, OWN, "available", "", "", {}, hello=True, room=x)
+        session.listener.presence_received(stanza)
+    session.say("help", JID(f"{room}/ann"))
+    await turns()
+    assert (session.lossy, session.texts) == ([], [])
+    session.appear(ALICE)
+    assert [element.get("to") for element in session.lossy] == [ALICE]
 
 
 async def test_a_node_is_served_once_at_a_time_and_again_afterwards(serve):

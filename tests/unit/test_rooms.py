@@ -22,12 +22,15 @@ class Requests:
     """A room's owner form."""
 
     def __init__(self):
-        self.asked, self.problem = [], None
+        self.asked, self.problem, self.features = [], None, []
 
     async def ask(self, kind, to, payload):
         self.asked.append((kind, ET.tostring(payload, "unicode")))
         if self.problem is not None:
             raise self.problem
+        features = "".join(f"<feature var='{name}'/>" for name in self.features)
+        info = "http://jabber.org/protocol/disco#info"
+        return ET.fromstring(f"<query xmlns='{info}'>{features}</query>")
 
 
 class Session:
@@ -48,6 +51,7 @@ class House:
         self.session, self.notes, self.problems = Session(), [], []
         self.rooms = Rooms(self.session, is_node=True)
         self.rooms.listeners.append(self)
+        self.affiliation = "none"
         self.rooms.enter(Room(ROOM, **settings))
 
     def entered(self, room):
@@ -70,9 +74,9 @@ class House:
         """The nicks under which it asked to be let in."""
         return [JID(stanza.get("to")).resource for stanza in self.session.sent]
 
-    def says(self, nick, kind="", codes=(), jid=None, inner=""):
-        shown = f"jid='{OWN if jid is None else jid}'"
-        item = f"<item affiliation='none' role='none' {shown} {inner}/>"
+    def says(self, nick, kind="", codes=(), jid=None, inner="", affiliation="none"):
+        jid = str(OWN) if jid is None else jid
+        item = f"<item affiliation='{affiliation}' role='none' jid='{jid}' {inner}/>"
         marks = "".join(f"<status code='{code}'/>" for code in codes)
         x = f"<x xmlns='http://jabber.org/protocol/muc#user'>{item}{marks}</x>"
         self._hear(nick, kind, x)
@@ -82,7 +86,8 @@ class House:
         self._hear(nick, "error", error)
 
     def lets_in(self, *codes):
-        self.says(self.tries[-1], codes=(110, *codes))
+        affiliation = "owner" if 201 in codes else self.affiliation
+        self.says(self.tries[-1], codes=(110, *codes), affiliation=affiliation)
 
     def _hear(self, nick, kind, content):
         sender = f"{ROOM}/{nick}" if nick else ROOM
@@ -133,7 +138,10 @@ async def test_who_was_there_before_is_no_news(house):
 async def test_a_room_that_hides_addresses_at_first_is_looked_at_again(house, clock):
     house.says("one", jid="")
     house.lets_in()
-    assert await until_next_try(house, clock) == 1
+    await clock.advance(3)
+    assert len(house.tries) == 1
+    house.session.requests.features = ["muc_nonanonymous"]
+    await until_next_try(house, clock)
     house.says("one", jid="bot@example.org/host-1-aaaa")
     house.lets_in()
     assert [str(each.jid) for each in house.rooms.occupants(ROOM)] == [
@@ -145,17 +153,15 @@ async def test_a_room_that_hides_addresses_at_first_is_looked_at_again(house, cl
     assert len(house.tries) == 2
 
 
-async def test_a_room_that_goes_on_hiding_addresses_is_left_alone(house, clock):
+async def test_a_room_that_goes_on_hiding_addresses_is_asked_rarely(house, clock, caplog):
     house.says("one", jid="")
     house.lets_in()
-    waits = []
-    for _ in range(3):
-        waits.append(await until_next_try(house, clock))
-        house.says("one", jid="")
-        house.lets_in()
-    assert waits == [1, 3, 9]
+    await clock.advance(30)
+    assert caplog.text.count("hides who is in it; let its owner show") == 1
+    asked = len(house.session.requests.asked)
     await clock.advance(600)
-    assert len(house.tries) == 4
+    assert 5 <= len(house.session.requests.asked) - asked <= 25
+    assert len(house.tries) == 1
     assert house.rooms.is_inside(ROOM)
 
 
@@ -250,6 +256,27 @@ async def test_a_rename_is_no_departure_of_ours(house):
     assert not any(note.startswith("out") for note in house.notes)
 
 
+async def test_a_room_that_answers_late(house, clock):
+    """It may be new, and then nobody else can set it up."""
+    await clock.advance(15.1)
+    assert house.rooms.problem(ROOM) == "it does not answer"
+    house.lets_in(201)
+    await turns()
+    assert house.notes == ["entered"]
+    await clock.advance(100)
+    assert len(house.tries) == 1
+
+
+async def test_the_echo_of_a_departure_is_no_kick(house):
+    house.lets_in()
+    house.rooms.leave(ROOM)
+    house.rooms.enter(Room(ROOM))
+    house.says("bot-c36d", "unavailable", (110,))
+    house.lets_in()
+    assert house.notes == ["entered", "out: left", "entered"]
+    assert house.problems == []
+
+
 async def test_a_room_is_set_up_before_it_counts(house):
     house.lets_in(201)
     assert house.notes == []
@@ -265,6 +292,11 @@ async def test_a_room_that_cannot_be_set_up(house, clock):
     assert house.rooms.problem(ROOM) == "it cannot be set up: forbidden"
     await clock.advance(1.5)
     assert len(house.tries) == 2
+    house.session.requests.problem, house.affiliation = None, "owner"
+    house.lets_in()  # it is not new any more, and ours to set up all the same
+    await turns()
+    assert [kind for kind, _ in house.session.requests.asked] == ["get", "get", "set"]
+    assert house.notes == ["entered"]
 
 
 async def test_nothing_is_tried_without_a_connection(house, clock):

@@ -26,6 +26,7 @@ from jabot.jid import JID, InvalidJID
 from jabot.peers import Peer, Where, as_text
 from jabot.xmpp import Session
 from jabot.xmpp.room import Occupant, Room
+from jabot.xmpp.room_stanzas import DISCO
 from jabot.xmpp.rooms import Rooms
 
 log = logging.getLogger(__name__)
@@ -36,7 +37,6 @@ EVERYBODY: Final = "*"
 _FIND: Final = 15.0  # seconds in which it is found out who is there
 _AGAIN: Final = 0.1  # seconds before that begins anew when the connection went
 _ABSENCE: Final = 0.5  # seconds after which who has left a room is not just coming back
-_DISCO: Final = "http://jabber.org/protocol/disco#info"
 _ROSTER: Final = "jabber:iq:roster"
 
 
@@ -121,11 +121,11 @@ class Audience:
 
     async def _ask_domain(self, domain: str) -> bool:
         try:
-            answer = await self._session.requests.ask("get", JID(domain), _query(_DISCO))
+            answer = await self._session.requests.ask("get", JID(domain), _query(DISCO))
         except (StanzaError, TimeoutError) as problem:
             log.debug("%s does not say what it is: %s", domain, problem)
             return False
-        identities = () if answer is None else answer.iterfind(f"{{{_DISCO}}}identity")
+        identities = () if answer is None else answer.iterfind(f"{{{DISCO}}}identity")
         self._conferences[domain] = any(i.get("category") == "conference" for i in identities)
         return self._conferences[domain]
 
@@ -138,7 +138,7 @@ class Audience:
         found = {}
         for occupant in self._rooms.occupants(address):
             if occupant.is_node and occupant.jid is None:
-                raise ConfigError(
+                raise NotAllowed(
                     f"the room {address} hides who is in it; let its owner show the real addresses "
                     "to everybody"
                 )
@@ -151,7 +151,7 @@ class Audience:
     async def _check_exists(self, address: str) -> None:
         """Who enters a room that is not there makes one."""
         try:
-            await self._session.requests.ask("get", JID(address), _query(_DISCO))
+            await self._session.requests.ask("get", JID(address), _query(DISCO))
         except StanzaError as error:
             if error.condition == "item-not-found":
                 raise NobodyThere(f"there is no room {address}") from None

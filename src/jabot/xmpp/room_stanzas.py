@@ -13,6 +13,7 @@ from jabot.xmpp.stanzas import JABOT, MUC_USER, presence
 MUC: Final = "http://jabber.org/protocol/muc"
 OWNER: Final = f"{MUC}#owner"
 ADMIN: Final = f"{MUC}#admin"
+DISCO: Final = "http://jabber.org/protocol/disco#info"
 DATA: Final = "jabber:x:data"  # XEP-0004
 
 # Section 15.6.2: what a room says of a presence.
@@ -71,6 +72,17 @@ def read_news(x: ET.Element) -> RoomNews:
         reason or "",
         gone is not None,
     )
+
+
+def features_wanted() -> ET.Element:
+    """Asks a room what it is (section 6.4)."""
+    return ET.Element(f"{{{DISCO}}}query")
+
+
+def shows_addresses(answer: ET.Element | None) -> bool:
+    """Whether everybody in a room sees the real addresses of all."""
+    features = () if answer is None else answer.iterfind(f"{{{DISCO}}}feature")
+    return any(feature.get("var") == "muc_nonanonymous" for feature in features)
 
 
 def configuration(fields: Mapping[str, str]) -> ET.Element:

@@ -25,9 +25,7 @@ _BACKOFF: Final = Backoff(first=1.0, most=60.0)
 _SLOWLY: Final = Backoff(first=60.0, most=600.0)
 _STEADY: Final = 60.0  # seconds in a room after which it is entered again soon
 _NICKS: Final = 100  # that are tried before the room counts as full of them
-# Seconds after which we look again in a room that hides addresses. ejabberd lets others in while
-# the owner still sets a new room up, and does not tell them of the addresses once they are shown.
-_LOOKS: Final = (1.0, 3.0, 9.0)
+_TOO_LONG: Final = 4  # looks at a room that hides addresses, after which it is not being set up
 
 _Refusal = tuple[str, Backoff]
 # What the conditions of an error mean (section 7.2), and how soon to try again.
@@ -62,13 +60,14 @@ class Stay:
         self._is_node = is_node
         self._wish = room.nick or _default_nick(session.jid)
         self.nick = self._wish
+        self._unfinished = False  # we have made the room, and not set it up
         self._tries = 1  # of nicks
         self._failures = 0
         self._looks = 0  # since we came in
         self._entered = 0.0  # when we came in
         self._loop = asyncio.get_running_loop()
         self._alarm = Alarm(self._rings)
-        self._setting_up: asyncio.Task[None] | None = None
+        self._asking: asyncio.Task[None] | None = None
 
     # -- in and out ---------------------------------------------------------------------------
 
@@ -98,9 +97,9 @@ class Stay:
     def close(self) -> None:
         """Stop what is still to come."""
         self._alarm.cancel()
-        if self._setting_up is not None:
-            self._setting_up.cancel()
-            self._setting_up = None
+        if self._asking is not None:
+            self._asking.cancel()
+            self._asking = None
 
     # -- what the room says -------------------------------------------------------------------
 
@@ -125,21 +124,29 @@ class Stay:
         self.there[nick] = occupant
         if occupant.jid is None and self.state == "inside":
             self._look_later()
-        if stanzas.SELF in news.codes and self.state == "entering":
+        if stanzas.SELF in news.codes and self.state != "inside":  # perhaps later than we waited
             self.nick = nick  # the room may have chosen another
-            self._alarm.cancel()
-            if stanzas.NEW_ROOM in news.codes:
-                self._setting_up = asyncio.ensure_future(self._set_up())
-            else:
-                self._is_inside()
+            self._is_let_in(news)
         elif is_new and self.state == "inside":
             for listener in self._listeners:
                 listener.came(self.jid, occupant)
+
+    def _is_let_in(self, news: RoomNews) -> None:
+        self._unfinished = self._unfinished or stanzas.NEW_ROOM in news.codes
+        if self._is_asking:
+            return
+        self._alarm.cancel()
+        if self._unfinished and news.affiliation == "owner":
+            self._asking = asyncio.ensure_future(self._set_up())
+        else:
+            self._is_inside()
 
     def _is_gone(self, nick: str, news: RoomNews) -> None:
         if stanzas.RENAMED in news.codes and news.nick:
             self._is_renamed(nick, news.nick)
             return
+        if nick == self.nick and self.state != "inside":
+            return  # we had left before we asked to be let in
         if nick == self.nick:
             if stanzas.SELF in news.codes or news.jid in (None, self._session.jid):
                 self._put_out(news)  # not only another program of our account that had our name
@@ -176,14 +183,31 @@ class Stay:
             listener.entered(self.jid)
 
     def _look_later(self) -> None:
-        if self._looks < len(_LOOKS) and not self._alarm.is_set:
-            self._ring_in(_LOOKS[self._looks])
+        """Who enters while a room is being set up may see no addresses, and some servers (ejabberd)
+        do not tell them later: see whether it has been."""
+        if not self._alarm.is_set and not self._is_asking:
+            self._looks += 1
+            self._ring_in(_BACKOFF.delay(self._looks))
 
-    def _look(self) -> None:
+    async def _look(self) -> None:
         """A room tells who enters once more all that it tells who enters (section 7.2.1)."""
-        self._looks += 1
-        if self._session.is_online:
+        try:
+            answer = await self._session.requests.ask("get", self.jid, stanzas.features_wanted())
+        except (StanzaError, TimeoutError, ConnectionFailed) as problem:
+            log.debug("%s does not say what it is: %s", self.jid, problem)
+            answer = None
+        self._asking = None
+        if stanzas.shows_addresses(answer):
             self._session.send(stanzas.enter(self.jid, self.nick, is_node=self._is_node))
+            return
+        if self._looks == _TOO_LONG:
+            remedy = "let its owner show the real addresses to everybody"
+            log.warning("the room %s hides who is in it; %s", self.jid, remedy)
+        self._look_later()
+
+    @property
+    def _is_asking(self) -> bool:
+        return self._asking is not None and not self._asking.done()
 
     # -- what can go wrong --------------------------------------------------------------------
 
@@ -222,7 +246,7 @@ class Stay:
         if self.state == "entering":
             self._fail("it does not answer", _BACKOFF)
         elif self.state == "inside":
-            self._look()
+            self._asking = asyncio.ensure_future(self._look())
         elif self._session.is_online:
             self.enter()
 
@@ -253,6 +277,7 @@ class Stay:
         except ConnectionFailed:
             log.debug("%s: the connection went while it was set up", self.jid)
         else:
+            self._unfinished = False
             log.info("created the room %s", self.jid)
             self._is_inside()
 
