@@ -255,3 +255,13 @@ async def test_ends_of_one_turn_count_each(queue):
     await queue.claim()
     await queue.do(Finish("a", 1, "succeed", 0.0), Finish("b", 1, "succeed", 0.0), new("e"))
     assert await queue.claimed(9, worker=WORKER) == ["c", "d", "e"]
+
+
+@pytest.mark.parametrize("options", [{"key": "k"}, {"unique": "u"}])
+async def test_who_submitted_it_first_hears_of_it_whoever_asks_for_the_same(queue, options):
+    await queue.add("a", reply_to="app@example.org/1", **options)
+    added = await queue.add("b", reply_to="app@example.org/2", **options)
+    assert added.id == "a"
+    assert (await queue.look("a")).reply_to == "app@example.org/1"
+    await queue.add("a", reply_to="app@example.org/3", **options)  # the same submit again
+    assert (await queue.look("a")).reply_to == "app@example.org/3"

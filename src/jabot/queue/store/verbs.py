@@ -106,7 +106,7 @@ class Add(_Verb, frozen=True):
     meta: dict[str, str]
     now: float
     timeout: float | None = None
-    reply_to: str = ""  # also of a job that was there already: who asked last hears of it
+    reply_to: str = ""  # also of a job of that very id that was there: who asked last hears of it
     person: str = ""  # as in `Tell`, with `teller`; also of a job that was there already
     teller: str = ""
     most: int | None = None

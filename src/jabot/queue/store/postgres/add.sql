@@ -1,4 +1,4 @@
--- The job that was there when one of the same id was to be added; `asked` hears of it from now on.
+-- The job that was there when one was to be added. Under its own id, `asked` hears of it from now on.
 CREATE FUNCTION pg_temp.same_job(
     wanted text, by text, asked text, human text DEFAULT NULL, tells text DEFAULT NULL
 ) RETURNS text LANGUAGE plpgsql AS $$
@@ -7,7 +7,8 @@ DECLARE
 BEGIN
     SELECT seq, id, owner, state INTO j FROM jobs WHERE seq = pg_temp.seq_of(wanted);
     IF j.owner = by THEN
-        UPDATE jobs SET reply_to = asked WHERE seq = j.seq AND asked <> '' AND reply_to <> asked;
+        UPDATE jobs SET reply_to = asked
+            WHERE seq = j.seq AND id = wanted AND asked <> '' AND reply_to <> asked;
         UPDATE jobs SET person = human, teller = tells WHERE seq = j.seq AND human IS NOT NULL;
         RETURN json_build_object('id', j.id, 'state', j.state, 'is_new', false);
     END IF;

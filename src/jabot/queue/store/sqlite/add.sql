@@ -18,7 +18,8 @@ INSERT INTO rest SELECT :i WHERE changes() = 0;
 
 -- name: same_job(i, verb)
 -- Which job it is that was there when one of the same id was to be added.
-UPDATE jobs SET reply_to = coalesce(nullif(json_extract(:verb, '$.reply_to'), ''), reply_to),
+UPDATE jobs SET reply_to = CASE WHEN id <> json_extract(:verb, '$.id') THEN reply_to
+            ELSE coalesce(nullif(json_extract(:verb, '$.reply_to'), ''), reply_to) END,
         person = coalesce(json_extract(:verb, '$.person'), person),
         teller = coalesce(json_extract(:verb, '$.teller'), teller)
     WHERE seq = coalesce((SELECT k.seq FROM jobs AS k WHERE k.id = json_extract(:verb, '$.id')),
