@@ -80,6 +80,7 @@ def test_what_is_no_number_of_retries(retries):
         {"backoff": -1},
         {"backoff": float("inf")},
         {"backoff": float("nan")},
+        {"backoff": "10s"},
         {"factor": 0.5},
         {"most": -1},
         {"jitter": 1.5},

@@ -53,6 +53,10 @@ class Retry:
     on: On | Sequence[On] = _USUAL
 
     def __post_init__(self) -> None:
+        for name in ("attempts", "backoff", "factor", "most", "jitter"):
+            value = getattr(self, name)
+            if not isinstance(value, int | float):
+                raise ConfigError(f"Retry: {name} is a number, not {value!r}")
         # Written so that a NaN fails, too.
         for fits, what in (
             (self.attempts >= 1, f"attempts is at least 1, not {self.attempts}"),
