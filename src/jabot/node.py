@@ -39,7 +39,6 @@ _SWITCH_INTERVAL = 0.0002
 # New objects before the garbage collector looks for circles among them. A job is about fifty, and
 # leaves no circle: with Python's 700 a twentieth of the time went into looks that found nothing.
 _OBJECTS = 20_000
-_PYTHONS_OBJECTS = 700
 
 
 class Node(Calling, Publisher):
@@ -252,7 +251,7 @@ class Node(Calling, Publisher):
         Raises `JabotError` when the node cannot be served. `SystemExit` after the second signal.
         """
         sys.setswitchinterval(min(_SWITCH_INTERVAL, sys.getswitchinterval()))
-        if gc.get_threshold()[0] == _PYTHONS_OBJECTS:
+        if 0 < gc.get_threshold()[0] < _OBJECTS:  # 0: it is off, and stays so
             gc.freeze()  # what was imported stays
             gc.set_threshold(_OBJECTS)
         run_program(lambda: self.serve(account), stop=self.stop, leave=self._leave_now)
