@@ -338,14 +338,14 @@ async def all_let_go(nodes: list[Node]) -> None:
 async def test_leaving_the_loop_stops_the_jobs(fleet: Fleet) -> None:
     nodes, account = await holding(fleet)
     async with calling(fleet.server, fleet.room, account) as app:
-        async for reply in app.broadcast("hold"):
+        async for reply in app.broadcast("hold", timeout="5m"):
             assert reply.result == "quick"
             break
         await all_let_go(nodes)
         async with asyncio.timeout(LIMIT):
             while len(app._calls):
                 await asyncio.sleep(0.01)
-        replying = asyncio.create_task(all_of(app.broadcast("hold")))
+        replying = asyncio.create_task(all_of(app.broadcast("hold", timeout="5m")))
         async with asyncio.timeout(LIMIT):
             for node in nodes:
                 await node.held.wait()
@@ -366,7 +366,7 @@ async def test_without_a_loop(fleet: Fleet) -> None:
             assert sorted(statuses) == ["answered", "answered", "refused"]
             with pytest.raises(NobodyThere, match="there is no room"):
                 list(app.broadcast("where_am_i", to=f"missing-{fleet.room}"))
-            for reply in app.broadcast("hold"):
+            for reply in app.broadcast("hold", timeout="5m"):
                 assert reply.result == "quick"
                 break
             asyncio.run_coroutine_threadsafe(all_let_go(nodes), loop).result(LIMIT)
