@@ -94,6 +94,15 @@ def test_a_failure_needs_a_cause():
     only(judged(**failed("NotAllowed", "refused"), runs=[run("a")]), lost=1)
 
 
+def test_only_a_job_that_was_to_expire_may():
+    kept = stored("b", number=2, state="failed", result=None, error="Expired", code="expired")
+    told = [GOOD.outcomes[0], Outcome("b", error="Expired")]
+    expired = {"stored": {**GOOD.stored, "b": kept}, "outcomes": told, "runs": [run("a")]}
+    only(judged(**expired), lost=1)
+    expired["stored"]["b"] = dataclasses.replace(kept, expires=True)
+    only(judged(**expired))
+
+
 def test_a_cancelled_job_need_not_be_executed():
     kept = stored("b", number=2, state="cancelled", result=None, error="JobCancelled")
     told = [GOOD.outcomes[0], Outcome("b", error="JobCancelled")]

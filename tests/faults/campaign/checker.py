@@ -59,6 +59,7 @@ class Stored:
     error: str = ""
     code: str = ""  # of its failure
     attempt: int = 0
+    expires: bool = False  # it was submitted with a time in which to be begun
 
 
 @dataclass(frozen=True)
@@ -177,6 +178,8 @@ class _Trial:
                 return f"it has failed ({stored.error}) without that it raised"
             if stored.code == "lost" and not self._losses[job]:
                 return "it was given up, and no attempt of it was lost"
+            if stored.code == "expired" and stored.expires:
+                return ""
             if stored.code not in ("task", "", "lost", "parent"):
                 return f"it has failed ({stored.code}: {stored.error})"
         return ""

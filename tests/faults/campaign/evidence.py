@@ -28,7 +28,7 @@ async def gather(
     store = open_store(store_url)
     await store.open()
     try:
-        records = await _records(store)
+        records = await records_of(store)
         known = {job for _, job in acknowledged}
         aliases = await _aliases(store, known - records.keys())
     finally:
@@ -38,7 +38,7 @@ async def gather(
         acknowledged=acknowledged,
         runs=[run for name in workers for run in _runs(read(folder / f"{name}.jsonl"))],
         outcomes=[_outcome(line) for line in told if line["what"] == "outcome"],
-        stored={job: _stored(record) for job, record in records.items()},
+        stored={job: stored(record) for job, record in records.items()},
         aliases=aliases,
         unknown=[line["job"] for line in told if line["what"] == "unknown"],
         lost=[
@@ -56,7 +56,7 @@ async def gather(
     )
 
 
-async def _records(store: Store) -> dict[str, Record]:
+async def records_of(store: Store) -> dict[str, Record]:
     """All jobs, with what became of them."""
     found: dict[str, Record] = {}
     before: str | None = None
@@ -114,7 +114,8 @@ def _outcome(line: dict[str, Any]) -> Outcome:
     return Outcome(line["job"], error=line["error"])
 
 
-def _stored(record: Record) -> Stored:
+def stored(record: Record) -> Stored:
+    """A job as the judge sees it."""
     succeeded = record.state is JobState.SUCCEEDED
     arguments = msgspec.json.decode(record.args)
     failure = record.failure
@@ -127,4 +128,5 @@ def _stored(record: Record) -> Stored:
         error="" if succeeded else error,
         code=failure.code if failure is not None else "",
         attempt=record.attempt,
+        expires=record.options.expires is not None,
     )

@@ -1,7 +1,9 @@
 """Carries a plan out."""
 
 import contextlib
+import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -22,6 +24,7 @@ class Nemesis:
         self._ballast = stage.disk / "ballast"
         # For ever: a server ends with the thread that started it.
         self._threads = ThreadPoolExecutor(32, "nemesis")
+        self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         self.ended: list[str] = []
         """Programs that ended by themselves: which, and how."""
 
@@ -43,12 +46,14 @@ class Nemesis:
         self._heal(faults)
 
     def _do(self, fault: Fault) -> None:
+        """It waits for the one before it on the same target: a server takes its time to start."""
         begin, end = self._deeds(fault)
-        self._note("fault", fault)
-        begin()
-        time.sleep(fault.lasts)
-        end()
-        self._note("healed", fault)
+        with self._locks[fault.claims]:
+            self._note("fault", fault)
+            begin()
+            time.sleep(fault.lasts)
+            end()
+            self._note("healed", fault)
 
     def _note(self, what: str, fault: Fault) -> None:
         self._journal.note(what, kind=fault.kind, target=fault.target, detail=fault.detail)
