@@ -149,10 +149,10 @@ class Actor:
         if self._process is not None:
             self._process.send_signal(signal.SIGCONT)
 
-    def await_log(self, pattern: str, limit: float = 30.0) -> None:
-        """Wait until its log has that."""
+    def await_log(self, pattern: str, limit: float = 30.0, *, after: int = 0) -> None:
+        """Wait until its log has that, past so many characters."""
         deadline = time.monotonic() + limit
-        while not re.search(pattern, self.log()):
+        while not re.search(pattern, self.log()[after:]):
             if not self.running or time.monotonic() > deadline:
                 raise RuntimeError(f"{self.name} did not log {pattern!r}:\n{self.log()[-4000:]}")
             time.sleep(0.02)

@@ -31,6 +31,8 @@ class Settings:
     server: str = "ejabberd"
     lease: float = 3.0
     rate: float = 8.0  # jobs in a second, of each caller
+    losses: int = 5
+    only: str = ""  # the one sort of job that the first caller submits, once
 
 
 class Stage:
@@ -84,7 +86,9 @@ class Stage:
         queue, app = self.server.fresh_user("jobs"), self.server.fresh_user("app")
         lease = f"{self.settings.lease}s"
         more = {"CAMPAIGN_QUEUE": queue.jid, "CAMPAIGN_RATE": str(self.settings.rate)}
+        more["CAMPAIGN_ONLY"] = self.settings.only
         command = ["queue", "--store", self.store, "--allow", app.jid, "--lease", lease]
+        command += ["--losses", str(self.settings.losses)]
         for number in range(1, QUEUES[self.settings.store] + 1):
             self.queues.append(self._actor(f"queue{number}", queue, module("jabot", *command)))
         work = str(Path(__file__).with_name("worker.py"))
@@ -102,7 +106,7 @@ class Stage:
                 actor.start()
             for actor in actors:
                 actor.await_log(sign)
-        for actor in self.callers:
+        for actor in self.callers[:1] if self.settings.only else self.callers:
             actor.start()
 
     def quiet(self) -> bool:

@@ -18,6 +18,7 @@ from jabot import JabotError, Retry
 NAME = os.environ["CAMPAIGN_NAME"]
 QUEUE = os.environ["CAMPAIGN_QUEUE"]
 RATE = float(os.environ["CAMPAIGN_RATE"])  # jobs in a second
+ONLY = os.environ.get("CAMPAIGN_ONLY", "")
 MOST = 150  # without an outcome at a time
 AGAIN = 0.1  # the share of outcomes that is asked for once more
 PAUSE = 0.3  # seconds before something is tried again
@@ -41,14 +42,15 @@ class Caller:
             }
             while not Path("quiet").exists():
                 watching = {task for task in watching if not task.done()}
-                if len(watching) < MOST:
+                if len(watching) < (1 if ONLY else MOST):
                     watching.add(group.create_task(self._submit()))
                 await asyncio.sleep(self._chance.expovariate(RATE))
 
     async def _submit(self) -> None:
         self._number += 1
         number = self._number
-        sort = self._chance.choices(SORTS, [sort.share for sort in SORTS])[0]
+        sorts = [sort for sort in SORTS if sort.name == ONLY] if ONLY else SORTS
+        sort = self._chance.choices(sorts, [sort.share + (sort.name == ONLY) for sort in sorts])[0]
         options = sort.options(self._chance, f"{NAME} {number}", self._last)
         task = self._chance.choice(("work", "work", "grind"))
         seconds = sort.seconds(self._chance)
@@ -138,6 +140,7 @@ def _after(_: random.Random, __: str, last: jabot.Job[Any] | None) -> dict[str, 
 
 
 NEVER = 1_000_000
+AT_ONCE = Retry(1_000_000, backoff=0.0)
 SORTS = [
     Sort("plain", 55),
     Sort("long", 10, (2.0, 7.0)),
@@ -147,6 +150,7 @@ SORTS = [
     Sort("failing", 3, fails=NEVER),
     Sort("keyed", 5, times=2, options=lambda _, name, __: {"key": name}),
     Sort("after", 4, options=_after),
+    Sort("endless", 0, (86_400.0, 86_400.0), options=lambda *_: {"retries": AT_ONCE}),
     Sort("cancelled", 4, (0.0, 3.0), cancelled=True),
 ]
 
