@@ -1,7 +1,7 @@
 """How soon a lost worker's job begins elsewhere: python -m campaign.recovery KILLS [CUTS] [LEASE].
 
-Kills workers with SIGKILL, and cuts others off in both directions, while each runs a job; prints the
-seconds from there to the begin of the next attempt. The grace is the default (1 s).
+Kills workers with SIGKILL, and cuts others off in both directions, while each runs a job; prints
+the seconds from there to the begin of the next attempt. The grace is the default (1 s).
 """
 
 import os
