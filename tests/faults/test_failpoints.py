@@ -10,7 +10,7 @@ from campaign.checker import History, Lost, Outcome, judge
 from campaign.evidence import records_of, stored
 from failpoints import APP, LEASE, Failpoints, Point, Yard, points
 
-from jabot import JabotError, Retry, queue_node
+from jabot import JabotError, Retry, queue_serving
 from jabot.errors import BadArguments, KeyReused, TaskFailed
 from jabot.queue.store import open_store
 from jabot.queue.store.verbs import Claim, Orphans, Told, Untold
@@ -215,7 +215,7 @@ async def play(folder: Any, monkeypatch: Any, *armed: Point) -> tuple[Failpoints
     clock = Clock(asyncio.get_running_loop())
     failpoints = Failpoints(*armed)
     yard = Yard(folder, clock, failpoints)
-    monkeypatch.setattr(queue_node, "open_store", yard.opened)
+    monkeypatch.setattr(queue_serving, "open_store", yard.opened)
     try:
         await yard.start()
         async with yard.connect() as app:

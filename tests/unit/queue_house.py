@@ -8,7 +8,7 @@ import json
 import msgspec
 from msgspec import Raw
 
-from jabot import queue_node
+from jabot import queue_serving
 from jabot.account import Account
 from jabot.errors import JabotError, StoreUnavailable
 from jabot.jid import JID
@@ -71,7 +71,7 @@ class House(Wire):
 
         shelf = self.shelf = Shelf(store or open_store("sqlite:///:memory:"))
         monkeypatch.setattr("jabot.serving.Session", session)
-        monkeypatch.setattr(queue_node, "open_store", lambda url: shelf)
+        monkeypatch.setattr(queue_serving, "open_store", lambda url: shelf)
         given = {"allow": {"app@localhost": "*"}, "work": ["bot@localhost"], **options}
         node = QueueNode("jobs@localhost", **given)
         account, timing = Account(JID("jobs@localhost"), "", None), Timing(wall=lambda: clock.now)

@@ -29,6 +29,7 @@ LAYERS = [
     {"employment"},
     {"serving"},
     {"node", "client"},
+    {"queue_serving"},
     {"queue_node"},
     {"", "cli", "demo", "sync", "testing", "__main__"},
 ]

@@ -18,7 +18,8 @@ from jabot.node import Node
 from jabot.protocol.states import JobState
 from jabot.queue.answers import JobLine, job_line
 from jabot.queue.store.verbs import Filter, List, Record
-from jabot.queue_node import QueueNode, QueueServing
+from jabot.queue_node import QueueNode
+from jabot.queue_serving import QueueServing
 from jabot.schedule import parse_duration
 from jabot.testing.clock import Clock, moment
 from jabot.testing.exchange import Exchange
