@@ -38,11 +38,12 @@ from jabot.errors import (
 )
 from jabot.jid import JID
 from jabot.middleware import Middleware, Run, Submission
+from jabot.neighbours import Neighbours
 from jabot.node import Node
 from jabot.peers import Peer
 from jabot.tasks import Context, Description, Retry, Step, Task
 from jabot.topics import Event
-from jabot.xmpp.room import Room
+from jabot.xmpp.room import Occupant, Room
 
 __all__ = [
     "JID",
@@ -68,9 +69,11 @@ __all__ = [
     "LocalProtocolError",
     "Message",
     "Middleware",
+    "Neighbours",
     "NobodyThere",
     "Node",
     "NotAllowed",
+    "Occupant",
     "ParentFailed",
     "Peer",
     "ProtocolError",

@@ -214,6 +214,15 @@ class Node(Calling, Publisher):
         self._definition.on_stop.append(function)
         return function
 
+    def on_peer(self, function: F) -> F:
+        """Call the function with the `Neighbours` in a room whenever these are others than before:
+        when this node comes into one of its rooms or is out of it, and when another one comes or
+        goes. A node whose process dies is gone at once, one whose machine does when its server
+        notices. Calls do not overlap.
+        """
+        self._definition.on_peer.append(function)
+        return function
+
     def on_message(self, function: F) -> F:
         """Call the function with a `Message` for free text that is no command.
 

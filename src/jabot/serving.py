@@ -28,6 +28,7 @@ from jabot.errors import ConfigError
 from jabot.intake import Intake
 from jabot.jid import JID
 from jabot.middleware import Middleware
+from jabot.neighbours import Neighbourhood, Neighbours
 from jabot.peers import Peer
 from jabot.pool import Pool
 from jabot.protocol.frames import Hello
@@ -71,6 +72,7 @@ class Definition:
     followers: list[tuple[Callable[[], Follower], Handler]] = field(default_factory=list)
     on_start: list[Hook] = field(default_factory=list)
     on_stop: list[Hook] = field(default_factory=list)
+    on_peer: list[Callable[[Neighbours], Any]] = field(default_factory=list)
     on_message: Callable[[Message], Any] | None = None
 
 
@@ -101,6 +103,7 @@ class Serving:
         self.following = Following(topics)
         self.rooms = Rooms(self.session, is_node=True)
         self.audience = Audience(self.session, self.rooms, self.calls)
+        self.neighbourhood = Neighbourhood(self.rooms, definition.on_peer)
         for room in definition.rooms:
             self.rooms.enter(room)
         self.employment = Employment(
@@ -177,6 +180,7 @@ class Serving:
             self.intake.close()
             self.employment.close()
             self.rooms.close()
+            self.neighbourhood.close()
             self.link.close()
 
     def stop(self) -> None:

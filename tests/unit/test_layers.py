@@ -24,7 +24,7 @@ LAYERS = [
     {"runner"},
     {"xmpp"},
     {"intake"},
-    {"chat", "person", "calls", "topics"},
+    {"chat", "person", "calls", "topics", "neighbours"},
     {"queue"},
     {"employment"},
     {"serving"},
