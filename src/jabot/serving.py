@@ -19,6 +19,7 @@ from jabot.alarm import Alarm
 from jabot.calls import Audience, Calls
 from jabot.calls.calls import closed
 from jabot.chat import Chat, Message
+from jabot.chat.assembly import Assembly
 from jabot.chat.clerk import Clerk
 from jabot.chat.direct import Direct
 from jabot.chat.talk import Talks
@@ -138,6 +139,11 @@ class Serving:
             on_message=_text_handler(handler) if handler is not None else None,
         )
 
+    @cached_property
+    def assembly(self) -> Assembly:
+        """The same for lines that are said in rooms."""
+        return Assembly(self.chat, self.rooms, self.session, self.definition.labels)
+
     async def run(self) -> None:
         """Start, stay until `stop()`, drain, say farewell.
 
@@ -145,6 +151,8 @@ class Serving:
         this node for good. When it is cancelled, so are its jobs.
         """
         chat = self.chat
+        self.rooms.listeners.append(self.assembly)
+        self.session.collect(self.assembly.collected)
         self._check_rules()
         stopping = asyncio.ensure_future(self._stop.wait())
         starting = asyncio.ensure_future(self._start())
@@ -168,6 +176,7 @@ class Serving:
             await self._leave(connection)
         finally:
             self._cancel_announcing()
+            self.assembly.close()
             chat.close()
             self.following.close()
             rest = [t for t in (starting, stopping, connection, *timers) if t is not None]
@@ -330,7 +339,7 @@ class Serving:
 
     def text_received(self, text: IncomingText) -> None:
         if text.sender.bare in self.rooms:
-            log.debug("%s says something in a room", text.sender)  # lines in rooms are not heard
+            self.assembly.received(text)
         else:
             self.chat.received(text)
 

@@ -29,14 +29,17 @@ class Fleet:
         return await self._stack.enter_async_context(served)
 
     async def gathered(self, *nodes: Served) -> None:
-        """Wait until all of them are in the room, and know each other."""
+        """Wait until all of them are in the room, and know each other's addresses."""
         rooms = [served.node._serving.rooms for served in nodes]
         counts: list[int] = []
         try:
             async with asyncio.timeout(LIMIT):
                 while counts != len(nodes) * [len(nodes)]:
                     await asyncio.sleep(0.01)
-                    counts = [sum(o.is_node for o in each.occupants(self.room)) for each in rooms]
+                    counts = [
+                        sum(o.is_node and o.jid is not None for o in each.occupants(self.room))
+                        for each in rooms
+                    ]
         except TimeoutError:
             raise AssertionError(f"the nodes know of so many nodes in the room: {counts}") from None
 

@@ -128,6 +128,8 @@ class Session(Mouth):
 
     def follow(self, follower): ...
 
+    def collect(self, collected): ...
+
     @property
     def is_online(self):
         return self.connected

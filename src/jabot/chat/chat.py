@@ -7,17 +7,18 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from jabot.chat import texts, words
 from jabot.chat.clerk import Answer, Arguments, Asker, Clerk
 from jabot.chat.commands import Commands, dunno
 from jabot.chat.talk import Mouth, Talks
-from jabot.errors import BadArguments, JabotError
+from jabot.errors import BadArguments, JabotError, NotAllowed
 from jabot.jid import JID
 from jabot.pace import Pace
 from jabot.pool import Pool
 from jabot.tasks import Offer, Signature
+from jabot.xmpp.shares import Status
 from jabot.xmpp.stanzas import IncomingText, OutgoingText
 
 log = logging.getLogger(__name__)
@@ -28,6 +29,9 @@ _MOST_UNANSWERED = 1_000  # lines of all people together whose answers are not t
 _GATHER = 0.5  # seconds in which the server hands over what waited while we were away
 
 OnMessage = Callable[["Message"], Awaitable[str | None]]
+Start: TypeAlias = Callable[[Offer, JID, Callable[[Signature], Arguments]], Answer]
+Part: TypeAlias = tuple[Status, str]
+"""What came of a line in a room at this node, and its text."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,7 @@ class Chat:
         self._strangers = Pace(burst=1, rate=1 / 60)
         self._held: deque[tuple[IncomingText, bool]] = deque(maxlen=_MOST_HELD)
         self._missed: dict[JID, list[str]] = {}
-        self._handling: set[asyncio.Task[None]] = set()  # calls of on_message
+        self._handling: set[asyncio.Task[str | None]] = set()  # calls of on_message
         self._answering: dict[str, asyncio.Task[None]] = {}  # by account, the newest one
         self._unanswered = 0
 
@@ -120,28 +124,83 @@ class Chat:
         return False
 
     def _handle(self, person: JID, line: str) -> None:
-        word, rest = (*line.split(maxsplit=1), "")[:2]
+        word = line.split(maxsplit=1)[0]
         offer = self._clerk.find(word)
         try:
-            self._obey(person, line, word, rest)
+            answer = self._obey(person, line, self._clerk.start)
         except Exception as problem:
             self._say(person, _refusal(problem, person, offer))
-
-    def _obey(self, person: JID, line: str, word: str, rest: str) -> None:
-        command, offer = self._commands.find(word), self._clerk.find(word)
-        asker = Asker(person, bool(self._clerk.may_manage(person)))
-        if command is not None:
-            self._give(person, command.run(asker, words.split(rest)))
-        elif offer is not None:
-
-            def bind(signature: Signature) -> Arguments:
-                return words.bind(signature, words.split(rest))
-
-            self._give(person, self._clerk.start(offer, person, bind), offer)
+            return
+        if answer is not None:
+            self._give(person, answer, offer)
         elif self._on_message is not None:
             self._ask_handler(self._on_message, Message(person, line))
-        elif self._dunnos.take(person.bare, asyncio.get_running_loop().time()):
-            self._say(person, dunno(word, self._commands.allowed_names(asker)))
+        elif dunno := self._dunno(person, word):
+            self._say(person, dunno)
+
+    def _obey(self, person: JID, line: str, start: Start) -> Answer | None:
+        """Do what a line says, a task by `start`; None when it is neither command nor task."""
+        word, rest = (*line.split(maxsplit=1), "")[:2]
+        command, offer = self._commands.find(word), self._clerk.find(word)
+        if command is not None:
+            return command.run(self._asker(person), words.split(rest))
+        if offer is None:
+            return None
+
+        def bind(signature: Signature) -> Arguments:
+            return words.bind(signature, words.split(rest))
+
+        return start(offer, person, bind)
+
+    def _asker(self, person: JID) -> Asker:
+        return Asker(person, bool(self._clerk.may_manage(person)))
+
+    def _dunno(self, person: JID, word: str) -> str:
+        if not self._dunnos.take(person.bare, asyncio.get_running_loop().time()):
+            return ""
+        return dunno(word, self._commands.allowed_names(self._asker(person)))
+
+    # -- lines in rooms: see `Assembly` --------------------------------------------------------
+
+    def knows(self, person: JID) -> bool:
+        """Whether somebody has any right here."""
+        return self._clerk.knows(person)
+
+    def part(self, person: JID, line: str) -> Part | Coroutine[Any, Any, Part]:
+        """Do what somebody says in a room, and give what came of it, which nobody was told yet."""
+        if not self._clerk.knows(person):
+            return "stranger", ""
+        if not self._pace.take(person.bare, asyncio.get_running_loop().time()):
+            return (
+                ("failed", "too fast") if self._pace.dropped(person.bare) == 1 else ("nothing", "")
+            )
+        self._pace.forgive(person.bare)
+        word = line.split(maxsplit=1)[0]
+        offer = self._clerk.find(word)
+        try:
+            answer = self._obey(person, line, self._clerk.run)
+        except Exception as problem:
+            return _part_of(problem, person, offer)
+        if isinstance(answer, str):
+            return "answered", answer
+        if answer is not None:
+            return self._part_later(person, answer, offer)
+        if self._on_message is None:
+            text = self._dunno(person, word)
+            return ("answered", text) if text else ("nothing", "")
+        if len(self._handling) >= _HANDLERS:
+            return "failed", texts.BUSY
+        return _part_handled(self._handled(self._on_message, Message(person, line)))
+
+    async def _part_later(
+        self, person: JID, answer: Coroutine[Any, Any, str], offer: Offer | None
+    ) -> Part:
+        try:
+            return "answered", await answer
+        except Exception as problem:
+            return _part_of(problem, person, offer)
+
+    # -- answers -------------------------------------------------------------------------------
 
     def _give(self, person: JID, answer: Answer, offer: Offer | None = None) -> None:
         """Say an answer: now, or when it is there and those of before have been said."""
@@ -185,18 +244,26 @@ class Chat:
             self._say(message.sender, texts.BUSY)
             return
 
-        async def ask() -> None:
+        def say(handled: asyncio.Task[str | None]) -> None:
+            if not handled.cancelled() and (answer := handled.result()):
+                self._say(message.sender, answer)
+
+        self._handled(handler, message).add_done_callback(say)
+
+    def _handled(self, handler: OnMessage, message: Message) -> asyncio.Task[str | None]:
+        """Call `on_message`; gives what it answers, whatever happens in it."""
+
+        async def ask() -> str | None:
             try:
-                answer = await handler(message)
+                return await handler(message)
             except Exception:
                 log.exception("on_message raised on a line of %s", message.sender.bare)
-                answer = texts.WENT_WRONG
-            if answer:
-                self._say(message.sender, answer)
+                return texts.WENT_WRONG
 
         handling = asyncio.ensure_future(ask())
         self._handling.add(handling)
         handling.add_done_callback(self._handling.discard)
+        return handling
 
     def close(self) -> None:
         """Give up what `on_message` still does, and answers that are not there yet."""
@@ -233,6 +300,17 @@ def _refusal(problem: Exception, person: JID, offer: Offer | None) -> str:
     if not isinstance(problem, BadArguments):
         return text[:1].upper() + text[1:]
     return f"{text}\nUsage: {offer.usage}" if offer is not None else text
+
+
+def _part_of(problem: Exception, person: JID, offer: Offer | None) -> Part:
+    """What came of a line that was not obeyed, or whose job failed."""
+    text = _refusal(problem, person, offer)
+    return ("refused", "") if isinstance(problem, NotAllowed) else ("failed", text)
+
+
+async def _part_handled(handling: asyncio.Task[str | None]) -> Part:
+    answer = await handling
+    return ("answered", answer) if answer else ("nothing", "")
 
 
 def _sentence(text: str) -> str:

@@ -67,6 +67,10 @@ class Clerk(Protocol):
         """Take a job, whose arguments `bind` makes, once the person's right was checked; and answer
         how that went."""
 
+    def run(self, offer: Offer, person: JID, bind: Callable[[Signature], Arguments]) -> Answer:
+        """The same for a line in a room, where one answer is all there is: it tells the outcome, or
+        that the job is kept and its outcome will be told to the person alone."""
+
 
 def alone(words: list[str], command: str) -> None:
     """Raises `BadArguments` when words follow a command that takes none."""

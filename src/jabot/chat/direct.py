@@ -73,6 +73,9 @@ class Direct:
         job.completion(partial(self._ended, person))
         return texts.scheduled(task, job.id, before)
 
+    def run(self, offer: Offer, person: JID, bind: Callable[[Signature], Arguments]) -> Answer:
+        return _awaited(self._desk.start(self._desk.tasks[offer.name], person, bind))
+
     # -- within --------------------------------------------------------------------------------
 
     def _ended(self, person: JID, job: Job) -> None:
@@ -133,6 +136,11 @@ class Direct:
             if left > 1
             else ("Leaving when the last job is done." if left else "Leaving.")
         )
+
+
+async def _awaited(job: Job) -> str:
+    """A job's result; raises what it failed with."""
+    return texts.told_alone(job.task, job.id, await job)
 
 
 def _outcome(job: Job) -> str:

@@ -15,6 +15,8 @@ from jabot.tasks.signature import shorten
 MOST = 10_000  # characters in one text; servers close the stream of who sends a very long one
 _MOST_ERROR = 1_000
 WENT_WRONG = "That went wrong; my log says why."
+NOT_FOR_YOU = "That is not for you to ask here."
+AT_IT = "I am at it."
 BUSY = "I am still busy with what was said before. Try again soon."
 
 
@@ -35,6 +37,14 @@ def succeeded(offer: Offer, job_id: str, value: Any) -> str:
         return f"{offer.name} {job} is done."
     gap = "\n" if "\n" in text else " "
     return cut(f"{offer.name} {job} is done:{gap}{text}")
+
+
+def told_alone(offer: Offer, job_id: str, value: Any) -> str:
+    """A result where nothing was said of the job before. That of two nodes is the same text when
+    they found the same."""
+    if offer.done is not None:
+        return succeeded(offer, job_id, value)
+    return cut(result(value)) if value is not None else f"{offer.name} is done"
 
 
 def failed(task: str, job_id: str, why: str) -> str:

@@ -141,6 +141,11 @@ class QueueClerk:
         args, kwargs = bind(offer.signature)
         return self._keep(offer, person, args, kwargs)
 
+    def run(self, offer: Offer, person: JID, bind: Callable[[Signature], Arguments]) -> Answer:
+        if self._direct.find(offer.name) is offer:
+            return self._direct.run(offer, person, bind)
+        return self.start(offer, person, bind)
+
     # -- jobs ----------------------------------------------------------------------------------
 
     async def _keep(

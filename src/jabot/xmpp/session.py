@@ -27,6 +27,7 @@ from jabot.xmpp.backoff import Backoff
 from jabot.xmpp.frames import LATER, read_batch, refusal
 from jabot.xmpp.outbox import Arrived, Outbox
 from jabot.xmpp.requests import Requests
+from jabot.xmpp.shares import Share, read_share
 from jabot.xmpp.stanzas import (
     IncomingPresence,
     IncomingText,
@@ -161,6 +162,7 @@ class Session:
         self.requests = Requests(lambda: self.jid, self.send)
         """What is asked of others by IQ, and what they may ask."""
         self._notified: Callable[[Notification], None] | None = None
+        self._collected: Callable[[Share], None] | None = None
 
     def carry(self, carrier: Carrier) -> None:
         """Let a carrier see each IQ first, from the next connection on."""
@@ -169,6 +171,10 @@ class Session:
     def follow(self, notified: Callable[[Notification], None]) -> None:
         """Call a function with what services tell of topics."""
         self._notified = notified
+
+    def collect(self, collected: Callable[[Share], None]) -> None:
+        """Call a function with what other nodes add to answers in rooms."""
+        self._collected = collected
 
     @property
     def jid(self) -> JID:
@@ -387,6 +393,8 @@ class Session:
             _guarded(self._listener.typing_received, *typing)
         elif self._notified is not None and (told := read_notification(xml)) is not None:
             _guarded(self._notified, told)
+        elif self._collected is not None and (share := read_share(xml)) is not None:
+            _guarded(self._collected, share)
 
     def _iq(self, stream: Line, xml: ET.Element) -> bool:
         if self._carrier is None:

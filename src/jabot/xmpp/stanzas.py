@@ -17,6 +17,7 @@ CORRECT = "urn:xmpp:message-correct:0"  # XEP-0308
 DELAY = "urn:xmpp:delay"  # XEP-0203
 HINTS = "urn:xmpp:hints"  # XEP-0334
 MUC_USER = "http://jabber.org/protocol/muc#user"  # XEP-0045
+SID = "urn:xmpp:sid:0"  # XEP-0359
 STANZAS = "urn:ietf:params:xml:ns:xmpp-stanzas"  # RFC 6120 section 8.3.3
 
 ChatState = Literal["active", "composing", "paused"]
@@ -44,6 +45,8 @@ class IncomingText:
     replaces: str | None  # the id of the message that this one corrects (XEP-0308)
     automatic: bool  # a jabot node answered; two bots that answer each other would never end
     progress: bool = False  # ... and what it says may be corrected soon
+    stanza_id: str = ""  # what its room or its archive knows it by (XEP-0359)
+    reply_to: str = ""  # the line in a room that it is the collected answer to
 
 
 @dataclass(frozen=True)
@@ -71,11 +74,13 @@ class OutgoingText:
     replaces: str | None = None
     automatic: bool = False  # an answer of a node, as opposed to what somebody wrote
     progress: bool = False  # of no use later, so servers do not keep it for who is away
+    type: Literal["chat", "groupchat"] = "chat"
+    reply_to: str = ""  # the line in a room that it is the collected answer to
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     def xml(self) -> ET.Element:
         """The message stanza."""
-        message = _message(self.to, self.id)
+        message = _message(self.to, self.id, self.type)
         ET.SubElement(message, f"{{{CLIENT}}}body").text = clean(self.body)
         if self.chat_state:
             ET.SubElement(message, f"{{{CHAT_STATES}}}{self.chat_state}")
@@ -84,6 +89,8 @@ class OutgoingText:
         if self.automatic:
             what = {"progress": "true"} if self.progress else {}
             ET.SubElement(message, f"{{{JABOT}}}automatic", what)
+        if self.reply_to:
+            ET.SubElement(message, f"{{{JABOT}}}reply", {"to": clean(self.reply_to)})
         if self.progress:
             ET.SubElement(message, f"{{{HINTS}}}no-store")
         return message
@@ -97,8 +104,8 @@ def chat_state(to: JID, state: ChatState) -> ET.Element:
     return message
 
 
-def _message(to: JID, stanza_id: str) -> ET.Element:
-    return ET.Element(f"{{{CLIENT}}}message", {"to": str(to), "type": "chat", "id": stanza_id})
+def _message(to: JID, stanza_id: str, kind: str = "chat") -> ET.Element:
+    return ET.Element(f"{{{CLIENT}}}message", {"to": str(to), "type": kind, "id": stanza_id})
 
 
 def presence(
@@ -156,6 +163,7 @@ def read_text(xml: ET.Element, own: JID) -> IncomingText | None:
     state = next((c.tag for c in xml if c.tag.startswith(f"{{{CHAT_STATES}}}")), None)
     replace = xml.find(f"{{{CORRECT}}}replace")
     automatic = xml.find(f"{{{JABOT}}}automatic")
+    reply = xml.find(f"{{{JABOT}}}reply")
     return IncomingText(
         sender=sender,
         to=to,
@@ -167,7 +175,15 @@ def read_text(xml: ET.Element, own: JID) -> IncomingText | None:
         replaces=replace.get("id") if replace is not None else None,
         automatic=automatic is not None,
         progress=automatic is not None and automatic.get("progress") == "true",
+        stanza_id=_given_id(xml, sender.bare),
+        reply_to=reply.get("to", "") if reply is not None else "",
     )
+
+
+def _given_id(xml: ET.Element, giver: str) -> str:
+    """The stanza's id by `giver`; others may have put theirs there."""
+    ids = (e.get("id", "") for e in xml.findall(f"{{{SID}}}stanza-id") if e.get("by") == giver)
+    return next(ids, "")
 
 
 def read_chat_state(xml: ET.Element, own: JID) -> tuple[JID, str] | None:

@@ -1,0 +1,332 @@
+"""Lines in rooms: many nodes hear them, and one answer is said."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Coroutine, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from jabot.chat import texts
+from jabot.chat.addressing import Address, read_address
+from jabot.chat.chat import Chat, Part
+from jabot.chat.collection import Collection
+from jabot.chat.talk import Mouth
+from jabot.jid import JID
+from jabot.pace import Pace
+from jabot.xmpp.room import Occupant
+from jabot.xmpp.rooms import Rooms
+from jabot.xmpp.shares import Share, share
+from jabot.xmpp.stanzas import IncomingText, OutgoingText
+
+log = logging.getLogger(__name__)
+
+_PROMPT: Final = 2.0  # seconds: a job that ends within them is not said to run
+_SILENCE: Final = 10.0  # seconds in which each node says something, if it lives
+_LIMIT: Final = 60.0  # seconds that jobs may take for their outcome to be in the answer
+_MOST: Final = 1_000  # lines without an answer; and shares that came before their line
+
+
+@dataclass(eq=False)
+class _Line:
+    """One line that is for this node among others. It is over when its answer was said."""
+
+    room: str
+    id: str
+    person: JID  # the real address of who said it
+    address: Address
+    own: str  # our nick when it was said
+    # The nodes that have heard it, by nick, and their addresses as far as they are known by now (a
+    # room that was just made may show them late). The nicks are the same for all of them.
+    all: dict[str, JID | None]
+    is_known: bool  # whether its sender has a right here
+    may_refuse: bool  # whether its sender, who has none, is still to be told so
+    there: list[str]  # nicks of those that are still in the room, in order
+    mine: Part | None = None
+    collection: Collection | None = None  # of the speaker
+    timer: asyncio.TimerHandle | None = None
+    is_over: bool = False
+
+    @property
+    def speaker(self) -> str:
+        """Who says the answer: the first that is there."""
+        return self.there[0]
+
+
+class Assembly:
+    """Obeys what is said in rooms, by the real address of who said it, as chat does.
+
+    Each node that is addressed gives its part of the answer to the *speaker*, the first of them by
+    nick, which says one text in the room. When it leaves before that, the next one takes over. What
+    a node says, or what was said before we came, never runs anything.
+    """
+
+    def __init__(self, chat: Chat, rooms: Rooms, mouth: Mouth, labels: Mapping[str, str]) -> None:
+        self._chat = chat
+        self._rooms = rooms
+        self._mouth = mouth
+        self._labels = labels
+        self._lines: dict[tuple[str, str], _Line] = {}
+        self._early: deque[tuple[float, Share]] = deque(maxlen=_MOST)
+        self._strangers = Pace(burst=1, rate=1 / 60)
+        self._pending: set[asyncio.Task[None]] = set()
+        self._loop = asyncio.get_running_loop()
+
+    def received(self, text: IncomingText) -> None:
+        """Somebody says something in a room, or in private through it."""
+        occupant = self._rooms.occupant(text.sender)
+        if text.type not in ("groupchat", "chat", "normal") or text.delayed or occupant is None:
+            log.debug("not obeyed: a message of type %s from %s", text.type, text.sender)
+        elif text.reply_to:
+            self._was_answered(text.sender, occupant, text.reply_to)
+        elif text.automatic or occupant.is_node or occupant.nick == self._own_nick(text.sender):
+            log.debug("not obeyed: %s is a node", text.sender)
+        elif occupant.jid is None:
+            log.info("not obeyed: the room hides the address of %s", text.sender)
+        elif text.type == "groupchat":
+            self._said(text, occupant.jid)
+        elif text.body.strip():
+            self._said_in_private(text.sender, occupant.jid, text.body.strip())
+
+    def collected(self, share: Share) -> None:
+        """Another node gives its part of an answer."""
+        line = self._lines.get((share.room, share.line))
+        if line is not None and line.collection is not None:
+            self._add(line, line.collection, share)
+        elif any(other.jid == share.sender for other in self._rooms.occupants(share.room)):
+            # It has heard the line before us, or heard before us that we are to speak.
+            self._early.append((self._loop.time(), share))
+
+    def close(self) -> None:
+        """Give up what is not answered yet."""
+        for line in list(self._lines.values()):
+            self._end(line)
+        for pending in self._pending:
+            pending.cancel()
+
+    # -- what rooms tell -----------------------------------------------------------------------
+
+    def entered(self, room: JID) -> None:
+        """Nothing: what was said before is not ours."""
+
+    def kept_out(self, room: JID, why: str) -> None:
+        """Nothing: we have heard nothing there."""
+
+    def came(self, room: JID, occupant: Occupant) -> None:
+        """Nothing: they have not heard what was said before."""
+
+    def out(self, room: JID, why: str) -> None:
+        """We are not in a room any more: others answer there."""
+        for line in self._lines_in(room):
+            self._end(line)
+
+    def went(self, room: JID, occupant: Occupant, why: str) -> None:
+        """Somebody left: perhaps the speaker of a line."""
+        for line in self._lines_in(room):
+            if occupant.nick not in line.there:
+                continue
+            before = line.speaker
+            line.there.remove(occupant.nick)
+            if not line.there or occupant.nick == line.own:
+                self._end(line)
+            elif line.collection is not None:
+                line.collection.left(occupant.nick)
+                self._look(line, line.collection)
+            elif line.speaker != before:
+                self._turn_to_speaker(line)
+
+    # -- a line --------------------------------------------------------------------------------
+
+    def _said(self, text: IncomingText, person: JID) -> None:
+        room, here = text.sender.bare, self._rooms.occupants(text.sender.bare)
+        address = read_address(text.body, [other.nick for other in here])
+        if address is None:
+            return
+        own = self._own_nick(text.sender)
+        nodes = {other.nick: other.jid for other in here if other.is_node}
+        heard_by = nodes if not address.nick else {n: nodes[n] for n in nodes if n == address.nick}
+        if not heard_by:
+            return
+        is_known = self._chat.knows(person)
+        # Whoever is asked first refuses; the others have heard that, and say no more to a stranger.
+        may_refuse = not is_known and self._strangers.take(person.bare, self._loop.time())
+        line_id = text.stanza_id or f"{text.sender.resource}/{text.id}"
+        if own not in heard_by or (room, line_id) in self._lines:
+            return
+        if len(self._lines) + len(self._pending) >= _MOST:
+            log.warning("too many lines without an answer: one of %s is dropped", person.bare)
+            return
+        line = _Line(
+            room, line_id, person, address, own, heard_by, is_known, may_refuse, sorted(heard_by)
+        )
+        self._lines[room, line_id] = line
+        self._turn_to_speaker(line)
+        self._obey(line)
+
+    def _obey(self, line: _Line) -> None:
+        if line.address.nick or line.address.fits(self._labels):
+            part = self._chat.part(line.person, line.address.line)
+        else:
+            part = "nothing", ""
+        if isinstance(part, tuple):
+            self._give(line, part)
+        else:
+            self._start(self._give_later(line, part))
+
+    async def _give_later(self, line: _Line, coming: Coroutine[Any, Any, Part]) -> None:
+        running = self._loop.call_later(_PROMPT, self._give, line, ("running", ""))
+        try:
+            part = await coming
+        finally:
+            running.cancel()
+        self._give(line, part)
+
+    def _give(self, line: _Line, part: Part) -> None:
+        """Our own part is there, or we know that it takes longer."""
+        line.mine = part
+        status, text = part
+        if not line.is_over:
+            self._bring(line, part)
+        elif text and status in ("answered", "failed"):  # the room was told that it still runs
+            said = texts.cut(line.address.line, 40)
+            answer = texts.cut(f'To "{said}" in {line.room}: {text}')
+            self._mouth.send_text(OutgoingText(line.person, answer, automatic=True))
+
+    def _bring(self, line: _Line, part: Part) -> None:
+        if line.collection is not None:
+            line.collection.add(line.own, *part)
+            self._look(line, line.collection)
+        else:
+            to = self._address_of(line, line.speaker)
+            if to is not None:
+                self._mouth.send(share(to, line.room, line.id, part[0], texts.cut(part[1])))
+
+    # -- the speaker ---------------------------------------------------------------------------
+
+    def _turn_to_speaker(self, line: _Line) -> None:
+        """A speaker was found: it gets our part, or it is us."""
+        if line.timer is not None:
+            line.timer.cancel()
+        if line.speaker == line.own:
+            collection = line.collection = Collection(line.all)
+            for nick in line.all.keys() - set(line.there):
+                collection.left(nick)
+            line.timer = self._loop.call_later(_SILENCE, self._grows_late, line, collection)
+            for came, early in list(self._early):
+                if (early.room, early.line) == (line.room, line.id):
+                    self._early.remove((came, early))
+                    self._add(line, collection, early)
+        else:
+            # Should the speaker say nothing at all, the line is forgotten.
+            line.timer = self._loop.call_later(_LIMIT + _SILENCE, self._end, line)
+        while self._early and self._early[0][0] < self._loop.time() - _SILENCE:
+            self._early.popleft()
+        if line.mine is not None and not line.is_over:
+            self._bring(line, line.mine)
+
+    def _add(self, line: _Line, collection: Collection, share: Share) -> None:
+        nick = next((n for n in line.all if self._address_of(line, n) == share.sender), "")
+        if nick and nick != line.own:
+            collection.add(nick, share.status, texts.cut(share.text))
+            self._look(line, collection)
+        else:
+            log.info("%s has no part in the answer to %s", share.sender, line.id)
+
+    def _grows_late(self, line: _Line, collection: Collection) -> None:
+        """Who has said nothing yet is silent; jobs that are known to run get more time."""
+        if collection.runs:
+            line.timer = self._loop.call_later(_LIMIT - _SILENCE, self._speak, line, collection)
+        else:
+            self._speak(line, collection)
+
+    def _look(self, line: _Line, collection: Collection) -> None:
+        if collection.is_complete and not line.is_over:
+            self._speak(line, collection)
+
+    def _speak(self, line: _Line, collection: Collection) -> None:
+        self._end(line)
+        text = self._text(line, collection)
+        if not text:
+            return
+        said = OutgoingText(
+            JID(line.room), texts.cut(text), automatic=True, type="groupchat", reply_to=line.id
+        )
+        # Should it be lost, so is our connection, and the next node speaks.
+        self._mouth.send(said.xml())
+
+    def _text(self, line: _Line, collection: Collection) -> str:
+        if not line.is_known and not collection.has_answers:
+            return texts.NOT_FOR_YOU if line.may_refuse else ""
+        if collection.is_for_nobody and line.address.label:
+            value = f"={line.address.value}" if line.address.value else ""
+            return f"No node here has the label {line.address.label}{value}."
+        return collection.text()
+
+    def _was_answered(self, room: JID, speaker: Occupant, line_id: str) -> None:
+        line = self._lines.get((room.bare, line_id))
+        if line is None or speaker.nick not in line.all:
+            return
+        if self._address_of(line, speaker.nick) == speaker.jid:
+            self._end(line)
+
+    def _end(self, line: _Line) -> None:
+        """Nothing more is said to it in the room."""
+        line.is_over = True
+        if line.timer is not None:
+            line.timer.cancel()
+        self._lines.pop((line.room, line.id), None)
+
+    # -- in private ----------------------------------------------------------------------------
+
+    def _said_in_private(self, sender: JID, person: JID, body: str) -> None:
+        """The answer goes to the address in the room; the rights are those of the real one."""
+        if not self._chat.knows(person):
+            if self._strangers.take(person.bare, self._loop.time()):
+                self._say(sender, texts.NOT_FOR_YOU)
+        elif len(self._pending) >= _MOST:
+            self._say(sender, texts.BUSY)
+        else:
+            part = self._chat.part(person, body)
+            if isinstance(part, tuple):
+                self._tell(sender, part)
+            else:
+                self._start(self._tell_later(sender, part))
+
+    async def _tell_later(self, sender: JID, coming: Coroutine[Any, Any, Part]) -> None:
+        running = self._loop.call_later(_PROMPT, self._say, sender, texts.AT_IT)
+        try:
+            part = await coming
+        finally:
+            running.cancel()
+        self._tell(sender, part)
+
+    def _tell(self, sender: JID, part: Part) -> None:
+        collection = Collection([sender.resource])
+        collection.add(sender.resource, *part)
+        if text := collection.text():
+            self._say(sender, text)
+
+    def _say(self, to: JID, text: str) -> None:
+        self._mouth.send_text(OutgoingText(to, texts.cut(text), automatic=True))
+
+    # -- within --------------------------------------------------------------------------------
+
+    def _own_nick(self, room: JID) -> str:
+        return self._rooms.nick(room.bare)
+
+    def _address_of(self, line: _Line, nick: str) -> JID | None:
+        """The real address of a node that has heard a line."""
+        if line.all[nick] is None:
+            occupant = self._rooms.occupant(JID(f"{line.room}/{nick}"))
+            line.all[nick] = occupant.jid if occupant is not None else None
+        return line.all[nick]
+
+    def _lines_in(self, room: JID) -> list[_Line]:
+        return [line for line in self._lines.values() if line.room == room.bare]
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        pending = asyncio.ensure_future(work)
+        self._pending.add(pending)
+        pending.add_done_callback(self._pending.discard)
