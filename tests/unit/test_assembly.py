@@ -8,6 +8,7 @@ import pytest
 from jabot.chat import texts
 from jabot.chat.assembly import Assembly
 from jabot.jid import JID
+from jabot.pace import Pace
 from jabot.xmpp.room import Occupant
 from jabot.xmpp.shares import read_share, share
 from jabot.xmpp.stanzas import CLIENT, IncomingText, read_text
@@ -374,15 +375,38 @@ async def test_the_last_one_speaks_for_itself(three):
     assert three.said() == ["w3: held\nleft before there was an answer: w1, w2"]
 
 
-async def test_a_speaker_that_says_nothing_is_waited_for_and_forgotten(three, clock):
-    """It may have nothing to say."""
-    mute = three.members.pop("w1")
+async def test_a_speaker_that_hangs_is_waited_for_once(three, clock):
+    hangs = three.members.pop("w1")
     await three.says("ann", "all: up")
-    await clock.advance(71)
-    await three.leaves("w1")
+    await clock.advance(69)
     assert three.said() == []
+    await clock.advance(2)
+    assert three.said() == ["2 of 3: up\nsilent: w1"]
     assert not three.members["w2"].assembly._lines
-    mute.assembly.close()
+    hangs.assembly.close()
+
+
+async def test_a_speaker_that_comes_to_itself_too_late_says_nothing(three, clock):
+    await three.says("ann", "all: hold")
+    hangs = three.members.pop("w1")  # hears nothing of what follows
+    [line] = hangs.assembly._lines.values()
+    await clock.advance(71)
+    assert three.said() == ["2 of 3: held\nsilent: w1"]
+    three.members["w1"] = hangs
+    line.until = clock.now - 1  # as if its timers had stood still
+    hangs.assembly._speak(line, line.collection)
+    assert three.said() == []
+
+
+async def test_nothing_to_say_is_no_reason_to_speak(three, clock):
+    for member in three.members.values():
+        member.house.chat._dunnos = Pace(burst=1, rate=0)
+    await three.says("ann", "all: hello")
+    assert three.said() == ["all 3: Dunno how to hello"]
+    await three.says("ann", "all: hello")
+    await clock.advance(200)
+    assert three.said() == []
+    assert not any(member.assembly._lines for member in three.members.values())
 
 
 async def test_who_is_out_of_the_room_says_nothing(three):

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from jabot.chat import texts
 from jabot.chat.addressing import Address, read_address
+from jabot.chat.asides import PROMPT, Asides
 from jabot.chat.chat import Chat, Part
 from jabot.chat.collection import Collection
 from jabot.chat.talk import Mouth
@@ -23,7 +24,6 @@ from jabot.xmpp.stanzas import IncomingText, OutgoingText
 
 log = logging.getLogger(__name__)
 
-_PROMPT: Final = 2.0  # seconds: a job that ends within them is not said to run
 _SILENCE: Final = 10.0  # seconds in which each node says something, if it lives
 _LIMIT: Final = 60.0  # seconds that jobs may take for their outcome to be in the answer
 _MOST: Final = 1_000  # lines without an answer; and shares that came before their line
@@ -47,6 +47,8 @@ class _Line:
     mine: Part | None = None
     collection: Collection | None = None  # of the speaker
     timer: asyncio.TimerHandle | None = None
+    mute: str = ""  # the speaker of before that never spoke
+    until: float = 0.0  # when the others stop waiting for us to speak
     is_over: bool = False
 
     @property
@@ -59,8 +61,8 @@ class Assembly:
     """Obeys what is said in rooms, by the real address of who said it, as chat does.
 
     Each node that is addressed gives its part of the answer to the *speaker*, the first of them by
-    nick, which says one text in the room. When it leaves before that, the next one takes over. What
-    a node says, or what was said before we came, never runs anything.
+    nick, which says one text in the room. When it leaves before that, or does not speak in time,
+    the next one takes over. What a node says, or what was said before we came, never runs anything.
     """
 
     def __init__(self, chat: Chat, rooms: Rooms, mouth: Mouth, labels: Mapping[str, str]) -> None:
@@ -71,6 +73,7 @@ class Assembly:
         self._lines: dict[tuple[str, str], _Line] = {}
         self._early: deque[tuple[float, Share]] = deque(maxlen=_MOST)
         self._strangers = Pace(burst=1, rate=1 / 60)
+        self._asides = Asides(chat, mouth, self._strangers)
         self._pending: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
 
@@ -88,7 +91,7 @@ class Assembly:
         elif text.type == "groupchat":
             self._said(text, occupant.jid)
         elif text.body.strip():
-            self._said_in_private(text.sender, occupant.jid, text.body.strip())
+            self._asides.received(text.sender, occupant.jid, text.body.strip())
 
     def collected(self, share: Share) -> None:
         """Another node gives its part of an answer."""
@@ -105,6 +108,7 @@ class Assembly:
             self._end(line)
         for pending in self._pending:
             pending.cancel()
+        self._asides.close()
 
     # -- what rooms tell -----------------------------------------------------------------------
 
@@ -176,7 +180,7 @@ class Assembly:
             self._start(self._give_later(line, part))
 
     async def _give_later(self, line: _Line, coming: Coroutine[Any, Any, Part]) -> None:
-        running = self._loop.call_later(_PROMPT, self._give, line, ("running", ""))
+        running = self._loop.call_later(PROMPT, self._give, line, ("running", ""))
         try:
             part = await coming
         finally:
@@ -211,20 +215,28 @@ class Assembly:
             line.timer.cancel()
         if line.speaker == line.own:
             collection = line.collection = Collection(line.all)
+            line.until = self._loop.time() + _LIMIT + _SILENCE / 2
             for nick in line.all.keys() - set(line.there):
-                collection.left(nick)
+                collection.add(nick, "silent" if nick == line.mute else "left")
             line.timer = self._loop.call_later(_SILENCE, self._grows_late, line, collection)
             for came, early in list(self._early):
                 if (early.room, early.line) == (line.room, line.id):
                     self._early.remove((came, early))
                     self._add(line, collection, early)
         else:
-            # Should the speaker say nothing at all, the line is forgotten.
-            line.timer = self._loop.call_later(_LIMIT + _SILENCE, self._end, line)
+            line.timer = self._loop.call_later(_LIMIT + _SILENCE, self._speaker_is_mute, line)
         while self._early and self._early[0][0] < self._loop.time() - _SILENCE:
             self._early.popleft()
         if line.mine is not None and not line.is_over:
             self._bring(line, line.mine)
+
+    def _speaker_is_mute(self, line: _Line) -> None:
+        """It hangs, or has nothing to say: the next one looks, and after that nobody does."""
+        if line.mute:
+            self._end(line)
+            return
+        line.mute = line.there.pop(0)
+        self._turn_to_speaker(line)
 
     def _add(self, line: _Line, collection: Collection, share: Share) -> None:
         nick = next((n for n in line.all if self._address_of(line, n) == share.sender), "")
@@ -247,6 +259,9 @@ class Assembly:
 
     def _speak(self, line: _Line, collection: Collection) -> None:
         self._end(line)
+        if self._loop.time() > line.until:
+            log.warning("not answered in %s: this process stood still", line.room)
+            return
         text = self._text(line, collection)
         if not text:
             return
@@ -257,6 +272,8 @@ class Assembly:
         self._mouth.send(said.xml())
 
     def _text(self, line: _Line, collection: Collection) -> str:
+        if line.mute and not collection.has_answers:
+            return ""
         if not line.is_known and not collection.has_answers:
             return texts.NOT_FOR_YOU if line.may_refuse else ""
         if collection.is_for_nobody and line.address.label:
@@ -277,39 +294,6 @@ class Assembly:
         if line.timer is not None:
             line.timer.cancel()
         self._lines.pop((line.room, line.id), None)
-
-    # -- in private ----------------------------------------------------------------------------
-
-    def _said_in_private(self, sender: JID, person: JID, body: str) -> None:
-        """The answer goes to the address in the room; the rights are those of the real one."""
-        if not self._chat.knows(person):
-            if self._strangers.take(person.bare, self._loop.time()):
-                self._say(sender, texts.NOT_FOR_YOU)
-        elif len(self._pending) >= _MOST:
-            self._say(sender, texts.BUSY)
-        else:
-            part = self._chat.part(person, body)
-            if isinstance(part, tuple):
-                self._tell(sender, part)
-            else:
-                self._start(self._tell_later(sender, part))
-
-    async def _tell_later(self, sender: JID, coming: Coroutine[Any, Any, Part]) -> None:
-        running = self._loop.call_later(_PROMPT, self._say, sender, texts.AT_IT)
-        try:
-            part = await coming
-        finally:
-            running.cancel()
-        self._tell(sender, part)
-
-    def _tell(self, sender: JID, part: Part) -> None:
-        collection = Collection([sender.resource])
-        collection.add(sender.resource, *part)
-        if text := collection.text():
-            self._say(sender, text)
-
-    def _say(self, to: JID, text: str) -> None:
-        self._mouth.send_text(OutgoingText(to, texts.cut(text), automatic=True))
 
     # -- within --------------------------------------------------------------------------------
 

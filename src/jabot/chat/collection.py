@@ -8,7 +8,7 @@ from typing import Final, Literal, TypeAlias
 from jabot.chat import texts
 from jabot.xmpp.shares import Status
 
-Heard: TypeAlias = Status | Literal["left", "unheard"]
+Heard: TypeAlias = Status | Literal["left", "silent", "unheard"]
 
 _NAMES: Final = 5  # that are written out
 _MOST: Final = 2_000  # characters of one group's text, where there are several
@@ -62,10 +62,10 @@ class Collection:
             )
         for status, words in (
             ("running", "still running"),
-            ("unheard", "silent"),
+            ("silent", "silent"),
             ("left", "left before there was an answer"),
         ):
-            if nicks := self._with(status):
+            if nicks := self._with(status, "unheard" if status == "silent" else status):
                 parts.append(f"{words}: {_names(nicks)}")
         return "\n".join(parts)
 
