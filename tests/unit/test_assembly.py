@@ -211,7 +211,11 @@ async def test_parts_that_come_before_the_line(three):
 
 
 async def test_the_rooms_own_id_of_a_line_is_used(three):
-    await three.says("ann", "all: up", id="", stanza_id="s1")
+    for given in ("s1", "s2"):  # a program that does not count its lines
+        await three.says("ann", "all: hold", id="", stanza_id=given)
+    await asyncio.sleep(2)
+    assert three.said() == 2 * ["all 3: held"]
+    await three.says("ann", "all: up")
     await three.says("ann", "all: hold", id="same")
     await three.says("ann", "all: hold", id="same")  # the same line once more
     assert three.said() == ["all 3: up"]

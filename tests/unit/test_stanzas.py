@@ -10,6 +10,7 @@ from jabot.jid import JID
 from jabot.xmpp.backoff import Backoff
 from jabot.xmpp.outbox import Outbox
 from jabot.xmpp.stanzas import (
+    SID,
     IncomingPresence,
     IncomingText,
     OutgoingText,
@@ -81,6 +82,17 @@ def test_a_text_is_read_as_it_was_built(body, automatic, state):
         replaces="m0",
         automatic=automatic,
     )
+
+
+def test_only_its_room_gives_a_line_an_id():
+    room = "fleet@conference.localhost"
+    ours = f"<stanza-id xmlns='{SID}' by='{room}' id='s7'/>"
+    forged = f"<stanza-id xmlns='{SID}' by='eve@localhost' id='s1'/>"
+    for marks, wanted in ((forged + ours, "s7"), (forged, "")):
+        stanza = ET.fromstring(
+            f"<message xmlns='jabber:client' from='{room}/ann'><body>up</body>{marks}</message>"
+        )
+        assert read_text(stanza, OWN).stanza_id == wanted
 
 
 def test_each_text_has_an_id_of_its_own():
