@@ -22,6 +22,7 @@ from jabot.chat import Chat, Message
 from jabot.chat.assembly import Assembly
 from jabot.chat.clerk import Clerk
 from jabot.chat.direct import Direct
+from jabot.chat.menu import Menu
 from jabot.chat.talk import Talks
 from jabot.chat.texts import load
 from jabot.employment import Employment
@@ -129,10 +130,16 @@ class Serving:
 
     @cached_property
     def chat(self) -> Chat:
-        """The door for people. Made when all is there that a clerk of any kind needs."""
+        """The door for lines, and with it the one for menus. Made when all is there that a clerk of
+        any kind needs."""
         handler = self.definition.on_message
+        clerk = self._make_clerk()
+        requests = self.session.requests
+        self.session.disco.offer(
+            Menu(clerk, self.talks, requests, is_room=lambda address: address in self.rooms)
+        )
         return Chat(
-            self._make_clerk(),
+            clerk,
             self.talks,
             self.session,
             self.pool,

@@ -6,7 +6,9 @@ from xml.etree import ElementTree as ET
 from jabot.jid import JID
 from jabot.protocol import codec
 from jabot.xmpp import IncomingPresence, Link, frames
+from jabot.xmpp.disco import Disco
 from jabot.xmpp.frames import read_answer, read_batch
+from jabot.xmpp.requests import Requests
 
 OWN = JID("app@localhost/web-1")
 BOT = "bot@localhost/host-1"
@@ -23,6 +25,8 @@ class Session:
         self.elements = []  # presence and the like
         self.texts = []  # for people, each with what its arrival is told to
         self.can = frozenset()  # what people's programs show
+        self.requests = Requests(lambda: self.jid, self.send)
+        self.disco = Disco(self.requests)
 
     def carry(self, carrier):
         self.carrier = carrier

@@ -13,6 +13,8 @@ from jabot.runner.timers import Timer
 from jabot.schedule import Cron, Every
 from jabot.tasks import Task
 from jabot.xmpp import IncomingPresence, IncomingText
+from jabot.xmpp.disco import Disco
+from jabot.xmpp.requests import Requests
 from unit.clock import turns
 from unit.fakes import ALICE, BOSS, EVE, OWN, Mouth
 
@@ -112,6 +114,8 @@ class Session(Mouth):
         self.jid, self.listener, self.connected = OWN, listener, False
         self.ended = asyncio.get_running_loop().create_future()
         Session.last = self
+        self.requests = Requests(lambda: OWN, self.send)
+        self.disco = Disco(self.requests)
 
     async def run(self):
         self.connected = True

@@ -9,7 +9,9 @@ from jabot.errors import ConnectionFailed
 from jabot.jid import JID
 from jabot.peers import Peer
 from jabot.pool import Pool
+from jabot.xmpp.disco import Disco
 from jabot.xmpp.presence import Presence
+from jabot.xmpp.requests import Requests
 from jabot.xmpp.stanzas import IncomingPresence, read_error
 from unit.clock import turns
 from unit.fakes import ALICE, BOB, EVE, OWN
@@ -22,6 +24,7 @@ class Session:
 
     def __init__(self, clock):
         self.jid, self.clock, self.sent, self.pings, self.fails = OWN, clock, [], 0, None
+        self.disco = Disco(Requests(lambda: OWN, self.send))
 
     def send(self, element):
         text = {child.tag.rpartition("}")[2]: child.text or child.get("since") for child in element}

@@ -34,7 +34,7 @@ class Stream:
     made: list
     script: list
 
-    def __init__(self, resource, *, features, **handlers):
+    def __init__(self, resource, **handlers):
         loop = asyncio.get_running_loop()
         self.boundjid = JID(f"{ACCOUNT.jid.bare}/{resource}")
         self.on_message, self.on_presence = handlers["on_message"], handlers["on_presence"]

@@ -25,8 +25,8 @@ from jabot.errors import (
 from jabot.jid import JID, InvalidJID
 from jabot.peers import Peer, Where, as_text
 from jabot.xmpp import Session
+from jabot.xmpp.disco import DISCO_INFO, information
 from jabot.xmpp.room import Occupant, Room
-from jabot.xmpp.room_stanzas import DISCO
 from jabot.xmpp.rooms import Rooms
 
 log = logging.getLogger(__name__)
@@ -121,11 +121,11 @@ class Audience:
 
     async def _ask_domain(self, domain: str) -> bool:
         try:
-            answer = await self._session.requests.ask("get", JID(domain), _query(DISCO))
+            answer = await self._session.requests.ask("get", JID(domain), information())
         except (StanzaError, TimeoutError) as problem:
             log.debug("%s does not say what it is: %s", domain, problem)
             return False
-        identities = () if answer is None else answer.iterfind(f"{{{DISCO}}}identity")
+        identities = () if answer is None else answer.iterfind(f"{{{DISCO_INFO}}}identity")
         self._conferences[domain] = any(i.get("category") == "conference" for i in identities)
         return self._conferences[domain]
 
@@ -151,7 +151,7 @@ class Audience:
     async def _check_exists(self, address: str) -> None:
         """Who enters a room that is not there makes one."""
         try:
-            await self._session.requests.ask("get", JID(address), _query(DISCO))
+            await self._session.requests.ask("get", JID(address), information())
         except StanzaError as error:
             if error.condition == "item-not-found":
                 raise NobodyThere(f"there is no room {address}") from None

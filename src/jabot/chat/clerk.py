@@ -14,6 +14,7 @@ from jabot.tasks import Offer, Signature
 Answer: TypeAlias = str | Coroutine[Any, Any, str]
 """A text for a person, or what gives one in a while. Both raise `JabotError` to say no."""
 Arguments: TypeAlias = tuple[tuple[Any, ...], dict[str, Any]]
+Taken: TypeAlias = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -63,9 +64,15 @@ class Clerk(Protocol):
     def allowed(self, person: JID) -> Sequence[Offer]:
         """The tasks that somebody may have run."""
 
-    def start(self, offer: Offer, person: JID, bind: Callable[[Signature], Arguments]) -> Answer:
+    def start(
+        self,
+        offer: Offer,
+        person: JID,
+        bind: Callable[[Signature], Arguments],
+        taken: Taken = lambda job_id: None,
+    ) -> Answer:
         """Take a job, whose arguments `bind` makes, once the person's right was checked; and answer
-        how that went."""
+        how that went. `taken` is called with its id before it can have ended."""
 
     def run(self, offer: Offer, person: JID, bind: Callable[[Signature], Arguments]) -> Answer:
         """The same for a line in a room, where one answer is all there is: it tells the outcome, or

@@ -9,7 +9,7 @@ from importlib.metadata import version
 
 from jabot.access import Decision
 from jabot.chat import texts
-from jabot.chat.clerk import Answer, Arguments, Asker, Command, alone, one
+from jabot.chat.clerk import Answer, Arguments, Asker, Command, Taken, alone, one
 from jabot.chat.talk import Talks
 from jabot.jid import JID
 from jabot.runner import Desk, Job, State
@@ -62,12 +62,19 @@ class Direct:
     def allowed(self, person: JID) -> Sequence[Offer]:
         return self._desk.allowed(person)
 
-    def start(self, offer: Offer, person: JID, bind: Callable[[Signature], Arguments]) -> Answer:
+    def start(
+        self,
+        offer: Offer,
+        person: JID,
+        bind: Callable[[Signature], Arguments],
+        taken: Taken = lambda job_id: None,
+    ) -> Answer:
         task = self._desk.tasks[offer.name]
         runner = self._runner
         before = runner.waiting + 1 if runner.running >= runner.concurrency else 0
         job = self._desk.start(task, person, bind)
         self._talks.accompany(person, job.id, task.name)
+        taken(job.id)
         self._talks.begun(job.id)
         job.on_progress(partial(self._talks.stepped, job.id))
         job.completion(partial(self._ended, person))
@@ -79,7 +86,9 @@ class Direct:
     # -- within --------------------------------------------------------------------------------
 
     def _ended(self, person: JID, job: Job) -> None:
-        self._talks.ended(person, job.id, job.task.name, partial(_outcome, job))
+        result = None if job.error is not None else lambda: job.value
+        compose = partial(_outcome, job)
+        self._talks.ended(person, job.id, job.task.name, compose, result=result)
 
     def _jobs(self, asker: Asker, words: list[str]) -> Answer:
         """`jobs`: one's own, and everybody's for those who manage the node."""

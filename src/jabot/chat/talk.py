@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Any, Protocol
 from xml.etree import ElementTree as ET
 
 from jabot.chat import texts
@@ -29,6 +30,15 @@ class Mouth(Protocol):
     async def features(self, jid: JID) -> frozenset[str]: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a job has ended, for who waits for it with a form."""
+
+    text: str
+    succeeded: bool
+    value: Any = None
+
+
 class Talks:
     """All jobs that people wait for.
 
@@ -40,6 +50,7 @@ class Talks:
         self._mouth = mouth
         self._talks: dict[str, Talk] = {}
         self._of: dict[JID, set[Talk]] = {}
+        self._caught: dict[tuple[JID, str], asyncio.Future[Ending]] = {}
 
     def __contains__(self, job_id: str) -> bool:
         return job_id in self._talks
@@ -51,6 +62,21 @@ class Talks:
             self._mouth.send(chat_state(before, "active"))
         talk = self._talks[job_id] = Talk(self._mouth, person, job_id, task)
         self._of.setdefault(person, set()).add(talk)
+
+    def catch(self, person: JID, job_id: str) -> asyncio.Future[Ending]:
+        """Have the end of a person's job told by this, not in chat, until it is let go."""
+        ending: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
+        return self._caught.setdefault((person, job_id), ending)
+
+    def let_go(self, person: JID, job_id: str) -> None:
+        """Tell the end of a job in chat, unless it was told already."""
+        self._caught.pop((person, job_id), None)
+
+    def tell(self, person: JID, job_id: str) -> None:
+        """Tell in chat what was caught and could not be told otherwise."""
+        ending = self._caught.pop((person, job_id), None)
+        if ending is not None and ending.done():
+            self._mouth.send_text(OutgoingText(person, ending.result().text, automatic=True))
 
     def step(self, job_id: str) -> Step | None:
         """How far a job is, as far as it was told here."""
@@ -73,18 +99,31 @@ class Talks:
         task: str,
         compose: Callable[[], str],
         arrived: Arrived | None = None,
+        *,
+        result: Callable[[], Any] | None = None,
     ) -> None:
-        """A job is over: say so, in the text that `compose` makes."""
+        """A job is over: say so, in the text that `compose` makes. `result` gives what it returned,
+        if it went well."""
         try:
             text = compose()
+            ending = Ending(text, result is not None, result() if result is not None else None)
         except Exception:  # a result can be such that it cannot be written out
             log.exception("[%s] the outcome cannot be told", job_id)
             text = f"{task} {short_id(job_id)} has ended. {texts.WENT_WRONG}"
+            ending = Ending(text, False)
         typed = self._forget(job_id) == person
         state: ChatState | None = None
         if typed:
             others = any(other.typing for other in self._of.get(person, ()))
             state = "composing" if others else "active"
+        caught = self._caught.get((person, job_id))
+        if caught is not None and not caught.done():
+            caught.set_result(ending)
+            if state is not None:
+                self._mouth.send(chat_state(person, state))
+            if arrived is not None:
+                arrived(True)
+            return
         said = OutgoingText(person, text, chat_state=state, automatic=True)
         self._mouth.send_text(said, arrived)
 

@@ -12,7 +12,7 @@ from msgspec import Raw
 
 from jabot.access import Decision
 from jabot.chat import texts
-from jabot.chat.clerk import Answer, Arguments, Asker, Command, alone, one
+from jabot.chat.clerk import Answer, Arguments, Asker, Command, Taken, alone, one
 from jabot.chat.commands import dunno
 from jabot.chat.direct import Direct
 from jabot.chat.talk import Talks
@@ -132,14 +132,20 @@ class QueueClerk:
         theirs = [name for name in self._catalogue.names if self.may_run(person, name)]
         return [*own, *map(self._catalogue.offer, theirs)]
 
-    def start(self, offer: Offer, person: JID, bind: Callable[[Signature], Arguments]) -> Answer:
+    def start(
+        self,
+        offer: Offer,
+        person: JID,
+        bind: Callable[[Signature], Arguments],
+        taken: Taken = lambda job_id: None,
+    ) -> Answer:
         if self._direct.find(offer.name) is offer:
-            return self._direct.start(offer, person, bind)
+            return self._direct.start(offer, person, bind, taken)
         self._rights.check(str(person), offer.name)
         if self._is_draining():
             raise Draining("I am stopping and take no new jobs")
         args, kwargs = bind(offer.signature)
-        return self._keep(offer, person, args, kwargs)
+        return self._keep(offer, person, args, kwargs, taken)
 
     def run(self, offer: Offer, person: JID, bind: Callable[[Signature], Arguments]) -> Answer:
         if self._direct.find(offer.name) is offer:
@@ -149,7 +155,12 @@ class QueueClerk:
     # -- jobs ----------------------------------------------------------------------------------
 
     async def _keep(
-        self, offer: Offer, person: JID, args: tuple[Any, ...], kwargs: dict[str, Any]
+        self,
+        offer: Offer,
+        person: JID,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        taken: Taken,
     ) -> str:
         now = self._wall()
         add = Add(
@@ -176,6 +187,7 @@ class QueueClerk:
         if moment is not None:
             self._due_at(moment)
         self._talks.accompany(person, added.id, offer.name)
+        taken(added.id)
         if not added.is_new:
             return words.waits_already(offer.name, added.id)
         return texts.scheduled(offer, added.id)

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -106,6 +106,7 @@ class People:
             record.task,
             partial(outcome, self._catalogue.offer(record.task), record),
             partial(self._arrived, record.id),
+            result=partial(_result, record) if record.state is JobState.SUCCEEDED else None,
         )
 
     # -- within -------------------------------------------------------------------------------
@@ -157,10 +158,13 @@ def outcome(offer: Offer, record: Record) -> str:
     """What a person is told of a job that has ended."""
     failure = record.failure
     if record.state is JobState.SUCCEEDED:
-        value = msgspec.json.decode(record.result or NULL)
-        return texts.succeeded(offer, record.id, value)
+        return texts.succeeded(offer, record.id, _result(record))
     if record.state is JobState.CANCELLED:
         why = failure.message if failure is not None else record.cancelling or ""
         return texts.cancelled(record.task, record.id, why)
     unknown = Failure("JabotError", "nobody knows why")
     return texts.failed(record.task, record.id, str(error_of(failure or unknown)))
+
+
+def _result(record: Record) -> Any:
+    return msgspec.json.decode(record.result or NULL)

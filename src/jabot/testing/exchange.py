@@ -96,11 +96,6 @@ class Exchange:
             del self._lines[line.boundjid.full]
         self._hosts[line.boundjid.domain].end(line.session)
 
-    def features(self, jid: JID) -> frozenset[str] | None:
-        """What the program at a full address can."""
-        line = self._lines.get(jid.full)
-        return None if line is None else line.features
-
 
 class _Line:
     """One connection: a `Line` of the session in front of it (`xmpp/session.py`), and the link of
@@ -116,7 +111,6 @@ class _Line:
         on_presence: Callable[[ET.Element], None],
         on_iq: Callable[[ET.Element], bool] = lambda iq: False,
         on_room: Callable[[], None] = lambda: None,
-        features: tuple[str, ...] = (),
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._exchange = exchange
@@ -127,7 +121,6 @@ class _Line:
         self.closed: asyncio.Future[ConnectionFailed] = self._loop.create_future()
         self.is_choked = False  # it has room for all
         self.received_at = self._loop.time()
-        self.features = frozenset(features)
         self.session = Session(self.boundjid, self)
         self._parser = StreamParser(ServerConfig().max_stanza, ServerConfig().max_depth)
         self._parser.feed(_OPENING)
@@ -181,9 +174,6 @@ class _Line:
             raise self.closed.result()
         if not answer.done():
             raise TimeoutError
-
-    async def ask_features(self, jid: JID, limit: float) -> frozenset[str] | None:
-        return self._exchange.features(jid)
 
     # -- what the server's session calls: see `Link` ----------------------------------------------
 

@@ -219,14 +219,14 @@ class Presence:
         node = self._offer(to).attributes()
         if self._since is not None:
             node[SINCE] = str(self._since)
-        self._session.send(
-            presence(
-                to=to,
-                show=self._show,
-                status=self._status,
-                # From the first one on: servers hand over what waited for the account (texts,
-                # subscription requests) only then, and only to who may have it.
-                priority=0,
-                node=node,
-            )
+        stanza = presence(
+            to=to,
+            show=self._show,
+            status=self._status,
+            # From the first one on: servers hand over what waited for the account (texts,
+            # subscription requests) only then, and only to who may have it.
+            priority=0,
+            node=node,
         )
+        stanza.append(self._session.disco.capabilities())
+        self._session.send(stanza)

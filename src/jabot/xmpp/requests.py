@@ -43,6 +43,7 @@ class Question:
     """What somebody asks of us."""
 
     sender: JID
+    to: JID
     kind: Kind
     payload: ET.Element
 
@@ -107,7 +108,7 @@ class Requests:
             sender = JID(iq.get("from") or self._own().bare)
         except InvalidJID:
             return True
-        question = Question(sender, "get" if kind == "get" else "set", iq[0])
+        question = Question(sender, self._own(), "get" if kind == "get" else "set", iq[0])
         self._answer(iq, handler, question)
         return True
 

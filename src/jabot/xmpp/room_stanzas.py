@@ -8,13 +8,13 @@ from typing import Final
 from xml.etree import ElementTree as ET
 
 from jabot.jid import JID, InvalidJID
+from jabot.xmpp.data_forms import DATA
+from jabot.xmpp.disco import read_features
 from jabot.xmpp.stanzas import JABOT, MUC_USER, presence
 
 MUC: Final = "http://jabber.org/protocol/muc"
 OWNER: Final = f"{MUC}#owner"
 ADMIN: Final = f"{MUC}#admin"
-DISCO: Final = "http://jabber.org/protocol/disco#info"
-DATA: Final = "jabber:x:data"  # XEP-0004
 
 # Section 15.6.2: what a room says of a presence.
 SELF: Final = 110
@@ -74,15 +74,9 @@ def read_news(x: ET.Element) -> RoomNews:
     )
 
 
-def features_wanted() -> ET.Element:
-    """Asks a room what it is (section 6.4)."""
-    return ET.Element(f"{{{DISCO}}}query")
-
-
 def shows_addresses(answer: ET.Element | None) -> bool:
     """Whether everybody in a room sees the real addresses of all."""
-    features = () if answer is None else answer.iterfind(f"{{{DISCO}}}feature")
-    return any(feature.get("var") == "muc_nonanonymous" for feature in features)
+    return "muc_nonanonymous" in read_features(answer)
 
 
 def configuration(fields: Mapping[str, str]) -> ET.Element:

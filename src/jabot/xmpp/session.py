@@ -20,10 +20,12 @@ from jabot.errors import (
     CertificateError,
     ConnectionFailed,
     Replaced,
+    StanzaError,
     UnknownHost,
 )
 from jabot.jid import JID
 from jabot.xmpp.backoff import Backoff
+from jabot.xmpp.disco import Disco, information, read_features
 from jabot.xmpp.frames import LATER, read_batch, refusal
 from jabot.xmpp.outbox import Arrived, Outbox
 from jabot.xmpp.requests import Requests
@@ -107,9 +109,6 @@ class Line(Protocol):
     async def ping_server(self, limit: float) -> None:
         """A round trip to the server. Raises `ConnectionFailed` or `TimeoutError`."""
 
-    async def ask_features(self, jid: JID, limit: float) -> frozenset[str] | None:
-        """What a program at a full address says that it can; None when it says nothing."""
-
 
 @dataclass(frozen=True)
 class Timing:
@@ -148,7 +147,6 @@ class Session:
         features: tuple[str, ...] = (),
     ) -> None:
         self.account = account
-        self._own_features = features
         self.timing = timing or Timing()
         self._listener = listener
         self._resource = new_resource()
@@ -161,6 +159,8 @@ class Session:
         self._carrier: Carrier | None = None
         self.requests = Requests(lambda: self.jid, self.send)
         """What is asked of others by IQ, and what they may ask."""
+        self.disco = Disco(self.requests, features)
+        """What it says that it is."""
         self._notified: Callable[[Notification], None] | None = None
         self._collected: Callable[[Share], None] | None = None
 
@@ -268,8 +268,10 @@ class Session:
         stream = self._stream
         if jid in self._features or stream is None:
             return self._features.get(jid, frozenset())
-        features = await stream.ask_features(jid, limit)
-        if features is None:
+        try:
+            features = read_features(await self.requests.ask("get", jid, information(), limit))
+        except (StanzaError, TimeoutError, ConnectionFailed) as problem:
+            log.debug("%s does not say what it can: %r", jid, problem)
             return frozenset()  # not remembered: it may say so next time
         if stream is self._stream:
             self._features[jid] = features
@@ -287,7 +289,6 @@ class Session:
             on_presence=self._presence,
             on_iq=lambda iq: self._iq(stream, iq),
             on_room=self._room,
-            features=self._own_features,
         )
         stopped = asyncio.ensure_future(self._stopping.wait())
         opening = asyncio.ensure_future(stream.open(self.timing.connect))

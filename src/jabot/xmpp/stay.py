@@ -12,6 +12,7 @@ from jabot.errors import ConnectionFailed, StanzaError
 from jabot.jid import JID
 from jabot.xmpp import room_stanzas as stanzas
 from jabot.xmpp.backoff import Backoff
+from jabot.xmpp.disco import information
 from jabot.xmpp.room import Occupant, Room, RoomListener
 from jabot.xmpp.room_stanzas import RoomNews
 from jabot.xmpp.session import Session
@@ -192,7 +193,7 @@ class Stay:
     async def _look(self) -> None:
         """A room tells who enters once more all that it tells who enters (section 7.2.1)."""
         try:
-            answer = await self._session.requests.ask("get", self.jid, stanzas.features_wanted())
+            answer = await self._session.requests.ask("get", self.jid, information())
         except (StanzaError, TimeoutError, ConnectionFailed) as problem:
             log.debug("%s does not say what it is: %s", self.jid, problem)
             answer = None

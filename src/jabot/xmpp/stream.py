@@ -8,12 +8,11 @@ import os
 import ssl
 from collections.abc import Awaitable, Callable
 from functools import partial
-from importlib.metadata import version
 from typing import Any
 from xml.etree import ElementTree as ET
 
 from slixmpp import ClientXMPP
-from slixmpp.exceptions import IqError, IqTimeout
+from slixmpp.exceptions import IqError
 from slixmpp.xmlstream.handler import Callback
 from slixmpp.xmlstream.matcher import MatchXPath
 from slixmpp.xmlstream.tostring import tostring
@@ -76,16 +75,12 @@ class Stream(ClientXMPP, asyncio.BufferedProtocol):
         on_presence: Callable[[ET.Element], None],
         on_iq: Callable[[ET.Element], bool] = lambda iq: False,
         on_room: Callable[[], None] = lambda: None,
-        features: tuple[str, ...] = (),
     ) -> None:
         insecure = account.on_loopback and account.ca_file is None
         super().__init__(
             JID(f"{account.jid.bare}/{resource}"),
             account.password,
-            plugin_config={
-                "feature_mechanisms": {"unencrypted_scram": insecure},
-                "xep_0092": {"software_name": "jabot", "version": version("jabot")},
-            },
+            plugin_config={"feature_mechanisms": {"unencrypted_scram": insecure}},
             ssl_context=context,
         )
         self._account = account
@@ -115,10 +110,6 @@ class Stream(ClientXMPP, asyncio.BufferedProtocol):
         self.remove_handler("IMError")
         every_message = MatchXPath(f"{{{self.default_ns}}}message")
         self.register_handler(Callback("messages", every_message, self._take_message))
-        for plugin in ("xep_0030", "xep_0092", "xep_0199"):
-            self.register_plugin(plugin)
-        for feature in features:
-            self.plugin["xep_0030"].add_feature(feature)
         for event, handler in (
             ("session_start", self._when_started),
             ("connection_failed", self._when_unreachable),
@@ -205,17 +196,6 @@ class Stream(ClientXMPP, asyncio.BufferedProtocol):
             await self.answer(iq.send(timeout=limit + 1), limit)
         except IqError:
             log.debug("the server knows no ping; an error is an answer, too")
-
-    async def ask_features(self, jid: JID, limit: float) -> frozenset[str] | None:
-        """What a program at a full address says that it can (XEP-0030); None when it says
-        nothing."""
-        try:
-            request = self.plugin["xep_0030"].get_info(jid=jid, timeout=limit + 1, cached=False)
-            info = await self.answer(request, limit)
-        except (IqError, IqTimeout, TimeoutError, ConnectionFailed) as problem:
-            log.debug("%s does not say what it can: %r", jid, problem)
-            return None
-        return frozenset(info["disco_info"]["features"])
 
     # -- what slixmpp calls ----------------------------------------------------------------------
 

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from typing import Final
 from xml.etree import ElementTree as ET
 
-from jabot.xmpp.room_stanzas import DATA
+from jabot.xmpp.data_forms import DATA
+from jabot.xmpp.disco import DISCO_INFO, DISCO_ITEMS
 
 PUBSUB: Final = "http://jabber.org/protocol/pubsub"
 OWNER: Final = f"{PUBSUB}#owner"
 EVENT: Final = f"{PUBSUB}#event"
-DISCO_ITEMS: Final = "http://jabber.org/protocol/disco#items"
-DISCO_INFO: Final = "http://jabber.org/protocol/disco#info"
 JSON: Final = "urn:xmpp:json:0"  # XEP-0335
 
 
@@ -87,11 +86,6 @@ def items(topic: str, most: int) -> ET.Element:
 def topics() -> ET.Element:
     """Asks a service for its topics (section 5.2)."""
     return ET.Element(f"{{{DISCO_ITEMS}}}query")
-
-
-def information() -> ET.Element:
-    """Asks somebody what it is (XEP-0030)."""
-    return ET.Element(f"{{{DISCO_INFO}}}query")
 
 
 def read_topics(answer: ET.Element | None) -> list[str]:

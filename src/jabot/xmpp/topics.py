@@ -9,6 +9,7 @@ from typing import Final, Literal
 from jabot.errors import NotAllowed, StanzaError
 from jabot.jid import JID
 from jabot.xmpp import topic_stanzas as stanzas
+from jabot.xmpp.disco import information
 from jabot.xmpp.session import Session
 from jabot.xmpp.topic_stanzas import Item
 
@@ -146,7 +147,7 @@ class Topics:
         ask, domain = self._session.requests.ask, JID(self._session.jid.domain)
         for part in stanzas.read_parts(await ask("get", domain, stanzas.topics())):
             try:
-                found = await ask("get", JID(part), stanzas.information())
+                found = await ask("get", JID(part), information())
             except (StanzaError, TimeoutError):
                 continue  # another service, which is none of ours
             if stanzas.is_service(found):
