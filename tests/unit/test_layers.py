@@ -24,7 +24,7 @@ LAYERS = [
     {"runner"},
     {"xmpp"},
     {"intake"},
-    {"chat", "person", "calls", "topics", "neighbours"},
+    {"chat", "person", "contacts", "calls", "topics", "neighbours"},
     {"queue"},
     {"employment"},
     {"serving"},
@@ -55,6 +55,7 @@ ONLY = {
     "runner": {"errors", "jid", "deferrable", "access", "alarm", "middleware", "moments", "tasks"},
     "xmpp": {"errors", "jid", "account", "alarm", "pace", "peers", "pool", "protocol"},
     "person": {"errors", "jid", "account", "xmpp"},
+    "contacts": {"errors", "jid", "account", "xmpp"},
     "topics": {"errors", "jid", "account", "runner", "tasks", "xmpp"},
     "server": {"errors", "jid"},
 }

@@ -22,12 +22,13 @@ from jabot.errors import (
     NotAllowed,
     StanzaError,
 )
-from jabot.jid import JID, InvalidJID
+from jabot.jid import JID
 from jabot.peers import Peer, Where, as_text
 from jabot.xmpp import Session
 from jabot.xmpp.disco import DISCO_INFO, information
 from jabot.xmpp.room import Occupant, Room
 from jabot.xmpp.rooms import Rooms
+from jabot.xmpp.roster import contacts
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +38,6 @@ EVERYBODY: Final = "*"
 _FIND: Final = 15.0  # seconds in which it is found out who is there
 _AGAIN: Final = 0.1  # seconds before that begins anew when the connection went
 _ABSENCE: Final = 0.5  # seconds after which who has left a room is not just coming back
-_ROSTER: Final = "jabber:iq:roster"
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,8 +225,9 @@ class Audience:
         return _members(peers, refusals)
 
     async def _contacts(self) -> list[Member]:
-        answer = await self._session.requests.ask("get", None, _query(_ROSTER))
-        addresses = _addresses(() if answer is None else answer.iterfind(f"{{{_ROSTER}}}item"))
+        listed = await contacts(self._session.requests)
+        related = [each for each in listed if each.sees_you or each.you_see]
+        addresses = dict.fromkeys(each.jid.bare for each in related if each.is_account)
         own = self._session.jid.bare
         if not addresses:
             raise NobodyThere(f"{own} has no contacts")
@@ -254,20 +255,6 @@ def _members(peers: Iterable[Peer], refusals: dict[str, JabotError]) -> list[Mem
     found = [Member(peer.jid, _resource(peer.jid)) for peer in peers]
     found += [Member(jid, _resource(jid), error) for jid, error in refusals.items()]
     return sorted(found, key=lambda member: member.jid)
-
-
-def _addresses(items: Iterable[ET.Element]) -> list[str]:
-    """The accounts in a contact list (RFC 6121 section 2.1). Gateways are left out: they take a
-    greeting for more than one."""
-    addresses: dict[str, None] = {}
-    for item in items:
-        try:
-            jid = JID(item.get("jid"))
-        except InvalidJID:
-            continue
-        if jid.node and item.get("subscription") in ("both", "from", "to"):
-            addresses[jid.bare] = None
-    return list(addresses)
 
 
 def _resource(jid: str) -> str:

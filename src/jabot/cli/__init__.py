@@ -23,6 +23,7 @@ _COMMANDS = {
     "nodes": "jabot.cli.nodes",
     "describe": "jabot.cli.describe",
     "chat": "jabot.cli.chat",
+    "contacts": "jabot.cli.contacts",
     "login": "jabot.cli.login",
     "can": "jabot.cli.run",
     "server": "jabot.cli.server",
