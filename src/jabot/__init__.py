@@ -41,6 +41,7 @@ from jabot.middleware import Middleware, Run, Submission
 from jabot.neighbours import Neighbours
 from jabot.node import Node
 from jabot.peers import Peer
+from jabot.status import NodeStatus
 from jabot.tasks import Context, Description, Retry, Step, Task
 from jabot.topics import Event
 from jabot.xmpp.room import Occupant, Room
@@ -72,6 +73,7 @@ __all__ = [
     "Neighbours",
     "NobodyThere",
     "Node",
+    "NodeStatus",
     "NotAllowed",
     "Occupant",
     "ParentFailed",

@@ -202,7 +202,7 @@ class Intake:
         caller = self._caller(peer)
         if bytes(submit.options) != b"null":
             raise QueueNeeded(needs_queue(submit.task, bytes(submit.options)))
-        task = self._desk.tasks.get(submit.task)
+        task = self._desk.find(submit.task)
         if task is None:
             raise UnknownTask(self._no_such_task(caller, submit.task))
         queue = self._queues.get(peer)
@@ -292,8 +292,12 @@ class Intake:
         return f"there is no task {name} here" + (f"; did you mean {match}?" if match else "")
 
     def _describe(self, event: DescribeAsked) -> None:
-        found = self._described(self._caller(event.peer))
+        caller = self._caller(event.peer)
+        found = self._described(caller)
         if event.task is not None:
+            own = self._desk.own_tasks.get(event.task)  # in no list, but told to who asks for it
+            if own is not None and self._desk.may_run(caller, own.name):
+                found |= {n: Raw(msgspec.json.encode(text)) for n, text in describe([own]).items()}
             found = {name: text for name, text in found.items() if name == event.task}
         tasks = Raw(msgspec.json.encode(found if found or event.task is None else None))
         self._link.push(event.peer, Description(event.task, self.version, tasks))

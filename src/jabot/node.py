@@ -22,6 +22,7 @@ from jabot.peers import check_labels
 from jabot.runner.timers import Timer
 from jabot.schedule import Cron, Every, parse_duration
 from jabot.serving import Definition, Serving
+from jabot.status import StatusFields
 from jabot.tasks import Command, Registry, Retry, Task, TaskOptions
 from jabot.topics import Follower, Handler, Publisher, Publishing
 from jabot.xmpp import OutgoingText, Timing
@@ -305,6 +306,14 @@ class Node(Calling, Publisher):
             raise ConfigError(f"show is chat, away, xa or dnd (RFC 6121 4.7.2.1), not {show!r}")
         live = self._live
         live.on_loop(live.set_status, show, text)
+
+    @property
+    def status_fields(self) -> StatusFields:
+        """What the node tells of itself besides, to those who ask for `node.status`.
+
+        `node.status_fields["queue_depth"] = 3`, or a function that is called when somebody asks.
+        """
+        return self._definition.status_fields
 
     @property
     def jid(self) -> JID:

@@ -8,6 +8,7 @@ from typing import Final
 from urllib.parse import quote, unquote
 
 from jabot.errors import ConfigError
+from jabot.protocol.options import NODE_TASKS
 
 Where = Mapping[str, str | Collection[str]]
 """Labels that a node must have: the value, or one of several."""
@@ -46,7 +47,7 @@ class Peer:
 
     def offers(self, task: str) -> bool:
         """Whether it runs that task, as far as it says."""
-        return self.tasks is None or task in self.tasks
+        return self.tasks is None or task in self.tasks or task.startswith(NODE_TASKS)
 
     def fits(self, where: Where) -> bool:
         """Whether it has these labels."""

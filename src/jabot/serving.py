@@ -37,6 +37,7 @@ from jabot.protocol.frames import Hello
 from jabot.protocol.options import OWN_TASKS
 from jabot.runner import Desk, Runner
 from jabot.runner.timers import Timer, call
+from jabot.status import Status, StatusFields
 from jabot.tasks import Registry
 from jabot.topics import Follower, Following, Handler, Place, Publishing
 from jabot.xmpp import IncomingPresence, IncomingText, Link, Session, Timing
@@ -66,6 +67,7 @@ class Definition:
     tasks: Registry
     jobs_per_caller: int
     labels: dict[str, str] = field(default_factory=dict)
+    status_fields: StatusFields = field(default_factory=StatusFields)
     middleware: list[Middleware] = field(default_factory=list)
     queues: list[str] = field(default_factory=list)  # bare addresses
     rooms: list[Room] = field(default_factory=list)
@@ -97,7 +99,12 @@ class Serving:
         )
         self.pool = Pool(is_queue=self._is_queue)
         self.link = Link(self.session)
-        self.desk = Desk(lambda: self.session.jid, definition.tasks, self.runner, definition.access)
+        status = Status(lambda: self.desk, definition.status_fields, lambda: self._offer(None))
+        own_tasks = {task.name: task for task in [status.task()]}
+        definition.access.offer_to_all(own_tasks)
+        self.desk = Desk(
+            lambda: self.session.jid, definition.tasks, self.runner, definition.access, own_tasks
+        )
         self.intake = self._make_intake()
         self.calls = Calls(self.session, self.link, definition.middleware)
         topics = Topics(self.session)
@@ -256,7 +263,7 @@ class Serving:
         await connection
 
     def _check_rules(self) -> None:
-        tasks = {task.name for task in self.definition.tasks}
+        tasks = {task.name for task in self.definition.tasks} | set(self.desk.own_tasks)
         for name in sorted(self.definition.access.named_tasks - tasks):
             raise ConfigError(
                 f"an access rule names the task {name}, which this node does not have"

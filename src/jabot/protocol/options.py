@@ -19,6 +19,8 @@ DAY = 86_400.0
 THIS = "*"
 OWN_TASKS: Final = "queue."
 """How the names of the tasks begin that a queue does itself. No worker may offer it such a one."""
+NODE_TASKS: Final = "node."
+"""How the names of the tasks begin that every node does itself, and does not list."""
 
 
 class RetryOptions(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -42,7 +42,7 @@ class OwnTasks(Intake):
     def owns(self, account: str, frame: Incoming) -> bool:
         """Whether a frame is about such a job."""
         if isinstance(frame, Submit):
-            return self._desk.tasks.get(frame.task) is not None
+            return self._desk.find(frame.task) is not None
         if isinstance(frame, _ABOUT_JOBS):
             return (account, frame.id) in self._jobs
         return isinstance(frame, Describe)

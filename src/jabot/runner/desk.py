@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from jabot.access import Access, Decision
 from jabot.errors import NotAllowed
 from jabot.jid import JID
+from jabot.runner.execution import answer
 from jabot.runner.job import NO_OPTIONS, Job, Options
 from jabot.runner.runner import Runner
 from jabot.tasks import Registry, Signature, Task
@@ -25,6 +26,12 @@ class Desk:
     tasks: Registry
     runner: Runner
     access: Access
+    own_tasks: Mapping[str, Task[..., Any]] = field(default_factory=dict)
+    """What the node tells of itself: plain functions that are quick. They are in no list."""
+
+    def find(self, name: str) -> Task[..., Any] | None:
+        """The task of exactly that name, the node's own ones included."""
+        return self.tasks.get(name) or self.own_tasks.get(name)
 
     def start(
         self,
@@ -35,6 +42,7 @@ class Desk:
     ) -> Job:
         """Check the caller's right, then the arguments (`bind` makes them), then take the job.
 
+        One of the node's own tasks is done at once, and takes no slot: a full node answers, too.
         Raises `NotAllowed`, `BadArguments`, `Draining` or `TooManyJobs`; nothing ran then.
         """
         # A queue has looked at its caller's right.
@@ -42,6 +50,8 @@ class Desk:
         if not decision:
             raise NotAllowed(f"you may not run {task.name}: {decision.reason}")
         args, kwargs = bind(task.signature)
+        if task.name in self.own_tasks:
+            return answer(task, args, kwargs, caller, options)
         return self.runner.submit(task, args, kwargs, caller, options)
 
     def may_run(self, caller: JID, task: str) -> Decision:

@@ -6,11 +6,13 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
+from jabot.jid import JID
 from jabot.runner.command import run_command
-from jabot.runner.job import Job
+from jabot.runner.failure import failure_of, log_failure
+from jabot.runner.job import Job, Options, State
 from jabot.runner.process import run_in_process
 from jabot.runner.threads import LatestStep, run_in_thread
-from jabot.tasks import Context, Kind, Step
+from jabot.tasks import Context, Kind, Step, Task
 from jabot.tasks.command import Command
 from jabot.tasks.context import checked
 
@@ -36,6 +38,33 @@ def execute(job: Job, kill_after: float) -> Awaitable[Any]:
     if kind in THREADED:
         return _in_a_thread(job)
     return _to_its_end(job)
+
+
+def answer(
+    task: Task[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    caller: JID,
+    options: Options,
+) -> Job:
+    """Run a plain function at once, on the event loop: a job that has ended already."""
+    job = Job(
+        task, args, kwargs, caller, options.job_id, attempt=options.attempt, meta=options.meta
+    )
+    if options.via is not None:
+        job.via, job.account = options.via, options.via.bare
+    args, kwargs = _arguments(job, job.report)
+    try:
+        value = task.signature.check_result(task.function(*args, **kwargs))
+    except Exception as error:
+        failure = failure_of(error)
+        log_failure(job, failure, None)
+        job.state = State.FAILED
+        job.fail(failure)
+    else:
+        job.state = State.SUCCEEDED
+        job.succeed(value)
+    return job
 
 
 async def _to_its_end(job: Job) -> None:

@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import logging
 import traceback
+from dataclasses import dataclass
 from pathlib import Path
 
 from jabot.errors import JabotError, JobCancelled, TaskFailed
 from jabot.runner.job import Job
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """That a job failed."""
+
+    task: str
+    caller: str  # the bare address of who asked for it
+    message: str
+    at: float  # seconds since 1970
+
 
 _OWN = str(Path(__file__).parent)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -20,7 +21,7 @@ from jabot.jid import JID
 from jabot.middleware import Middleware, Run
 from jabot.runner.deadlines import Deadlines
 from jabot.runner.execution import KILLABLE, THREADED, execute
-from jabot.runner.failure import failure_of, log_failure
+from jabot.runner.failure import Failure, failure_of, log_failure
 from jabot.runner.job import NO_OPTIONS, Job, Options, State
 from jabot.runner.turns import Turns
 from jabot.runner.waiting import Waiting
@@ -56,6 +57,7 @@ class Runner:
         self.cancel_grace = cancel_grace
         self.on_change = on_change
         self.draining = False
+        self.last_failure: Failure | None = None
         self._middleware = tuple(middleware)
         self._chance = chance
         self._jobs: dict[Job, None] = {}  # unfinished, in the order of arrival
@@ -313,6 +315,8 @@ class Runner:
         if job.status != "unknown":
             return
         job.state = state
+        if state is State.FAILED:
+            self.last_failure = Failure(job.task.name, job.caller.bare, str(outcome), time.time())
         if job.alarm is not None:
             job.alarm.cancel()
         del self._jobs[job]

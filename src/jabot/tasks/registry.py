@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator
 from typing import Any
 
 from jabot.errors import ConfigError
+from jabot.protocol.options import NODE_TASKS
 from jabot.tasks.task import Task
 
 
@@ -25,6 +26,11 @@ class Registry:
         """Offer a task; raises `ConfigError` when the name is taken or reserved."""
         if task.name in self._tasks:
             raise ConfigError(f"there are two tasks named {task.name}; give one of them name=...")
+        if task.name.startswith(NODE_TASKS):
+            raise ConfigError(
+                f"task {task.name}: what begins with {NODE_TASKS} a node does itself; give the "
+                "task another name="
+            )
         if task.name.casefold() in self._reserved:
             raise ConfigError(f"{task.name} is a word of jabot's own; give the task another name=")
         self._tasks[task.name] = task
