@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Final, Literal, Self, TypeAlias
 
 from jabot.account import Account
-from jabot.errors import ConfigError, ConnectionFailed, StanzaError
+from jabot.errors import ConfigError, ConnectionFailed, NotAllowed, StanzaError
 from jabot.jid import JID
 from jabot.xmpp import IncomingPresence, IncomingText, Session, roster
 from jabot.xmpp.roster import Contact
@@ -101,10 +101,19 @@ class ContactList:
         return answer
 
     async def remove(self, jid: JID) -> bool:
-        """Take somebody off the list, so that neither sees the other; False when it was not on."""
+        """Take somebody off the list, so that neither sees the other; False when it was not on.
+
+        Raises `NotAllowed` when the server keeps it there: its operator has put it on the lists of
+        many (a shared roster).
+        """
         if await self._find(jid) is None:
             return False
         await roster.remove(self._session.requests, jid)
+        if await self._find(jid) is not None:
+            raise NotAllowed(
+                f"the server keeps {jid.bare} on the contact list of {self._session.jid.bare}: it "
+                "is in a shared roster, which only the server's administrator can change"
+            )
         return True
 
     async def _find(self, jid: JID) -> Contact | None:

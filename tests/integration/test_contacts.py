@@ -3,11 +3,14 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from chatting import LIMIT, jabot_account, serving
-from jabot import JID, Node
+import pytest
+
+from chatting import LIMIT, calling, jabot_account, serving
+from jabot import JID, Node, NotAllowed
 from jabot.contacts import ContactList
 from jabot.xmpp.roster import Contact
 from servers import Server
+from servers.ejabberd import Ejabberd
 
 SOON = 0.2  # seconds for an answer that is not expected
 
@@ -96,3 +99,22 @@ async def test_who_is_refused_is_not_kept_and_who_was_kept_before_is(xmpp: Serve
 async def _is_answered(listed: ContactList) -> bool:
     contact, _ = await only(listed)
     return not contact.asked
+
+
+@pytest.mark.not_on("embedded")  # which has none
+async def test_a_shared_roster_asks_nobody(xmpp: Server) -> None:
+    """A node's rules are not asked who sees it, and still decide who runs anything."""
+    assert isinstance(xmpp, Ejabberd)
+    ann, pool = jabot_account(xmpp, xmpp.fresh_user("ann")), xmpp.fresh_user("bot")
+    xmpp.share_roster("gym", [ann.jid.bare, pool.jid])
+    async with serving(Node(), xmpp, pool) as bot, ContactList(ann) as anns:
+        contact, there = await only(anns)
+        assert (contact.jid, contact.groups) == (JID(pool.jid), ("gym",))
+        assert (contact.sees_you, contact.you_see) == (True, True)
+        assert there == [str(bot.full)]
+        assert await anns.add(JID(pool.jid), limit=SOON) == "already"
+        with pytest.raises(NotAllowed, match=f"the server keeps {pool.jid} on the contact list"):
+            await anns.remove(JID(pool.jid))
+        async with calling(xmpp, None, ann) as app:
+            with pytest.raises(NotAllowed):
+                await app.submit("lift", to=pool.jid)

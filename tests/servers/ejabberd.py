@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -81,6 +82,15 @@ class Ejabberd(Server):
         # it. Reading the whole table makes it write first.
         self._call("registered_users", {"host": self.domain})
         return f"{name}@{self.domain}"
+
+    def share_roster(self, group: str, members: Iterable[str]) -> None:
+        """Make accounts each other's contacts, as who looks after a server can."""
+        host = {"group": group, "host": self.domain}
+        about = {"label": group, "description": group, "display": group}
+        self._call("srg_create", host | about)
+        for member in members:
+            user = {"user": member.partition("@")[0], "host": self.domain}
+            self._call("srg_user_add", user | {"group": group, "grouphost": self.domain})
 
     def _call(self, command: str, arguments: dict[str, str]) -> Any:
         connection = http.client.HTTPConnection(self.host, self._api_port, timeout=_API_LIMIT)

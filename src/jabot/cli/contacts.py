@@ -39,7 +39,7 @@ def contacts() -> None:
         1    it could not be done, or the contact to remove was not on the list
         2    the command line is wrong
         3    nobody has answered yet, or the address does not exist
-        4    the contact refuses to be seen
+        4    the contact refuses to be seen, or the server keeps it on the list
     """
 
 
