@@ -83,3 +83,34 @@ def test_a_terminal_has_colours(terminal, xmpp: Server, bot: Bot, ann: Account) 
     screen = terminal("nodes", bot.jid, **account_environment(xmpp, ann))
     screen.see("\x1b\\[32m0 of 4")
     assert screen.see_end() == 0
+
+
+BUSY = """
+import asyncio
+from jabot import Node
+
+node = Node(allow={"ann*": ["hold"]}, concurrency=4, drain_limit=0.1)
+
+@node.task
+async def hold() -> None:
+    await asyncio.Event().wait()
+"""
+
+
+def test_it_shows_what_changes(terminal, run, xmpp: Server, ann: Account, tmp_path: Path) -> None:
+    program = tmp_path / "gym.py"
+    program.write_text(BUSY.replace("ann*", ann.jid))
+    account, environment = xmpp.fresh_user("bot"), account_environment(xmpp, ann)
+    with Bot(program, xmpp, account, tmp_path) as bot:
+        screen = terminal("nodes", "--watch", bot.jid, **environment)
+        lines = terminal("nodes", "--watch", "--json", bot.jid, **environment)
+        screen.see("0 of 4")
+        lines.see('"running":0,')
+        terminal("submit", "--to", bot.jid, "hold", **environment)
+        screen.see("1 of 4")
+        lines.see('"running":1,')
+        screen.sendintr()
+        assert screen.see_end() == 130
+    lines.see(r"\[\]\r\n")
+    lines.sendintr()
+    assert lines.see_end() == 130

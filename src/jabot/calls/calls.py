@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -73,6 +73,7 @@ class Calls:
         self._alarm = Alarm(self._tick)
         self._closed: JabotError | None = None
         self._is_online = asyncio.Event()
+        self.watchers: list[Callable[[], object]] = []  # called after each presence
         self.peers = Peers(self._caller.in_flight)
         self.directory = Directory(session, self.peers, self._news, self._is_busy)
         self._placing = Placing(self.peers, self.directory, self._place, self._give_up)
@@ -226,6 +227,8 @@ class Calls:
         self.directory.received(stanza)
         if before is not None and before.queue and jid not in self.peers:
             self._handle(self._caller.node_gone(jid, self._loop.time()))
+        for watcher in self.watchers:
+            watcher()
 
     def close(self, error: JabotError) -> None:
         """Nothing more will be heard: what has no outcome fails with `error`."""

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from jabot.account import Account, parse_jid, resolve_account
+from jabot.cli import watching
 from jabot.cli.account import account_option
 from jabot.cli.exit_codes import code_of, exit_codes
 from jabot.cli.screen import as_json, clean, hush, one_line, output
@@ -30,19 +31,26 @@ def _addresses(_: click.Context, __: click.Parameter, given: Sequence[str]) -> l
 @click.command(short_help="Show who is online, and how busy.")
 @click.argument("jids", nargs=-1, metavar="[JID]...", callback=_addresses)
 @click.option("--json", "json", is_flag=True, help="One JSON array instead of a table.")
+@click.option("--watch", is_flag=True, help="Go on, and show what changes, until Ctrl-C.")
 @account_option
-def nodes(jids: list[str], json: bool, account: str | None) -> None:
+def nodes(jids: list[str], json: bool, watch: bool, account: str | None) -> None:
     """Show who is online at each JID: a pool (bot@example.org), or one node (a full address).
 
     Without a JID: the nodes of the own account. Shown are those who allow this account something,
     with how many of their slots are taken, and of their tasks those that it may run. Takes two
     seconds where nobody answers. Exit code 3 when nobody is at one of the addresses, 4 when
     who is there allows this account nothing.
+
+    With --watch the table changes as nodes tell their load, come and go, once a second at most;
+    with --json it is an array a line. A node that comes is seen within half a minute, one of the
+    own account and one that goes at once. Ctrl-C ends it, with exit code 130.
     """
     hush()
     with exit_codes():
         chosen = resolve_account(account)
         asked = list(dict.fromkeys(jids)) or [chosen.jid.bare]
+        if watch:
+            sys.exit(asyncio.run(watching.watch(chosen, asked, _table, _plain if json else None)))
         found = asyncio.run(_nodes(chosen, asked))
     peers = [peer for there in found if not isinstance(there, JabotError) for peer in there]
     if json:
