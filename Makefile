@@ -4,8 +4,8 @@
 MAKEFLAGS += --no-print-directory
 
 PYTHON ?= python3
-# Most tests wait for a server or a process: three at a time keep two cores busy.
-PARALLEL ?= -n 3 --dist loadfile
+# Most tests wait for a server or a process: four at a time keep two cores busy.
+PARALLEL ?= -n 4 --dist loadfile
 # More options for pytest and the benchmark: make test ARGS="tests/unit -x"
 ARGS ?=
 

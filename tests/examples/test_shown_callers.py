@@ -66,7 +66,8 @@ async def in_a_client(function):
 
 
 async def test_the_page_about_the_fleet(xmpp: Server, tmp_path: Path) -> None:
-    worker, caller = blocks(ROOT / "docs" / "fleet.md", "python")
+    worker, caller, look = blocks(ROOT / "docs" / "fleet.md", "python")
+    caller = "\n".join([caller, look, _IN_A_CLIENT, "asyncio.run(in_a_client(look))\n"])
     bot, app, room = xmpp.fresh_user("bot"), xmpp.fresh_user("app"), fresh_room(xmpp)
     for shown, ours in (
         ("bot@localhost", bot.jid),
@@ -81,4 +82,4 @@ async def test_the_page_about_the_fleet(xmpp: Server, tmp_path: Path) -> None:
         environment = account_environment(xmpp, app)
         async with program(command, tmp_path, environment, "caller") as running:
             assert await running.ended() == 0, running.log
-            assert re.fullmatch(rf"{name} answered \d+ GB\n", running.out)
+            assert re.fullmatch(rf"{name} answered \d+ GB\n\S+ 0\.0 {{}}\n", running.out)
