@@ -120,12 +120,14 @@ class Following:
         """A service tells of something published."""
         if notification.topic == NEW_TOPICS:
             self._look_again.set()
-        for stream in self._streams.values():
-            if (stream.service, stream.topic) == (notification.service, notification.topic):
-                if stream.is_caught_up:
-                    self._tell(stream, notification.items)
-                else:
-                    stream.early += notification.items
+        for of in (None, notification.service):  # the server's, or an account's own
+            stream = self._streams.get((of, notification.topic))
+            if stream is None or stream.service != notification.service:
+                continue
+            if stream.is_caught_up:
+                self._tell(stream, notification.items)
+            else:
+                stream.early += notification.items
 
     # -- finding topics -----------------------------------------------------------------------
 

@@ -73,11 +73,6 @@ def subscribe(topic: str, address: str) -> ET.Element:
     return _about("subscribe", topic, jid=address)
 
 
-def unsubscribe(topic: str, address: str) -> ET.Element:
-    """The opposite (section 6.2)."""
-    return _about("unsubscribe", topic, jid=address)
-
-
 def items(topic: str, most: int) -> ET.Element:
     """Asks for what is kept, the newest so many (section 6.5)."""
     return _about("items", topic, max_items=str(most))

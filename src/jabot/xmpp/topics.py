@@ -117,12 +117,6 @@ class Topics:
         except StanzaError as error:
             raise _named(error, f"subscribe to {topic}") from error
 
-    async def unsubscribe(self, topic: str, of: str | None = None) -> None:
-        """The opposite."""
-        service = await self.service(of)
-        stanza = stanzas.unsubscribe(topic, self.own)
-        await self._session.requests.ask("set", service, stanza)
-
     async def items(self, topic: str, most: int, of: str | None = None) -> list[Item]:
         """What is kept of a topic, up to `most` of the newest, the oldest first."""
         try:
