@@ -230,6 +230,19 @@ async def test_a_dead_processes_jobs_are_taken_over_and_a_living_ones_not(opened
     assert done.stands
 
 
+@pytest.mark.parametrize("seconds", [-1500, 1500])
+async def test_a_dead_process_is_found_also_after_the_servers_clock_was_set(opened, url, seconds):
+    """Set back: then its last sign is one of the future."""
+    one, two = await opened(), await opened()
+    await one.apply([Orphans("one", 60.0, 0.0), new("a"), Claim("one", "w", ["lift"], 1, 0.0)])
+    with psycopg.connect(url) as connection:
+        connection.execute(
+            "UPDATE jabot.nodes SET beat = beat - make_interval(secs => %s)", [seconds]
+        )
+    ((mine,),) = await two.apply([Orphans("two", 60.0, 0.0)])
+    assert (mine.id, mine.node) == ("a", "two")
+
+
 async def test_what_one_is_to_tell_a_person_no_other_one_does_while_it_lives(opened):
     one, two = await opened(), await opened()
     await one.apply([Orphans("n1", 5.0, 0.0)])

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import psycopg
@@ -46,14 +46,18 @@ class Postgres:
         folder: Path | None = None,
         host: str = LOOPBACK,
         inside: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         """`keeps` False: what was committed need not survive a crash of the machine. `host` is
-        another address to listen at, and `inside` the start of a command line that runs it there.
+        another address to listen at, and `inside` the start of a command line that runs it there,
+        with `environment` besides our own.
         """
         self._settings = _SETTINGS | {"fsync": "on" if keeps else "off"}
         self._programs = _programs()
         self.host = host
         self._inside = inside
+        # Not of the programs that start it: they are root's.
+        self._environment = [f"{name}={value}" for name, value in (environment or {}).items()]
         self.folder = folder or Path(tempfile.mkdtemp(prefix="jabot-postgres-"))
         self.folder.mkdir(exist_ok=True)
         self.port = free_port()
@@ -111,6 +115,8 @@ class Postgres:
                 [
                     *self._inside,
                     *self._as_user(),
+                    "env",
+                    *self._environment,
                     str(self._programs / "postgres"),
                     "-D",
                     str(self._data),

@@ -68,7 +68,7 @@ class Nemesis:
         if fault.kind == "fill":
             return self._fill, self._free
         if fault.kind == "jump":
-            clock = stage.actors[name].clock
+            clock = stage.clocks[name]
             return lambda: clock.set(float(fault.detail)), lambda: None  # it stays so: see _heal
         if name == "server":
             return self._deeds_to_server(fault.kind)
@@ -119,6 +119,6 @@ class Nemesis:
     def _heal(self, faults: Sequence[Fault]) -> None:
         """Nobody is to wait for a moment of the fastest clock in vain."""
         fastest = max([0.0, *(float(fault.detail) for fault in faults if fault.kind == "jump")])
-        for actor in self._stage.actors.values():
-            actor.clock.set(fastest)
+        for clock in self._stage.clocks.values():
+            clock.set(fastest)
         self._journal.note("peace")

@@ -63,7 +63,7 @@ KINDS: dict[str, tuple[str, ...]] = {
     "cut": ("worker", "queue", "caller", "server", "store"),
     "restart": ("worker", "queue", "server"),
     "fill": ("disk",),
-    "jump": ("queue", "worker"),
+    "jump": ("queue", "worker", "store"),
 }
 
 

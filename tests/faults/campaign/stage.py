@@ -11,6 +11,7 @@ from servers import Authority, Server, create
 from servers.postgres import Postgres
 
 from .actor import Actor, module
+from .clock import Clock
 from .hosts import Hosts
 
 HERE = Path(__file__).resolve().parents[1]
@@ -47,6 +48,7 @@ class Stage:
         subprocess.run(
             ["mount", "-t", "tmpfs", "-o", f"size={_DISK}", "tmpfs", str(self.disk)], check=True
         )
+        self._store_clock = Clock(Path("/run/jabot-store.clock"))  # where PostgreSQL may read it
         self.postgres = self._postgres() if settings.store == "postgres" else None
         self.server = self._server()
         self.queues: list[Actor] = []
@@ -57,6 +59,12 @@ class Stage:
     def actors(self) -> dict[str, Actor]:
         """The programs of jabot, by the names of their machines."""
         return {actor.name: actor for actor in [*self.queues, *self.workers, *self.callers]}
+
+    @property
+    def clocks(self) -> dict[str, Clock]:
+        """The clocks of the machines, by their names."""
+        clocks = {name: actor.clock for name, actor in self.actors.items()}
+        return clocks if self.postgres is None else clocks | {"store": self._store_clock}
 
     @property
     def targets(self) -> dict[str, list[str]]:
@@ -157,4 +165,9 @@ class Stage:
 
     def _postgres(self) -> Postgres:
         host = self.hosts.add("store")
-        return Postgres(folder=self.disk / "postgres", host=host.address, inside=host.inside)
+        return Postgres(
+            folder=self.disk / "postgres",
+            host=host.address,
+            inside=host.inside,
+            environment=self._store_clock.environment,
+        )

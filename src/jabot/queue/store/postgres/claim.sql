@@ -208,7 +208,10 @@ BEGIN
             ON CONFLICT (name) DO UPDATE SET beat = clock_timestamp();
         DELETE FROM nodes WHERE name IN (
             SELECT name FROM nodes
-            WHERE beat < clock_timestamp() - make_interval(secs => v.silence) AND name <> v.node
+            -- (One of the future was before the clock was set back.)
+            WHERE beat NOT BETWEEN clock_timestamp() - make_interval(secs => v.silence)
+                    AND clock_timestamp() + make_interval(secs => v.silence)
+                AND name <> v.node
             FOR UPDATE SKIP LOCKED
         );
         IF FOUND THEN
