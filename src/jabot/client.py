@@ -129,7 +129,7 @@ class _Signed:
         # With a negative one, what people say to the account goes to its other programs; and so
         # does what is published, which is told to all that have not.
         self._priority = -1
-        self.rooms = Rooms(self.session, is_node=False)
+        self.rooms = Rooms(self.session, mark=None)
         self.audience = Audience(self.session, self.rooms, self.calls)
         for room in rooms:
             self.rooms.enter(room)

@@ -43,6 +43,7 @@ from jabot.topics import Follower, Following, Handler, Place, Publishing
 from jabot.xmpp import IncomingPresence, IncomingText, Link, Session, Timing
 from jabot.xmpp.presence import Presence
 from jabot.xmpp.room import Room
+from jabot.xmpp.room_stanzas import NODE, QUEUE
 from jabot.xmpp.rooms import Rooms
 from jabot.xmpp.stanzas import presence
 from jabot.xmpp.topics import Topics, TopicSettings
@@ -110,7 +111,7 @@ class Serving:
         topics = Topics(self.session)
         self.publishing = Publishing(topics, definition.topics)
         self.following = Following(topics)
-        self.rooms = Rooms(self.session, is_node=True)
+        self.rooms = Rooms(self.session, QUEUE if self._is_queue else NODE)
         self.audience = Audience(self.session, self.rooms, self.calls)
         self.neighbourhood = Neighbourhood(self.rooms, definition.on_peer)
         for room in definition.rooms:

@@ -2,12 +2,15 @@
 
 import asyncio
 from contextlib import AsyncExitStack
+from xml.etree import ElementTree as ET
 
 from jabot import Node, Reply
 from servers import Account, Server
 
 from .nodes import QUICK, Served, serving
-from .person import LIMIT
+from .person import LIMIT, Person, signed_in
+
+MUC = "http://jabber.org/protocol/muc"
 
 
 def fresh_room(server: Server) -> str:
@@ -17,7 +20,7 @@ def fresh_room(server: Server) -> str:
 
 
 class Fleet:
-    """Nodes that are served until the end of the test."""
+    """Nodes that are served, and people who are signed in, until the end of the test."""
 
     def __init__(self, server: Server, stack: AsyncExitStack) -> None:
         self.server = server
@@ -27,6 +30,15 @@ class Fleet:
     async def serve(self, node: Node, account: Account | None = None) -> Served:
         served = serving(node, self.server, account, timing=QUICK, for_people=False)
         return await self._stack.enter_async_context(served)
+
+    async def person(self, nick: str, account: Account | None = None) -> Person:
+        """Somebody who is in the room, with a chat program."""
+        person = await self._stack.enter_async_context(signed_in(self.server, account))
+        presence = person.make_presence(pto=f"{self.room}/{nick}")
+        presence.append(ET.Element(f"{{{MUC}}}x"))
+        presence.send()
+        await person.see(f"{self.room}/{nick}")
+        return person
 
     async def gathered(self, *nodes: Served) -> None:
         """Wait until all of them are in the room, and know each other's addresses."""

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from chatting import account_environment
+from chatting.fleet import fresh_room
 from people.bot import Bot
 from servers import Server
 
@@ -31,7 +32,8 @@ def test_a_queue_is_run_and_looked_after(
     environment, to = account_environment(xmpp, ann), ("--to", queue.jid)
     program = tmp_path / "worker.py"
     program.write_text(PROGRAM)
-    options = ("--allow", ann.jid, "--work", bot.jid)
+    room = fresh_room(xmpp)
+    options = ("--allow", ann.jid, "--work", bot.jid, "--room", room)
     with (
         Bot(None, xmpp, queue, tmp_path, *options),
         Bot(program, xmpp, bot, tmp_path, "--queue", queue.jid),
@@ -46,6 +48,8 @@ def test_a_queue_is_run_and_looked_after(
         assert "number: 'many' is not a whole number" in wrong.stderr
         stats = json.loads(run("queue", "stats", "--json", *to, **environment).stdout)
         assert stats["tasks"]["double"]["states"] == {"succeeded": 1}
+        shown = json.loads(run("broadcast", "--to", room, "node.status", **environment).stdout)
+        assert shown["node"].startswith(f"{queue.jid}/")
         added = run(
             "schedules", "add", *to, "hourly", "double", "1", "--every", "1h", **environment
         )

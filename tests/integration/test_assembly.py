@@ -3,27 +3,16 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from xml.etree import ElementTree as ET
 
 import pytest
 
-from chatting import Fleet, Heard, Person, Served, signed_in
+from chatting import Fleet, Heard, Person, Served
 from jabot import Node, Room
 from servers import Server
 
-MUC = "http://jabber.org/protocol/muc"
-
 
 class Hall(Fleet):
-    """A fleet, and people who are in its room."""
-
-    async def person(self, nick: str, account: object = None) -> Person:
-        person = await self._stack.enter_async_context(signed_in(self.server, account))
-        presence = person.make_presence(pto=f"{self.room}/{nick}")
-        presence.append(ET.Element(f"{{{MUC}}}x"))
-        presence.send()
-        await person.see(f"{self.room}/{nick}")
-        return person
+    """A fleet whose nodes are called w1, w2 and so on."""
 
     def lines(self, person: Person) -> list[str]:
         """What nodes said in the room."""

@@ -12,7 +12,7 @@ from chatting.nodes import QUICK, jabot_account
 from jabot import JID
 from jabot.xmpp import Session
 from jabot.xmpp.room import Occupant, Room
-from jabot.xmpp.room_stanzas import ADMIN, OWNER
+from jabot.xmpp.room_stanzas import ADMIN, NODE, OWNER
 from jabot.xmpp.rooms import Rooms
 from servers import Account, Server
 
@@ -22,7 +22,7 @@ class Guest:
 
     def __init__(self, server: Server, account: Account, *, is_node: bool = True) -> None:
         self.session = Session(jabot_account(server, account), self, QUICK)
-        self.rooms = Rooms(self.session, is_node=is_node)
+        self.rooms = Rooms(self.session, NODE if is_node else None)
         self.rooms.listeners.append(self)
         self.notes: list[str] = []
         self.came_in: list[Occupant] = []

@@ -81,8 +81,8 @@ class Room:
             self.pool.join(OWN, 1)
             self.pool.take_part()
         self.talks = Talks(self.mouth)
-        clerk = Direct(self.desk, self.talks, self._stop)
-        self.chat = Chat(clerk, self.talks, self.mouth, self.pool, **options)
+        self.clerk = Direct(self.desk, self.talks, self._stop)
+        self.chat = Chat(self.clerk, self.talks, self.mouth, self.pool, **options)
 
     def _stop(self):
         self.stopped += 1

@@ -65,10 +65,10 @@ class Hall:
         for nick, jid in (("ann", ALICE), ("bob", BOB), ("eve", EVE), ("ghost", None)):
             self.occupants.append(Occupant(nick, jid, False))
 
-    def node(self, nick, labels=(), **options):
+    def node(self, nick, labels=(), *, is_queue=False, **options):
         member = Member(self, nick, dict(labels), **options)
         self.members[nick] = member
-        self.occupants.append(Occupant(nick, member.jid, True))
+        self.occupants.append(Occupant(nick, member.jid, True, is_queue))
 
         async def up():
             return "up"
@@ -190,6 +190,25 @@ async def test_those_with_a_label(three):
         "No node here has the label gpu=h100.",
         "No node here has the label tpu.",
     ]
+
+
+async def test_a_queue_leaves_to_others_what_they_do_themselves(three, monkeypatch):
+    queue = three.node("jobs", {"night": "1"}, is_queue=True)
+    monkeypatch.setattr(queue.house.clerk, "does", lambda offer: offer.name == "who")
+    for line, answer in (
+        ("all: up", "all 3: up"),
+        ("all: who", "jobs: jobs\nw1: w1\nw2: w2\nw3: w3"),
+        ("all: dance", "all 3: Dunno how to dance"),
+        ("all: jobs", "all 4: No jobs."),
+        ("jobs: up", "up"),
+        ("@night: up", "up"),
+    ):
+        await three.says("ann", line)
+        assert three.said() == [answer]
+    for nick in ("w1", "w2", "w3"):
+        await three.leaves(nick)
+    await three.says("ann", "all: up")
+    assert three.said() == ["up"]
 
 
 async def test_commands_failures_and_words_that_do_not_fit(three):

@@ -94,9 +94,9 @@ class Rooms:
     def occupants(self, address):
         return list(self.there.values())
 
-    def comes(self, jid, *, is_node=True):
+    def comes(self, jid, *, is_node=True, is_queue=False):
         nick = jid.rpartition("-")[2]
-        self.there[jid] = Occupant(nick, JID(jid), is_node)
+        self.there[jid] = Occupant(nick, JID(jid), is_node, is_queue)
 
     def goes(self, jid):
         occupant = self.there.pop(jid, None)
@@ -485,3 +485,19 @@ def test_exit_codes(replies, quorum, code):
     heard.nodes = len(replies)
     heard.replies += replies
     assert heard.code() == code
+
+
+async def test_a_queue_is_asked_for_what_it_does_itself(fleet):
+    fleet.rooms.comes("jobs@localhost/host-9", is_queue=True)
+    queue, *others = "jobs@localhost/host-9", *fleet.nodes
+    for task, asked in (("lift", others), ("queue.stats", [*others, queue])):
+        plan = Plan.of(task, ((), {}), ROOM)
+        hearing = asyncio.ensure_future(hear(Broadcast(fleet.calls, fleet.audience, plan)))
+        await turns()
+        assert sorted(submits(fleet)) == asked
+        hearing.cancel()
+        await turns()
+    for jid in others:
+        fleet.rooms.goes(jid)
+    with pytest.raises(NobodyThere, match="only queues are in the room"):
+        await hear(fleet.broadcast())

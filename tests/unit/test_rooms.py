@@ -8,6 +8,7 @@ import pytest
 from jabot.errors import ConfigError, StanzaError
 from jabot.jid import JID
 from jabot.xmpp.room import Room
+from jabot.xmpp.room_stanzas import NODE, QUEUE, enter
 from jabot.xmpp.rooms import Rooms
 from jabot.xmpp.stanzas import read_presence
 from unit.clock import turns
@@ -49,7 +50,7 @@ class House:
 
     def __init__(self, **settings):
         self.session, self.notes, self.problems = Session(), [], []
-        self.rooms = Rooms(self.session, is_node=True)
+        self.rooms = Rooms(self.session, NODE)
         self.rooms.listeners.append(self)
         self.affiliation = "none"
         self.rooms.enter(Room(ROOM, **settings))
@@ -74,12 +75,12 @@ class House:
         """The nicks under which it asked to be let in."""
         return [JID(stanza.get("to")).resource for stanza in self.session.sent]
 
-    def says(self, nick, kind="", codes=(), jid=None, inner="", affiliation="none"):
+    def says(self, nick, kind="", codes=(), jid=None, inner="", affiliation="none", beside=""):
         jid = str(OWN) if jid is None else jid
         item = f"<item affiliation='{affiliation}' role='none' jid='{jid}' {inner}/>"
         marks = "".join(f"<status code='{code}'/>" for code in codes)
         x = f"<x xmlns='http://jabber.org/protocol/muc#user'>{item}{marks}</x>"
-        self._hear(nick, kind, x)
+        self._hear(nick, kind, x + beside)
 
     def refuses(self, condition, nick=""):
         error = f"<error type='cancel'><{condition} xmlns='{STANZAS}'/></error>"
@@ -122,6 +123,15 @@ async def test_it_asks_for_no_history_and_bears_a_mark_alone(house):
     node = stanza.find("{urn:jabot:0}node")
     assert node is not None
     assert not node.attrib
+
+
+async def test_a_queue_is_known_as_one(house):
+    assert enter(JID(ROOM), "jobs", QUEUE)[1].attrib == {"queue": "1"}
+    house.lets_in()
+    house.says("w1", jid="bot@example.org/host-1-aaaa", beside="<node xmlns='urn:jabot:0'/>")
+    house.says("jobs", jid="jobs@example.org/x", beside="<node xmlns='urn:jabot:0' queue='1'/>")
+    kinds = {each.nick: (each.is_node, each.is_queue) for each in house.rooms.occupants(ROOM)}
+    assert kinds == {"bot-c36d": (False, False), "w1": (True, False), "jobs": (True, True)}
 
 
 async def test_who_was_there_before_is_no_news(house):

@@ -24,6 +24,7 @@ from jabot.errors import (
 )
 from jabot.jid import JID
 from jabot.peers import Peer, Where, as_text
+from jabot.protocol.options import NODE_TASKS, OWN_TASKS
 from jabot.xmpp import Session
 from jabot.xmpp.disco import DISCO_INFO, information
 from jabot.xmpp.room import Occupant, Room
@@ -48,6 +49,7 @@ class Member:
     name: str
     refusal: JabotError | None = None
     """What it has said already, where it allows us nothing."""
+    is_queue: bool = False
 
 
 Left = Callable[[str], None]
@@ -68,8 +70,11 @@ class Audience:
         self._news = asyncio.Event()
         rooms.listeners.append(self)
 
-    async def find(self, address: str, where: Where, stack: ExitStack, left: Left) -> list[Member]:
-        """The nodes at an address that have the labels, or do not say what they have.
+    async def find(
+        self, address: str, task: str, where: Where, stack: ExitStack, left: Left
+    ) -> list[Member]:
+        """The nodes at an address that are to do a task, and have the labels or do not say what
+        they have. A queue among others is to do only what it does itself: its workers are there.
 
         What has to be undone afterwards is put on `stack`; until then `left` is told who leaves.
         Raises `NobodyThere`, and `NotAllowed` for a room that does not let us in.
@@ -79,7 +84,7 @@ class Audience:
                 while True:
                     await self._calls.ready()
                     try:
-                        return await self._find(address, where, stack, left)
+                        return await self._find(address, task, where, stack, left)
                     except ConnectionFailed:
                         await asyncio.sleep(_AGAIN)  # it is made anew, or was closed for good
         except TimeoutError:
@@ -87,11 +92,14 @@ class Audience:
                 f"who is at {address} could not be found out within {_FIND:g} s; nothing ran"
             ) from None
 
-    async def _find(self, address: str, where: Where, stack: ExitStack, left: Left) -> list[Member]:
+    async def _find(
+        self, address: str, task: str, where: Where, stack: ExitStack, left: Left
+    ) -> list[Member]:
         if address == EVERYBODY:
-            found = await self._contacts()
+            found = _without_queues(await self._contacts(), task, "among the contacts")
         elif await self._is_room(parse_jid(address)):
-            found = await self._in_room(address, stack, left)
+            here = await self._in_room(address, stack, left)
+            found = _without_queues(here, task, f"in the room {address}")
             if where:  # a room does not tell them
                 await self._get_to_know(found)
         else:
@@ -143,7 +151,8 @@ class Audience:
                     "to everybody"
                 )
             if occupant.is_node:
-                found[str(occupant.jid)] = Member(str(occupant.jid), occupant.nick)
+                jid = str(occupant.jid)
+                found[jid] = Member(jid, occupant.nick, is_queue=occupant.is_queue)
         if not found:
             raise NobodyThere(f"no node is in the room {address}")
         return list(found.values())
@@ -252,9 +261,21 @@ class Audience:
 
 
 def _members(peers: Iterable[Peer], refusals: dict[str, JabotError]) -> list[Member]:
-    found = [Member(peer.jid, _resource(peer.jid)) for peer in peers]
+    found = [Member(peer.jid, _resource(peer.jid), is_queue=peer.queue) for peer in peers]
     found += [Member(jid, _resource(jid), error) for jid, error in refusals.items()]
     return sorted(found, key=lambda member: member.jid)
+
+
+def _without_queues(found: list[Member], task: str, place: str) -> list[Member]:
+    if task.startswith((OWN_TASKS, NODE_TASKS)):
+        return found
+    others = [member for member in found if not member.is_queue]
+    if not others:
+        raise NobodyThere(
+            f"only queues are {place}, and they have others do {task}; give the job to one of "
+            "them, by its own address"
+        )
+    return others
 
 
 def _resource(jid: str) -> str:

@@ -163,7 +163,8 @@ class Broadcast(AsyncIterable[Reply]):
     async def _run(self) -> AsyncGenerator[Reply, None]:
         with ExitStack() as stack:
             fan = _Fan(self._calls, self._plan)
-            members = await self._audience.find(self._plan.to, self._plan.where, stack, fan.left)
+            plan = self._plan
+            members = await self._audience.find(plan.to, plan.task, plan.where, stack, fan.left)
             stack.callback(fan.cancel, "its broadcast is over")
             self.nodes = tuple(JID(member.jid) for member in members)
             self._on_nodes(len(members))

@@ -366,7 +366,7 @@ async def describe_to(
     """What one of the nodes that a broadcast is for says of a task; None when none of the first few
     has it. What it takes to know them is kept until `stack` is closed."""
     to, where = options["to"], options["where"]
-    members = await app._audience.find(to, where, stack, lambda jid: None)
+    members = await app._audience.find(to, task, where, stack, lambda jid: None)
     for member in [member for member in members if member.refusal is None][:_ASKED]:
         try:
             async with asyncio.timeout(_DESCRIBED):

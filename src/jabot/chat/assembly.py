@@ -41,6 +41,7 @@ class _Line:
     # The nodes that have heard it, by nick, and their addresses as far as they are known by now (a
     # room that was just made may show them late). The nicks are the same for all of them.
     all: dict[str, JID | None]
+    beside_others: bool  # we are a queue, and it is for nodes that are none as well
     is_known: bool  # whether its sender has a right here
     may_refuse: bool  # whether its sender, who has none, is still to be told so
     there: list[str]  # nicks of those that are still in the room, in order
@@ -163,15 +164,31 @@ class Assembly:
             log.warning("too many lines without an answer: one of %s is dropped", person.bare)
             return
         line = _Line(
-            room, line_id, person, address, own, heard_by, is_known, may_refuse, sorted(heard_by)
+            room,
+            line_id,
+            person,
+            address,
+            own,
+            heard_by,
+            self._is_beside_others(address, own, here),
+            is_known,
+            may_refuse,
+            there=sorted(heard_by),
         )
         self._lines[room, line_id] = line
         self._turn_to_speaker(line)
         self._obey(line)
 
+    def _is_beside_others(self, address: Address, own: str, here: list[Occupant]) -> bool:
+        if address.nick or address.label:
+            return False  # who names a queue means it
+        is_queue = {other.nick: other.is_queue for other in here if other.is_node}
+        return is_queue.get(own, False) and not all(is_queue.values())
+
     def _obey(self, line: _Line) -> None:
         if line.address.nick or line.address.fits(self._labels):
-            part = self._chat.part(line.person, line.address.line)
+            said = line.address.line
+            part = self._chat.part(line.person, said, beside_others=line.beside_others)
         else:
             part = "nothing", ""
         if isinstance(part, tuple):

@@ -166,8 +166,14 @@ class Chat:
         """Whether somebody has any right here."""
         return self._clerk.knows(person)
 
-    def part(self, person: JID, line: str) -> Part | Coroutine[Any, Any, Part]:
-        """Do what somebody says in a room, and give what came of it, which nobody was told yet."""
+    def part(
+        self, person: JID, line: str, *, beside_others: bool = False
+    ) -> Part | Coroutine[Any, Any, Part]:
+        """Do what somebody says in a room, and give what came of it, which nobody was told yet.
+
+        `beside_others` is whether nodes that are no queues hear the line as well: then this one, if
+        it is a queue, leaves to them what it would have a worker do.
+        """
         if not self._clerk.knows(person):
             return "stranger", ""
         if not self._pace.take(person.bare, asyncio.get_running_loop().time()):
@@ -177,6 +183,8 @@ class Chat:
         self._pace.forgive(person.bare)
         word = line.split(maxsplit=1)[0]
         offer = self._clerk.find(word)
+        if beside_others and self._is_for_others(word, offer):
+            return "nothing", ""
         try:
             answer = self._obey(person, line, self._clerk.run)
         except Exception as problem:
@@ -191,6 +199,11 @@ class Chat:
         if len(self._handling) >= _HANDLERS:
             return "failed", texts.BUSY
         return _part_handled(self._handled(self._on_message, Message(person, line)))
+
+    def _is_for_others(self, word: str, offer: Offer | None) -> bool:
+        if self._commands.find(word) is not None:
+            return False
+        return self._on_message is None if offer is None else not self._clerk.does(offer)
 
     async def _part_later(
         self, person: JID, answer: Coroutine[Any, Any, str], offer: Offer | None

@@ -61,6 +61,9 @@ class Clerk(Protocol):
     def find(self, word: str) -> Offer | None:
         """The task that a person means by a word."""
 
+    def does(self, offer: Offer) -> bool:
+        """Whether this node does a task itself, and has no worker do it."""
+
     def allowed(self, person: JID) -> Sequence[Offer]:
         """The tasks that somebody may have run."""
 

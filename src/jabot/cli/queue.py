@@ -9,6 +9,7 @@ import click
 from jabot.account import parse_jid, resolve_account, resolve_jid
 from jabot.cli.account import account_option
 from jabot.cli.queue_stats import pause, resume, stats
+from jabot.cli.rooms import room_option
 from jabot.errors import ConfigError
 
 
@@ -119,6 +120,7 @@ def _rules(
     metavar="TIME",
     help="How long a job is kept that failed for good.",
 )
+@room_option
 @account_option
 @click.pass_context
 def queue(  # noqa: PLR0913 - the options of a queue
@@ -135,6 +137,7 @@ def queue(  # noqa: PLR0913 - the options of a queue
     keep: str,
     keep_unread: str,
     keep_failed: str,
+    room: tuple[str, ...],
     account: str | None,
 ) -> None:
     """Sign a queue in and serve until it is stopped.
@@ -164,6 +167,7 @@ def queue(  # noqa: PLR0913 - the options of a queue
         keep=keep,
         keep_unread=keep_unread,
         keep_failed=keep_failed,
+        rooms=room,
     )
     click.echo(f"{resolve_jid(account)} keeps jobs in {_shown(store)}", err=True)
     node.run(resolve_account(account))

@@ -18,6 +18,7 @@ from jabot.account import ServerAddress, parse_jid, resolve_account, resolve_jid
 from jabot.cli.account import account_option
 from jabot.cli.exit_codes import NOT_ALLOWED
 from jabot.cli.load import load_node, source_dir
+from jabot.cli.rooms import room_option
 from jabot.errors import ConfigError
 from jabot.node import Node
 
@@ -53,12 +54,7 @@ def _queue_option(text: str) -> Callable[[F], F]:
     help="Serve figures about jobs to Prometheus there; on 127.0.0.1 when no host is named.",
 )
 @_queue_option("Work for this queue as well: take jobs that it keeps.")
-@click.option(
-    "--room",
-    multiple=True,
-    metavar="JID",
-    help="Be in this room as well; it is created where it is missing. May be given more than once.",
-)
+@room_option
 @account_option
 def run(
     target: str,

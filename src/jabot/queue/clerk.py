@@ -127,6 +127,9 @@ class QueueClerk:
         own = self._direct.find(word)
         return self._catalogue.find(word) if own is None or _is_office(own) else own
 
+    def does(self, offer: Offer) -> bool:
+        return self._direct.find(offer.name) is offer
+
     def allowed(self, person: JID) -> Sequence[Offer]:
         own = [offer for offer in self._direct.allowed(person) if not _is_office(offer)]
         theirs = [name for name in self._catalogue.names if self.may_run(person, name)]
@@ -139,7 +142,7 @@ class QueueClerk:
         bind: Callable[[Signature], Arguments],
         taken: Taken = lambda job_id: None,
     ) -> Answer:
-        if self._direct.find(offer.name) is offer:
+        if self.does(offer):
             return self._direct.start(offer, person, bind, taken)
         self._rights.check(str(person), offer.name)
         if self._is_draining():
@@ -148,7 +151,7 @@ class QueueClerk:
         return self._keep(offer, person, args, kwargs, taken)
 
     def run(self, offer: Offer, person: JID, bind: Callable[[Signature], Arguments]) -> Answer:
-        if self._direct.find(offer.name) is offer:
+        if self.does(offer):
             return self._direct.run(offer, person, bind)
         return self.start(offer, person, bind)
 

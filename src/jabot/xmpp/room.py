@@ -51,6 +51,7 @@ class Occupant:
     nick: str
     jid: JID | None  # the real full address; None where the room hides it
     is_node: bool
+    is_queue: bool = False  # and it is the node of a queue
 
 
 class RoomListener(Protocol):

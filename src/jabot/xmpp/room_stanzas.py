@@ -25,6 +25,10 @@ KICKED: Final = 307
 NOT_AFFILIATED: Final = frozenset({321, 322})  # a member no more; or it is for members alone now
 SHUT_DOWN: Final = 332
 
+# What a node bears in a room.
+NODE: Final[Mapping[str, str]] = {}
+QUEUE: Final[Mapping[str, str]] = {"queue": "1"}
+
 
 @dataclass(frozen=True, slots=True)
 class RoomNews:
@@ -39,15 +43,15 @@ class RoomNews:
     destroyed: bool = False  # the room itself is no more
 
 
-def enter(room: JID, nick: str, *, is_node: bool) -> ET.Element:
+def enter(room: JID, nick: str, mark: Mapping[str, str] | None) -> ET.Element:
     """The presence that enters a room, or creates it. Nothing that was said before is wanted: what
     waited is never run. A node bears a mark, and tells nothing of its state: everybody in the room
     sees it."""
     stanza = presence(to=JID(f"{room.bare}/{nick}"))
     x = ET.SubElement(stanza, f"{{{MUC}}}x")
     ET.SubElement(x, f"{{{MUC}}}history", {"maxstanzas": "0"})
-    if is_node:
-        ET.SubElement(stanza, f"{{{JABOT}}}node")
+    if mark is not None:
+        ET.SubElement(stanza, f"{{{JABOT}}}node", dict(mark))
     return stanza
 
 

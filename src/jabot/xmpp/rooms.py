@@ -3,6 +3,8 @@ else is there."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from jabot.jid import JID
 from jabot.xmpp.room import Occupant, Room, RoomListener
 from jabot.xmpp.session import Session
@@ -11,13 +13,13 @@ from jabot.xmpp.stay import Stay
 
 
 class Rooms:
-    """All stays of one session. `is_node` tells whether it bears a node's mark there. `listeners`
-    are told of everything, in their order."""
+    """All stays of one session. `mark` is what it bears there: `NODE`, `QUEUE`, or None for who is
+    neither. `listeners` are told of everything, in their order."""
 
-    def __init__(self, session: Session, *, is_node: bool) -> None:
+    def __init__(self, session: Session, mark: Mapping[str, str] | None) -> None:
         self.listeners: list[RoomListener] = []
         self._session = session
-        self._is_node = is_node
+        self._mark = mark
         self._stays: dict[str, Stay] = {}
 
     def __contains__(self, address: str) -> bool:
@@ -28,7 +30,7 @@ class Rooms:
         """Be in a room from now on, and whenever there is a connection."""
         stay = self._stays.get(room.address)
         if stay is None:
-            stay = Stay(room, self._session, self.listeners, is_node=self._is_node)
+            stay = Stay(room, self._session, self.listeners, self._mark)
             self._stays[room.address] = stay
             if self._session.is_online:
                 stay.enter()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, Literal
 
 from jabot.alarm import Alarm
@@ -48,7 +48,11 @@ class Stay:
     """One room, and we in it or on our way."""
 
     def __init__(
-        self, room: Room, session: Session, listeners: Sequence[RoomListener], *, is_node: bool
+        self,
+        room: Room,
+        session: Session,
+        listeners: Sequence[RoomListener],
+        mark: Mapping[str, str] | None,
     ) -> None:
         self.room = room
         self.jid = JID(room.address)
@@ -58,7 +62,7 @@ class Stay:
         self.is_barred = False  # somebody has to let us in first
         self._session = session
         self._listeners = listeners
-        self._is_node = is_node
+        self._mark = mark
         self._wish = room.nick or _default_nick(session.jid)
         self.nick = self._wish
         self._unfinished = False  # we have made the room, and not set it up
@@ -76,7 +80,7 @@ class Stay:
         """Ask to be let in."""
         self.state = "entering"
         self.there.clear()
-        self._session.send(stanzas.enter(self.jid, self.nick, is_node=self._is_node))
+        self._session.send(stanzas.enter(self.jid, self.nick, self._mark))
         self._ring_in(_ANSWER)
 
     def leave(self, status: str | None = None) -> None:
@@ -120,7 +124,9 @@ class Stay:
         if nick == self.nick and news.jid not in (None, self._session.jid):
             self._is_shared(nick)
             return
-        occupant = Occupant(nick, news.jid, stanza.node is not None)
+        mark = stanza.node
+        is_queue = mark is not None and mark.get("queue") == "1"
+        occupant = Occupant(nick, news.jid, mark is not None, is_queue)
         is_new = self.there.get(nick) != occupant
         self.there[nick] = occupant
         if occupant.jid is None and self.state == "inside":
@@ -199,7 +205,7 @@ class Stay:
             answer = None
         self._asking = None
         if stanzas.shows_addresses(answer):
-            self._session.send(stanzas.enter(self.jid, self.nick, is_node=self._is_node))
+            self._session.send(stanzas.enter(self.jid, self.nick, self._mark))
             return
         if self._looks == _TOO_LONG:
             remedy = "let its owner show the real addresses to everybody"

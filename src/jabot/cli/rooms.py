@@ -1,0 +1,12 @@
+"""The option that names rooms, for the commands that run a node."""
+
+from __future__ import annotations
+
+import click
+
+room_option = click.option(
+    "--room",
+    multiple=True,
+    metavar="JID",
+    help="Be in this room as well; it is created where it is missing. May be given more than once.",
+)
