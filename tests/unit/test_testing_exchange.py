@@ -39,6 +39,8 @@ class Carrier:
         self.stanzas = []
 
     def iq_received(self, iq):
+        if iq.get("id").startswith("ask-"):  # what the session asks, such as its pings
+            return False
         self.stanzas.append(iq)
         return iq.get("type") != "get"
 

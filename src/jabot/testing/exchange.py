@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
@@ -109,8 +108,8 @@ class _Line:
         *,
         on_message: Callable[[ET.Element], None],
         on_presence: Callable[[ET.Element], None],
-        on_iq: Callable[[ET.Element], bool] = lambda iq: False,
-        on_room: Callable[[], None] = lambda: None,
+        on_iq: Callable[[ET.Element], bool],
+        on_room: Callable[[], None],
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._exchange = exchange
@@ -126,8 +125,6 @@ class _Line:
         self._parser.feed(_OPENING)
         self._accept: Callable[[Element], None] | None = None
         self._incoming: list[bytes] = []
-        self._pings: dict[str, asyncio.Future[None]] = {}
-        self._numbers = itertools.count(1)
 
     # -- what the session in front calls: see `Line` ----------------------------------------------
 
@@ -163,18 +160,6 @@ class _Line:
         except StreamError as error:
             self.fail(error)
 
-    async def ping_server(self, limit: float) -> None:
-        number = f"ping-{next(self._numbers)}"
-        answer = self._pings[number] = self._loop.create_future()
-        to = self.boundjid.domain
-        self.send_text(f"<iq type='get' id='{number}' to='{to}'><ping xmlns='urn:xmpp:ping'/></iq>")
-        await asyncio.wait({answer, self.closed}, timeout=limit, return_when="FIRST_COMPLETED")
-        del self._pings[number]
-        if self.closed.done():
-            raise self.closed.result()
-        if not answer.done():
-            raise TimeoutError
-
     # -- what the server's session calls: see `Link` ----------------------------------------------
 
     def write(self, data: bytes) -> None:
@@ -207,18 +192,12 @@ class _Line:
                 return
             self.received_at = self._loop.time()
             if stanza.tag == _IQ:
-                self._take_iq(stanza)
+                if not self._on_iq(stanza) and stanza.get("type") in ("get", "set"):
+                    self.send_element(_not_done(stanza))
             elif stanza.tag == _PRESENCE:
                 self._on_presence(stanza)
             else:
                 self._on_message(stanza)
-
-    def _take_iq(self, iq: ET.Element) -> None:
-        ping = self._pings.get(iq.get("id", ""))
-        if ping is not None and not ping.done():
-            ping.set_result(None)
-        elif not self._on_iq(iq) and iq.get("type") in ("get", "set"):
-            self.send_element(_not_done(iq))
 
 
 def _not_done(iq: ET.Element) -> ET.Element:

@@ -23,7 +23,7 @@ DISCO_ITEMS: Final = "http://jabber.org/protocol/disco#items"
 DISCO_INFO: Final = "http://jabber.org/protocol/disco#info"
 COMMANDS: Final = "http://jabber.org/protocol/commands"
 _CAPS: Final = "http://jabber.org/protocol/caps"
-_PING: Final = "urn:xmpp:ping"  # XEP-0199
+PING: Final = "{urn:xmpp:ping}ping"  # XEP-0199
 _VERSION: Final = "jabber:iq:version"  # XEP-0092
 _SOFTWARE: Final = "urn:xmpp:dataforms:softwareinfo"  # XEP-0232
 _PROGRAM: Final = ("client", "bot", "jabot")  # category, type, name
@@ -47,13 +47,13 @@ class Disco:
     """Answers who asks a session what it is; `features` are what it can besides."""
 
     def __init__(self, requests: Requests, features: tuple[str, ...] = ()) -> None:
-        self._features = {DISCO_INFO, DISCO_ITEMS, _CAPS, _PING, _VERSION, *features}
+        self._features = {DISCO_INFO, DISCO_ITEMS, _CAPS, "urn:xmpp:ping", _VERSION, *features}
         self._identities = [_PROGRAM]
         self._shelf: Shelf | None = None
         requests.serve(f"{{{DISCO_INFO}}}query", self._info)
         requests.serve(f"{{{DISCO_ITEMS}}}query", self._items)
         requests.serve(f"{{{_VERSION}}}query", self._version)
-        requests.serve(f"{{{_PING}}}ping", lambda question: None)
+        requests.serve(PING, lambda question: None)
 
     def offer(self, shelf: Shelf) -> None:
         """Have it found as something that does what it is told."""

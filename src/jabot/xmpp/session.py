@@ -25,7 +25,7 @@ from jabot.errors import (
 )
 from jabot.jid import JID
 from jabot.xmpp.backoff import Backoff
-from jabot.xmpp.disco import Disco, information, read_features
+from jabot.xmpp.disco import PING, Disco, information, read_features
 from jabot.xmpp.frames import LATER, read_batch, refusal
 from jabot.xmpp.outbox import Arrived, Outbox
 from jabot.xmpp.requests import Requests
@@ -105,9 +105,6 @@ class Line(Protocol):
 
     def send_text(self, xml: str) -> None:
         """Send stanzas that are text already; raises `ConnectionFailed` when closed."""
-
-    async def ping_server(self, limit: float) -> None:
-        """A round trip to the server. Raises `ConnectionFailed` or `TimeoutError`."""
 
 
 @dataclass(frozen=True)
@@ -255,10 +252,14 @@ class Session:
         return self._stream is not None and not self._stream.is_choked
 
     async def ping(self, limit: float) -> None:
-        """A round trip to the server. Raises `ConnectionFailed` or `TimeoutError`."""
-        if self._stream is None:
-            raise ConnectionFailed("not connected")
-        await self._stream.ping_server(limit)
+        """A round trip to the server (XEP-0199): it has taken all that was sent before.
+
+        Raises `ConnectionFailed` or `TimeoutError`.
+        """
+        try:
+            await self.requests.ask("get", JID(self.jid.domain), ET.Element(PING), limit)
+        except StanzaError:
+            log.debug("the server knows no ping; an error is an answer, too")
 
     async def features(self, jid: JID, limit: float = 5.0) -> frozenset[str]:
         """What a program at a full address says that it can (XEP-0030); empty when it won't say.
@@ -344,7 +345,7 @@ class Session:
                 await asyncio.sleep(self.timing.quiet - silent)
                 continue
             try:
-                await stream.ping_server(self._patience)
+                await self.ping(self._patience)
             except TimeoutError:
                 silent = loop.time() - stream.received_at
                 stream.give_up(f"nothing came from the server for {silent:.0f} s")
@@ -373,7 +374,7 @@ class Session:
         try:
             while self._outbox and stream is self._stream:
                 mark, patience = self._outbox.mark(), self._patience
-                await stream.ping_server(patience)
+                await self.ping(patience)
                 self._outbox.confirm(mark)
                 self._send_waiting(stream)
         except TimeoutError:

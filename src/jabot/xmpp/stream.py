@@ -6,13 +6,12 @@ import asyncio
 import logging
 import os
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 from xml.etree import ElementTree as ET
 
 from slixmpp import ClientXMPP
-from slixmpp.exceptions import IqError
 from slixmpp.xmlstream.handler import Callback
 from slixmpp.xmlstream.matcher import MatchXPath
 from slixmpp.xmlstream.tostring import tostring
@@ -73,8 +72,8 @@ class Stream(ClientXMPP, asyncio.BufferedProtocol):
         *,
         on_message: Callable[[ET.Element], None],
         on_presence: Callable[[ET.Element], None],
-        on_iq: Callable[[ET.Element], bool] = lambda iq: False,
-        on_room: Callable[[], None] = lambda: None,
+        on_iq: Callable[[ET.Element], bool],
+        on_room: Callable[[], None],
     ) -> None:
         insecure = account.on_loopback and account.ca_file is None
         super().__init__(
@@ -172,30 +171,6 @@ class Stream(ClientXMPP, asyncio.BufferedProtocol):
         if self.closed.done() or self.transport is None:
             raise self._problem or ConnectionFailed("the connection is closed")
         self.transport.write(xml.encode())
-
-    async def answer(self, request: Awaitable[Any], limit: float) -> Any:
-        """Wait for the answer to an IQ, but no longer than the connection lives.
-
-        Raises `ConnectionFailed` when it goes, `TimeoutError` after `limit` seconds.
-        """
-        future = asyncio.ensure_future(request)
-        # slixmpp fails it later, when its own time is over, also when nobody waits here any more.
-        future.add_done_callback(_fetched)
-        await asyncio.wait({future, self.closed}, timeout=limit, return_when="FIRST_COMPLETED")
-        if future.done():
-            return future.result()
-        if self.closed.done():
-            raise self.closed.result()
-        raise TimeoutError
-
-    async def ping_server(self, limit: float) -> None:
-        """A round trip to the server (XEP-0199): it has taken all that was sent before."""
-        iq: Any = self.make_iq_get(ito=self.boundjid.domain)
-        iq.append(ET.Element("{urn:xmpp:ping}ping"))
-        try:
-            await self.answer(iq.send(timeout=limit + 1), limit)
-        except IqError:
-            log.debug("the server knows no ping; an error is an answer, too")
 
     # -- what slixmpp calls ----------------------------------------------------------------------
 
@@ -312,9 +287,3 @@ class Stream(ClientXMPP, asyncio.BufferedProtocol):
         """With TLS from the first byte, slixmpp wants to know the service by its DNS name."""
         if self.enable_direct_tls and not self.enable_starttls:
             self.starttls_services = set()
-
-
-def _fetched(future: asyncio.Future[Any]) -> None:
-    """Look at an outcome that nobody waits for any more, so that asyncio does not complain."""
-    if not future.cancelled():
-        future.exception()
