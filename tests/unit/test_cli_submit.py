@@ -6,6 +6,7 @@ from datetime import datetime
 import pytest
 from click.testing import CliRunner
 
+from jabot.cli import account as signing_in
 from jabot.cli import submit as module
 from jabot.cli.submit import submit
 
@@ -22,7 +23,7 @@ def order(monkeypatch):
         return 0
 
     monkeypatch.setattr(module, "_submit", keep)
-    monkeypatch.setattr(module, "resolve_account", lambda account: account)
+    monkeypatch.setattr(signing_in, "resolve_account", lambda account: account)
 
     def read(*words):
         result = CliRunner().invoke(submit, [*TO, *words])
@@ -68,7 +69,7 @@ def test_a_moment_without_a_time_zone_is_this_machines(order):
 
 def test_a_parameter_of_the_tasks_may_have_the_name_of_an_option(order):
     read = order("key=5", "--key", "k", "at=noon")
-    assert list(read.words) == ["key=5", "at=noon"]
+    assert list(read.words.plain) == ["key=5", "at=noon"]
     assert json.loads(read.options.for_any) == {"key": "k"}
 
 

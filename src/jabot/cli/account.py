@@ -1,14 +1,25 @@
-"""The option that says which account a command signs in with."""
+"""Signing in for a command: the option that says as whom, and what is done then."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
 
 import click
 
+from jabot.account import Account, resolve_account
+from jabot.cli.exit_codes import exit_codes
+from jabot.cli.screen import hush
 
-def account_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """`--account JID`, for `resolve_account`."""
-    text = "Sign in as this account."
-    return click.option("--account", metavar="JID", help=text)(command)
+R = TypeVar("R")
+
+account_option = click.option("--account", metavar="JID", help="Sign in as this account.")
+
+
+def run_as(account: str | None, work: Callable[[Account], Coroutine[Any, Any, R]]) -> R:
+    """Do what a command does, as the account that `--account` names or the usual one; errors end
+    the command with their code."""
+    hush()
+    with exit_codes():
+        return asyncio.run(work(resolve_account(account)))

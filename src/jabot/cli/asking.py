@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
@@ -12,12 +11,12 @@ import click
 import msgspec
 from msgspec import UNSET
 
-from jabot.account import Account, parse_jid, resolve_account
-from jabot.cli.account import account_option
-from jabot.cli.exit_codes import exit_codes
-from jabot.cli.screen import as_json, hush
+from jabot.account import Account
+from jabot.cli.account import account_option, run_as
+from jabot.cli.screen import json_option
+from jabot.cli.values import ADDRESS
 from jabot.client import Client
-from jabot.errors import ConfigError, UnknownTask
+from jabot.errors import UnknownTask
 from jabot.protocol.options import OWN_TASKS
 
 R = TypeVar("R")
@@ -50,18 +49,11 @@ class Queue:
         return msgspec.convert(await job, kind)
 
 
-def _address(_: click.Context, __: click.Parameter, text: str | None) -> str | None:
-    try:
-        return None if text is None else str(parse_jid(text))
-    except ConfigError as error:
-        raise click.BadParameter(str(error)) from None
-
-
 _OPTIONS = (
     click.option(
-        "--to", metavar="JID", callback=_address, help="The queue; without it, the own account."
+        "--to", metavar="JID", type=ADDRESS, help="The queue; without it, the own account."
     ),
-    click.option("--json", "json", is_flag=True, help="JSON instead of a text for people."),
+    json_option("JSON instead of a text for people."),
     account_option,
 )
 
@@ -73,21 +65,16 @@ def queue_command(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def at_queue(to: str | None, account: str | None, work: Callable[[Queue], Awaitable[R]]) -> R:
+def at_queue(
+    to: str | None, account: str | None, work: Callable[[Queue], Coroutine[Any, Any, R]]
+) -> R:
     """Sign in, and do what is to be done at the queue; errors end the command with their code."""
-    hush()
-    with exit_codes():
-        return asyncio.run(_at_queue(resolve_account(account), to, work))
 
+    async def ask(account: Account) -> R:
+        async with Client(account) as app:
+            return await work(Queue(app, to or account.jid.bare, account.jid.bare))
 
-async def _at_queue(account: Account, to: str | None, work: Callable[[Queue], Awaitable[R]]) -> R:
-    async with Client(account) as app:
-        return await work(Queue(app, to or account.jid.bare, account.jid.bare))
-
-
-def print_json(value: Any) -> None:
-    """One JSON value: on one line for a program, on many for a person."""
-    click.echo(as_json(value, indent=sys.stdout.isatty()))
+    return run_as(account, ask)
 
 
 # -- words ----------------------------------------------------------------------------------------

@@ -5,27 +5,27 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections import Counter
-from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
 import click
 
-from jabot.account import Account, resolve_account
+from jabot.account import Account, parse_jid
 from jabot.calls import Reply
 from jabot.calls.audience import EVERYBODY
 from jabot.calls.broadcast import Plan, read_batch
 from jabot.calls.calling import describe_to, spread
-from jabot.cli.account import account_option
+from jabot.cli.account import account_option, run_as
 from jabot.cli.arguments import read_words
-from jabot.cli.exit_codes import FAILED, code_of, exit_codes, failure
+from jabot.cli.exit_codes import FAILED, code_of, failure
 from jabot.cli.interrupt import Interrupt
-from jabot.cli.job_options import LiteralWords, address, duration, labels
+from jabot.cli.job_options import LiteralWords, Words, where_option, words_argument
 from jabot.cli.progress import ProgressLine
-from jabot.cli.screen import as_json, hush
+from jabot.cli.screen import as_json
+from jabot.cli.values import DURATION, Value
 from jabot.client import Client
-from jabot.errors import ConfigError, JabotError
+from jabot.errors import JabotError
 from jabot.tasks import Step
 
 
@@ -34,33 +34,23 @@ class Order:
     """What the command line asks for."""
 
     task: str
-    words: Sequence[str]
-    literal: Sequence[str]
-    """Words after `--`: positional, whatever they look like."""
+    words: Words
     options: dict[str, Any]
 
 
-def _whom(ctx: click.Context, parameter: click.Parameter, text: str) -> str:
-    return text if text == EVERYBODY else address(ctx, parameter, text)
-
-
-def _batch(_: click.Context, __: click.Parameter, text: str | None) -> str | None:
-    try:
-        if text is not None:
-            read_batch(text)
-    except ConfigError as error:
-        raise click.BadParameter(str(error)) from None
+def _batch(text: str) -> str:
+    read_batch(text)  # what is wrong is said now
     return text
 
 
-@click.command(cls=LiteralWords, context_settings={"ignore_unknown_options": True})
+@click.command(cls=LiteralWords)
 @click.argument("task")
-@click.argument("words", nargs=-1, metavar="[ARG...] [name=value...]", type=click.UNPROCESSED)
+@words_argument
 @click.option(
     "--to",
     required=True,
     metavar="JID",
-    callback=_whom,
+    type=Value("address", lambda text: text if text == EVERYBODY else str(parse_jid(text))),
     help="A room, a pool (bot@example.org), one node of it, or * for all contacts.",
 )
 @click.option(
@@ -68,23 +58,17 @@ def _batch(_: click.Context, __: click.Parameter, text: str | None) -> str | Non
     default="10",
     show_default=True,
     metavar="TIME",
-    callback=duration,
+    type=DURATION,
     help="Seconds, or as 500ms, 5m, 1h 30m, that each node has from when it is asked.",
 )
 @click.option(
     "-b",
     "--batch",
     metavar="N|N%",
-    callback=_batch,
+    type=Value("batch", _batch),
     help="Ask so many at once, as 10 or 25%, and the next one whenever one has replied.",
 )
-@click.option(
-    "--where",
-    multiple=True,
-    metavar="LABEL=VALUE",
-    callback=labels,
-    help="Only nodes with this label; given twice for one label, either value will do.",
-)
+@where_option("nodes")
 @click.option(
     "--quorum",
     metavar="N",
@@ -92,12 +76,9 @@ def _batch(_: click.Context, __: click.Parameter, text: str | None) -> str | Non
     help="Stop when so many have answered.",
 )
 @account_option
-@click.pass_context
-def broadcast(  # noqa: PLR0913 - the options of a broadcast
-    ctx: click.Context,
-    /,
+def broadcast(
     task: str,
-    words: tuple[str, ...],
+    words: Words,
     to: str,
     timeout: float,
     batch: str | None,
@@ -130,10 +111,8 @@ def broadcast(  # noqa: PLR0913 - the options of a broadcast
         130  stopped by Ctrl-C (143 by SIGTERM)
     """
     chosen = {"to": to, "timeout": timeout, "where": where, "quorum": quorum, "batch": batch}
-    order = Order(task, words, ctx.meta["literal"], chosen)
-    hush()
-    with exit_codes():
-        code = asyncio.run(_broadcast(resolve_account(account), order))
+    order = Order(task, words, chosen)
+    code = run_as(account, lambda own: _broadcast(own, order))
     if code:
         sys.exit(code)
 
@@ -161,9 +140,9 @@ async def _hear(account: Account, order: Order, line: ProgressLine, heard: _Hear
         with ExitStack() as stack:
             line.where(f"- looking for {order.options['to']}")
             arguments: Any = (), {}
-            if order.words or order.literal:
+            if any(order.words):
                 described = await describe_to(app, order.task, order.options, stack)
-                arguments = read_words(order.words, order.literal, described)
+                arguments = read_words(*order.words, described)
 
             def gathered(count: int) -> None:
                 heard.nodes = count

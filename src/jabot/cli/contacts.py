@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
-import sys
 from collections.abc import Mapping
 from typing import Any, Final
 
 import click
 from rich.table import Table
 
-from jabot.account import Account, parse_jid, resolve_account
-from jabot.cli.account import account_option
-from jabot.cli.exit_codes import FAILED, Failure, exit_codes
-from jabot.cli.job_options import duration
-from jabot.cli.screen import as_json, clean, hush, one_line, output
+from jabot.account import Account, parse_jid
+from jabot.cli.account import account_option, run_as
+from jabot.cli.exit_codes import FAILED, Failure
+from jabot.cli.screen import clean, json_option, one_line, output, plain_table, print_json
+from jabot.cli.values import DURATION, Value
 from jabot.contacts import Answer, ContactList
-from jabot.errors import ConfigError, NobodyThere, NotAllowed, StanzaError
+from jabot.errors import NobodyThere, NotAllowed, StanzaError
 from jabot.jid import JID
 from jabot.xmpp import IncomingPresence
 from jabot.xmpp.roster import Contact
 
 Online = Mapping[Contact, list[IncomingPresence]]
 
+_CONTACT: Final = Value("contact", lambda text: JID(parse_jid(text).bare))
 _SHOWS: Final = {"": "online", "chat": "free", "away": "away", "xa": "long away", "dnd": "busy"}
 
 
@@ -43,15 +42,8 @@ def contacts() -> None:
     """
 
 
-def _contact(_: click.Context, __: click.Parameter, given: str) -> JID:
-    try:
-        return JID(parse_jid(given).bare)
-    except ConfigError as error:
-        raise click.BadParameter(str(error)) from None
-
-
 @contacts.command("list", short_help="All contacts, and who is online.")
-@click.option("--json", "json", is_flag=True, help="One JSON array instead of a table.")
+@json_option("One JSON array instead of a table.")
 @account_option
 def list_(json: bool, account: str | None) -> None:
     """List all contacts: who of the two sees the other, and who is online with what status.
@@ -59,21 +51,17 @@ def list_(json: bool, account: str | None) -> None:
     Takes two seconds where somebody is not. An account with several programs, such as a pool of
     nodes, is shown with all of them.
     """
-    hush()
-    with exit_codes():
-        chosen = resolve_account(account)
-        found = asyncio.run(_look(chosen))
+    own, found = run_as(account, _look)
     if json:
-        lines = [_plain(contact, there) for contact, there in found.items()]
-        click.echo(as_json(lines, indent=sys.stdout.isatty()))
+        print_json([_plain(contact, there) for contact, there in found.items()])
     elif found:
         output().print(_table(found))
     else:
-        click.echo(f"{chosen.jid.bare} has no contacts", err=True)
+        click.echo(f"{own} has no contacts", err=True)
 
 
 @contacts.command(short_help="Add a contact, and ask to see it.")
-@click.argument("jid", callback=_contact)
+@click.argument("jid", type=_CONTACT)
 @click.option("--name", metavar="TEXT", help="What to call it in the list.")
 @click.option("--accept", is_flag=True, help="If it has asked to see this account, grant that.")
 @click.option(
@@ -81,7 +69,7 @@ def list_(json: bool, account: str | None) -> None:
     metavar="TIME",
     default="5",
     show_default=True,
-    callback=duration,
+    type=DURATION,
     help="Wait so many seconds for the answer.",
 )
 @account_option
@@ -91,46 +79,40 @@ def add(jid: JID, name: str | None, accept: bool, timeout: float, account: str |
     A node accepts whom its rules allow something, and refuses the others; a refused contact is not
     kept. People are asked by their chat programs. Where no answer comes, the question stays.
     """
-    hush()
-    with exit_codes():
-        chosen = resolve_account(account)
-        answer = asyncio.run(_add(chosen, jid, name, accept, timeout))
-        click.echo(_outcome(chosen.jid.bare, jid.bare, answer))
+    click.echo(run_as(account, lambda own: _add(own, jid, name, accept, timeout)))
 
 
 @contacts.command(short_help="Remove a contact.")
-@click.argument("jid", callback=_contact)
+@click.argument("jid", type=_CONTACT)
 @account_option
 def remove(jid: JID, account: str | None) -> None:
     """Remove JID from the contact list: neither sees the other any more.
 
     It takes no rights away: those are in the rules of a node.
     """
-    hush()
-    with exit_codes():
-        chosen = resolve_account(account)
-        was_there = asyncio.run(_remove(chosen, jid))
-    if not was_there:
-        raise Failure(f"{jid} is no contact of {chosen.jid.bare}; nothing was removed", FAILED)
-    click.echo(f"{clean(jid.bare)} is removed: neither of you sees the other any more")
+    click.echo(run_as(account, lambda own: _remove(own, jid)))
 
 
-async def _look(account: Account) -> Online:
+async def _look(account: Account) -> tuple[str, Online]:
     async with ContactList(account) as listed:
-        return await listed.look()
+        return account.jid.bare, await listed.look()
 
 
-async def _add(account: Account, jid: JID, name: str | None, accept: bool, limit: float) -> Answer:
+async def _add(account: Account, jid: JID, name: str | None, accept: bool, limit: float) -> str:
     async with ContactList(account) as listed:
         try:
-            return await listed.add(jid, name, accept=accept, limit=limit)
+            answer = await listed.add(jid, name, accept=accept, limit=limit)
         except StanzaError as error:
             raise NobodyThere(f"{jid} cannot be added: {error}; is it misspelt?") from None
+    return _outcome(account.jid.bare, jid.bare, answer)
 
 
-async def _remove(account: Account, jid: JID) -> bool:
+async def _remove(account: Account, jid: JID) -> str:
     async with ContactList(account) as listed:
-        return await listed.remove(jid)
+        if not await listed.remove(jid):
+            own = account.jid.bare
+            raise Failure(f"{jid} is no contact of {own}; nothing was removed", FAILED)
+    return f"{clean(jid.bare)} is removed: neither of you sees the other any more"
 
 
 def _outcome(own: str, jid: str, answer: Answer) -> str:
@@ -166,10 +148,7 @@ def _plain(contact: Contact, there: list[IncomingPresence]) -> dict[str, Any]:
 
 
 def _table(found: Online) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    table.add_column("CONTACT", no_wrap=True, overflow="fold")
-    for heading in ("NAME", "WHO SEES WHOM", "ONLINE"):
-        table.add_column(heading, overflow="fold")
+    table = plain_table("CONTACT", "NAME", "WHO SEES WHOM", "ONLINE", folded=True)
     for contact, there in found.items():
         cells = (contact.jid.bare, contact.name or "-", _direction(contact), _online(there))
         table.add_row(*(one_line(text) for text in cells))

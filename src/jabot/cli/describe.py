@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import inspect
-import sys
 from typing import Any
 
 import click
 from rich.console import Console
 from rich.text import Text
 
-from jabot.account import Account, resolve_account
-from jabot.cli.account import account_option
-from jabot.cli.exit_codes import exit_codes
-from jabot.cli.job_options import address
+from jabot.account import Account
+from jabot.cli.account import account_option, run_as
 from jabot.cli.schema import definitions_of, signature_text
-from jabot.cli.screen import as_json, clean, hush, output
+from jabot.cli.screen import clean, json_option, output, print_json
+from jabot.cli.values import ADDRESS
 from jabot.client import Client
 from jabot.tasks import Description
 
 
 @click.command(short_help="Show what the tasks of a node take and give.")
-@click.argument("jid", callback=address)
+@click.argument("jid", type=ADDRESS)
 @click.argument("task", required=False)
-@click.option("--json", "json", is_flag=True, help="The JSON Schemas, in an object by task.")
+@json_option("The JSON Schemas, in an object by task.")
 @account_option
 def describe(jid: str, task: str | None, json: bool, account: str | None) -> None:
     """Show what TASK at JID takes and gives, or all tasks that this account may run there.
@@ -33,11 +30,9 @@ def describe(jid: str, task: str | None, json: bool, account: str | None) -> Non
     JID is a pool (one of its nodes answers) or one node. Exit code 2 when there is no such task, 3
     when nobody is there, 4 when who is there allows this account nothing.
     """
-    hush()
-    with exit_codes():
-        found = asyncio.run(_describe(resolve_account(account), jid, task))
+    found = run_as(account, lambda own: _describe(own, jid, task))
     if json:
-        click.echo(as_json(_plain(found), indent=sys.stdout.isatty()))
+        print_json(_plain(found))
     elif not found:
         click.echo(f"{jid} offers this account nothing", err=True)
     else:

@@ -11,11 +11,11 @@ from typing import Any, Final
 
 import click
 
-from jabot.cli.asking import Queue, at_queue, print_json, queue_command, short
+from jabot.cli.asking import Queue, at_queue, queue_command, short
 from jabot.cli.exit_codes import code_of, failure
 from jabot.cli.job_filters import ENDED, UNFINISHED, Chosen, filters, pages
-from jabot.cli.job_options import duration
-from jabot.cli.screen import clean
+from jabot.cli.screen import clean, print_json
+from jabot.cli.values import DURATION
 from jabot.errors import JabotError
 from jabot.protocol.states import JobState
 from jabot.queue.answers import JobLine
@@ -143,7 +143,7 @@ def _now(name: str, line: JobLine) -> str:
 @click.option(
     "--older-than",
     metavar="TIME",
-    callback=duration,
+    type=DURATION,
     help="Those that ended longer ago than that: 30m, 12h, 7d.",
 )
 @_yes

@@ -1,36 +1,16 @@
-"""What the commands that have tasks run share: how words and options are read, and the options that
-are for a queue."""
+"""What the commands that have tasks run share: words, and the options that say where and how."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import click
 
-from jabot.account import parse_jid
 from jabot.calls.queue_options import QueueOptions
-from jabot.errors import ConfigError
-from jabot.schedule import parse_duration
+from jabot.cli.values import DURATION, MOMENT
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-
-def address(_: click.Context, __: click.Parameter, text: str) -> str:
-    """Any address, on a command line."""
-    try:
-        return str(parse_jid(text))
-    except ConfigError as error:
-        raise click.BadParameter(str(error)) from None
-
-
-def duration(_: click.Context, __: click.Parameter, text: str | None) -> float | None:
-    """A time on a command line: `30` and `2.5` are seconds."""
-    try:
-        return None if text is None else parse_duration(_with_unit(text))
-    except ConfigError as error:
-        raise click.BadParameter(str(error)) from None
 
 
 def labels(_: click.Context, __: click.Parameter, given: Sequence[str]) -> dict[str, list[str]]:
@@ -55,25 +35,19 @@ def one_label(
     return {name: values[0] for name, values in found.items()} or None
 
 
-def _moment(_: click.Context, __: click.Parameter, text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise click.BadParameter(
-            f"{text!r}: write 2026-12-24T18:00, with +01:00 behind it for another time zone than "
-            "this machine's"
-        ) from None
-    return moment if moment.tzinfo is not None else moment.astimezone()
+class Words(NamedTuple):
+    """The words that stand for the arguments of a task."""
 
-
-def _with_unit(text: str) -> str:
-    return f"{text}s" if text.replace(".", "", 1).isdecimal() else text
+    plain: Sequence[str]
+    literal: Sequence[str]
+    """Those after `--`: positional, whatever they look like."""
 
 
 class LiteralWords(click.Command):
-    """Keeps the words after `--` apart, where click would forget that they stood there."""
+    """Keeps the words after `--` apart, where click would forget that they stood there; before it,
+    what looks like an option that is not known is a word."""
+
+    ignore_unknown_options = True
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         at = args.index("--") if "--" in args else len(args)
@@ -81,16 +55,41 @@ class LiteralWords(click.Command):
         return super().parse_args(ctx, args[:at])
 
 
+words_argument = click.argument(
+    "words",
+    nargs=-1,
+    metavar="[ARG...] [name=value...]",
+    type=click.UNPROCESSED,
+    callback=lambda ctx, _, words: Words(words, ctx.meta["literal"]),
+)
+
+
+def where_option(whom: str) -> Callable[[F], F]:
+    """`--where`; `whom` are those that it is about."""
+    return click.option(
+        "--where",
+        multiple=True,
+        metavar="LABEL=VALUE",
+        callback=labels,
+        help=f"Only {whom} with this label; given twice for one label, either value will do.",
+    )
+
+
+def retries_option(text: str) -> Callable[[F], F]:
+    """`--retries`; `text` is its help."""
+    return click.option("--retries", default=0, metavar="N", type=click.IntRange(min=0), help=text)
+
+
 _OPTIONS: dict[str, dict[str, Any]] = {
-    "--delay": {"metavar": "TIME", "callback": duration, "help": "run it so much later."},
+    "--delay": {"metavar": "TIME", "type": DURATION, "help": "run it so much later."},
     "--at": {
         "metavar": "WHEN",
-        "callback": _moment,
+        "type": MOMENT,
         "help": "run it then, as 2026-12-24T18:00 or 2026-12-24T18:00+01:00.",
     },
     "--expires": {
         "metavar": "TIME",
-        "callback": duration,
+        "type": DURATION,
         "help": "let it fail when it was not begun so long after it was due.",
     },
     "--priority": {

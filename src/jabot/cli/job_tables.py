@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from jabot.cli.asking import apart, at, short, span
-from jabot.cli.screen import as_json, clean, one_line
+from jabot.cli.screen import as_json, clean, one_line, plain_table
 from jabot.protocol.states import JobState
 from jabot.queue.answers import AttemptLine, JobLine, JobSheet
 
@@ -29,15 +29,6 @@ _VALUE: Final = 2000  # characters of a value in a sheet
 def state_text(state: str) -> Text:
     """A state in its colour."""
     return Text(one_line(state), style=_STYLES.get(state, ""))
-
-
-def plain_table(*names: str, numbers: Sequence[str] = ()) -> Table:
-    """A table without lines; the columns of numbers stand to the right."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for name in names:
-        side: Literal["left", "right"] = "right" if name in numbers else "left"
-        table.add_column(name, justify=side, no_wrap=True, overflow="ellipsis")
-    return table
 
 
 def job_table(jobs: Sequence[JobLine], now: float, *, with_owner: bool) -> Table:

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 
 import click
 
-from jabot.cli.asking import Queue, at_queue, print_json, queue_command, short
+from jabot.cli.asking import Queue, at_queue, queue_command, short
 from jabot.cli.exit_codes import failure
 from jabot.cli.job_changes import cancel, purge, retry
 from jabot.cli.job_filters import STATES, Chosen, filters, pages
-from jabot.cli.job_options import duration
 from jabot.cli.job_tables import job_table, show_sheet
-from jabot.cli.screen import as_json, clean, output
+from jabot.cli.screen import as_json, clean, output, print_json
+from jabot.cli.values import DURATION
 from jabot.cli.waiting import wait_for
 from jabot.queue.answers import JobLine, JobSheet
 
@@ -94,7 +94,7 @@ def show(id: str, verbose: bool, to: str | None, json: bool, account: str | None
 @jobs.command(short_help="Wait for the outcomes of jobs.")
 @click.argument("ids", nargs=-1, required=True, metavar="ID...")
 @click.option(
-    "--timeout", metavar="TIME", callback=duration, help="Leave after that long; the jobs go on."
+    "--timeout", metavar="TIME", type=DURATION, help="Leave after that long; the jobs go on."
 )
 @click.option("-v", "--verbose", is_flag=True, help="Show the traceback of a task that failed.")
 @queue_command

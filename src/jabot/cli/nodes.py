@@ -11,29 +11,23 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from jabot.account import Account, parse_jid, resolve_account
+from jabot.account import Account
 from jabot.cli import watching
-from jabot.cli.account import account_option
-from jabot.cli.exit_codes import code_of, exit_codes
-from jabot.cli.screen import as_json, clean, hush, one_line, output
+from jabot.cli.account import account_option, run_as
+from jabot.cli.exit_codes import code_of
+from jabot.cli.screen import clean, json_option, one_line, output, plain_table, print_json
+from jabot.cli.values import ADDRESS
 from jabot.client import Client
-from jabot.errors import ConfigError, JabotError, NobodyThere, NotAllowed
+from jabot.errors import JabotError, NobodyThere, NotAllowed
 from jabot.peers import Peer
 
 
-def _addresses(_: click.Context, __: click.Parameter, given: Sequence[str]) -> list[str]:
-    try:
-        return [str(parse_jid(text)) for text in given]
-    except ConfigError as error:
-        raise click.BadParameter(str(error)) from None
-
-
 @click.command(short_help="Show who is online, and how busy.")
-@click.argument("jids", nargs=-1, metavar="[JID]...", callback=_addresses)
-@click.option("--json", "json", is_flag=True, help="One JSON array instead of a table.")
+@click.argument("jids", nargs=-1, metavar="[JID]...", type=ADDRESS)
+@json_option("One JSON array instead of a table.")
 @click.option("--watch", is_flag=True, help="Go on, and show what changes, until Ctrl-C.")
 @account_option
-def nodes(jids: list[str], json: bool, watch: bool, account: str | None) -> None:
+def nodes(jids: Sequence[str], json: bool, watch: bool, account: str | None) -> None:
     """Show who is online at each JID: a pool (bot@example.org), or one node (a full address).
 
     Without a JID: the nodes of the own account. Shown are those who allow this account something,
@@ -45,16 +39,13 @@ def nodes(jids: list[str], json: bool, watch: bool, account: str | None) -> None
     with --json it is an array a line. A node that comes is seen within half a minute, one of the
     own account and one that goes at once. Ctrl-C ends it, with exit code 130.
     """
-    hush()
-    with exit_codes():
-        chosen = resolve_account(account)
-        asked = list(dict.fromkeys(jids)) or [chosen.jid.bare]
-        if watch:
-            sys.exit(asyncio.run(watching.watch(chosen, asked, _table, _plain if json else None)))
-        found = asyncio.run(_nodes(chosen, asked))
+    if watch:
+        plain = _plain if json else None
+        sys.exit(run_as(account, lambda own: watching.watch(own, _asked(own, jids), _table, plain)))
+    found = run_as(account, lambda own: _nodes(own, _asked(own, jids)))
     peers = [peer for there in found if not isinstance(there, JabotError) for peer in there]
     if json:
-        click.echo(as_json([_plain(peer) for peer in peers], indent=sys.stdout.isatty()))
+        print_json([_plain(peer) for peer in peers])
     elif peers:
         output().print(_table(peers))
     problems = [there for there in found if isinstance(there, JabotError)]
@@ -62,6 +53,10 @@ def nodes(jids: list[str], json: bool, watch: bool, account: str | None) -> None
         click.echo(f"Error: {clean(str(problem))}", err=True)
     if problems:
         sys.exit(code_of(problems[0]))
+
+
+def _asked(account: Account, jids: Sequence[str]) -> list[str]:
+    return list(dict.fromkeys(jids)) or [account.jid.bare]
 
 
 async def _nodes(account: Account, addresses: Sequence[str]) -> list[list[Peer] | JabotError]:
@@ -96,10 +91,7 @@ def _plain(peer: Peer) -> dict[str, Any]:
 
 
 def _table(peers: Sequence[Peer]) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    table.add_column("NODE", no_wrap=True, overflow="fold")
-    for name in ("LOAD", "TASKS", "LABELS", "VERSION"):
-        table.add_column(name, overflow="fold")
+    table = plain_table("NODE", "LOAD", "TASKS", "LABELS", "VERSION", folded=True)
     for peer in peers:
         tasks = "?" if peer.tasks is None else ", ".join(sorted(peer.tasks)) or "-"
         labels = ", ".join(f"{name}={value}" for name, value in peer.labels.items()) or "-"

@@ -10,18 +10,11 @@ from jabot.account import parse_jid, resolve_account, resolve_jid
 from jabot.cli.account import account_option
 from jabot.cli.queue_stats import pause, resume, stats
 from jabot.cli.rooms import room_option
-from jabot.errors import ConfigError
+from jabot.cli.values import Value
 
 
-def _addresses(_: click.Context, __: click.Parameter, given: Sequence[str]) -> list[str]:
-    try:
-        return [text if text == "*" or "@" not in text else _bare(text) for text in given]
-    except ConfigError as error:
-        raise click.BadParameter(str(error)) from None
-
-
-def _bare(text: str) -> str:
-    return text if text.startswith("*@") else parse_jid(text).bare
+def _who(text: str) -> str:
+    return parse_jid(text).bare if "@" in text and not text.startswith("*@") else text
 
 
 def _rules(
@@ -59,14 +52,14 @@ def _rules(
     "--manage",
     multiple=True,
     metavar="WHO",
-    callback=_addresses,
+    type=Value("who", _who),
     help="Who may see and handle the jobs of others, and stop the queue.",
 )
 @click.option(
     "--work",
     multiple=True,
     metavar="WHO",
-    callback=_addresses,
+    type=Value("who", _who),
     help="Whose nodes may take its jobs, besides those of the own account.",
 )
 @click.option(
@@ -128,8 +121,8 @@ def queue(  # noqa: PLR0913 - the options of a queue
     /,
     store: str,
     allow: dict[str, list[str] | str],
-    manage: list[str],
-    work: list[str],
+    manage: Sequence[str],
+    work: Sequence[str],
     lease: str,
     grace: str,
     losses: int,

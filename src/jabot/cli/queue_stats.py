@@ -13,9 +13,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from jabot.cli.asking import Queue, apart, at_queue, print_json, queue_command, short, span
-from jabot.cli.job_tables import plain_table
-from jabot.cli.screen import as_json, one_line, output
+from jabot.cli.asking import Queue, apart, at_queue, queue_command, short, span
+from jabot.cli.screen import as_json, one_line, output, plain_table, print_json
 from jabot.queue.answers import LaneLine, RunLine, Spread, Standing, TaskLine, WorkerLine
 
 _EVERY: Final = 2.0  # seconds between two looks of --watch
@@ -78,7 +77,7 @@ async def _watch(queue: Queue, *, json: bool) -> None:
 @queue_command
 def pause(task: str, to: str | None, json: bool, account: str | None) -> None:
     """Begin no jobs of TASK any more. Those that run go on; new ones are kept."""
-    _set("pause", task, to, account)
+    at_queue(to, account, lambda queue: queue.ask("pause", None, task=task))
     _tell(task, json, paused=True)
 
 
@@ -87,12 +86,8 @@ def pause(task: str, to: str | None, json: bool, account: str | None) -> None:
 @queue_command
 def resume(task: str, to: str | None, json: bool, account: str | None) -> None:
     """Begin jobs of TASK again."""
-    _set("resume", task, to, account)
+    at_queue(to, account, lambda queue: queue.ask("resume", None, task=task))
     _tell(task, json, paused=False)
-
-
-def _set(name: str, task: str, to: str | None, account: str | None) -> None:
-    at_queue(to, account, lambda queue: queue.ask(name, None, task=task))
 
 
 def _tell(task: str, json: bool, *, paused: bool) -> None:

@@ -15,10 +15,18 @@ from rich.text import Text
 
 from jabot.calls.options import options
 from jabot.cli.arguments import described, read_words
-from jabot.cli.asking import Queue, apart, at_queue, print_json, queue_command, span
-from jabot.cli.job_options import LiteralWords, duration, given, labels, schedule_options
-from jabot.cli.job_tables import plain_table
-from jabot.cli.screen import clean, one_line, output
+from jabot.cli.asking import Queue, apart, at_queue, queue_command, span
+from jabot.cli.job_options import (
+    LiteralWords,
+    Words,
+    given,
+    retries_option,
+    schedule_options,
+    where_option,
+    words_argument,
+)
+from jabot.cli.screen import clean, one_line, output, plain_table, print_json
+from jabot.cli.values import DURATION
 from jabot.errors import ConfigError
 from jabot.queue.answers import ScheduleLine
 
@@ -62,16 +70,12 @@ def list_(to: str | None, json: bool, account: str | None) -> None:
         click.echo("no schedules", err=True)
 
 
-@schedules.command(
-    cls=LiteralWords,
-    context_settings={"ignore_unknown_options": True},
-    short_help="Keep a schedule, or change one.",
-)
+@schedules.command(cls=LiteralWords, short_help="Keep a schedule, or change one.")
 @click.argument("name")
 @click.argument("task")
-@click.argument("words", nargs=-1, metavar="[ARG...] [name=value...]", type=click.UNPROCESSED)
+@words_argument
 @click.option("--cron", metavar="LINE", help="When: minute, hour, day, month, weekday.")
-@click.option("--every", metavar="TIME", callback=duration, help="Or how often: 30s, 5m, 1h 30m.")
+@click.option("--every", metavar="TIME", type=DURATION, help="Or how often: 30s, 5m, 1h 30m.")
 @click.option(
     "--zone",
     default="UTC",
@@ -87,29 +91,14 @@ def list_(to: str | None, json: bool, account: str | None) -> None:
     help="For times that passed by more than a minute while no queue was up: one job for all of "
     "them, none, or each.",
 )
-@click.option(
-    "--retries",
-    default=0,
-    metavar="N",
-    type=click.IntRange(min=0),
-    help="Run each job again up to N times when it fails.",
-)
-@click.option(
-    "--where",
-    multiple=True,
-    metavar="LABEL=VALUE",
-    callback=labels,
-    help="Only on workers with this label; given twice for one label, either value will do.",
-)
+@retries_option("Run each job again up to N times when it fails.")
+@where_option("on workers")
 @schedule_options
 @queue_command
-@click.pass_context
 def add(  # noqa: PLR0913 - the options of a schedule
-    ctx: click.Context,
-    /,
     name: str,
     task: str,
-    words: tuple[str, ...],
+    words: Words,
     cron: str | None,
     every: float | None,
     zone: str,
@@ -134,7 +123,6 @@ def add(  # noqa: PLR0913 - the options of a schedule
     """
     if (cron is None) == (every is None):
         raise click.UsageError("give --cron or --every, one of both")
-    literal = ctx.meta["literal"]
     try:
         chosen = options("jobs@localhost", None, retries, where or None, False, **given(more))
         if chosen.not_for_queue:
@@ -144,9 +132,9 @@ def add(  # noqa: PLR0913 - the options of a schedule
 
     async def ask(queue: Queue) -> ScheduleLine:
         description = None
-        if words or literal:
+        if any(words):
             description = await described(queue.app, queue.address, task)
-        args, kwargs = read_words(words, literal, description)
+        args, kwargs = read_words(*words, description)
         line: ScheduleLine = await queue.ask(
             "schedule",
             ScheduleLine,

@@ -5,10 +5,13 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from typing import Any, Final
+from collections.abc import Callable, Collection
+from typing import Any, Final, Literal
 
+import click
 import msgspec
 from rich.console import Console
+from rich.table import Table
 
 _PIPE_WIDTH: Final = 100_000  # nothing is folded where a program reads
 
@@ -32,6 +35,28 @@ def as_json(value: Any, *, indent: bool = False) -> str:
     data = msgspec.json.encode(value)
     text = (msgspec.json.format(data) if indent else data).decode()
     return _NOT_ESCAPED.sub(lambda control: f"\\u{ord(control[0]):04x}", text)
+
+
+def json_option(text: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """`--json`; `text` says what is printed then."""
+    return click.option("--json", "json", is_flag=True, help=text)
+
+
+def print_json(value: Any) -> None:
+    """One JSON value: on one line for a program, on many for a person."""
+    click.echo(as_json(value, indent=sys.stdout.isatty()))
+
+
+def plain_table(*names: str, numbers: Collection[str] = (), folded: bool = False) -> Table:
+    """A table without lines. Columns of numbers stand to the right; what is too long is cut off,
+    or with `folded` goes on in the next line."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for name in names:
+        side: Literal["left", "right"] = "right" if name in numbers else "left"
+        whole = not folded or name == names[0]
+        overflow: Literal["fold", "ellipsis"] = "fold" if folded else "ellipsis"
+        table.add_column(name, justify=side, no_wrap=whole, overflow=overflow)
+    return table
 
 
 def output() -> Console:

@@ -4,23 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from typing import Any
 
 import click
 
-from jabot.account import Account, resolve_account
+from jabot.account import Account
 from jabot.calls import Job, begin
 from jabot.calls.options import Options, options
-from jabot.cli.account import account_option
+from jabot.cli.account import account_option, run_as
 from jabot.cli.arguments import Arguments, described, read_words
-from jabot.cli.exit_codes import exit_codes, failure
+from jabot.cli.exit_codes import failure
 from jabot.cli.interrupt import Interrupt
-from jabot.cli.job_options import LiteralWords, address, duration, given, labels, queue_options
+from jabot.cli.job_options import (
+    LiteralWords,
+    Words,
+    given,
+    queue_options,
+    retries_option,
+    where_option,
+    words_argument,
+)
 from jabot.cli.progress import ProgressLine
-from jabot.cli.screen import as_json, hush, is_verbose
+from jabot.cli.screen import as_json, is_verbose
+from jabot.cli.values import ADDRESS, DURATION
 from jabot.client import Client
 from jabot.errors import ConfigError, JabotError, JobTimeout
 
@@ -32,44 +40,32 @@ class Order:
     """What the command line asks for."""
 
     task: str
-    words: Sequence[str]
-    literal: Sequence[str]
-    """Words after `--`: positional, whatever they look like."""
+    words: Words
     options: Options
     leave: bool = False
     """Whether its id is enough."""
 
 
-@click.command(cls=LiteralWords, context_settings={"ignore_unknown_options": True})
+@click.command(cls=LiteralWords)
 @click.argument("task")
-@click.argument("words", nargs=-1, metavar="[ARG...] [name=value...]", type=click.UNPROCESSED)
+@words_argument
 @click.option(
     "--to",
     required=True,
     metavar="JID",
-    callback=address,
+    type=ADDRESS,
     help="The pool that it goes to (bot@example.org), or one node of it (a full address).",
 )
 @click.option(
     "--timeout",
     metavar="TIME",
-    callback=duration,
+    type=DURATION,
     help="Seconds, or as 500ms, 5m, 1h 30m: give up, and have the job stopped, after that long.",
 )
-@click.option(
-    "--retries",
-    default=0,
-    metavar="N",
-    type=click.IntRange(min=0),
-    help="Run it again, elsewhere if need be, up to N times. Without it, it runs at most once.",
+@retries_option(
+    "Run it again, elsewhere if need be, up to N times. Without it, it runs at most once."
 )
-@click.option(
-    "--where",
-    multiple=True,
-    metavar="LABEL=VALUE",
-    callback=labels,
-    help="Only on nodes with this label; given twice for one label, either value will do.",
-)
+@where_option("on nodes")
 @click.option("--wait", is_flag=True, help="Wait for a node when none is online.")
 @click.option(
     "--no-wait", is_flag=True, help="Print the id of the job once it was taken, and leave it."
@@ -77,12 +73,9 @@ class Order:
 @queue_options
 @click.option("-v", "--verbose", is_flag=True, help="Show the traceback of a task that failed.")
 @account_option
-@click.pass_context
 def submit(  # noqa: PLR0913 - the options of a job
-    ctx: click.Context,
-    /,
     task: str,
-    words: tuple[str, ...],
+    words: Words,
     to: str,
     timeout: float | None,
     retries: int,
@@ -129,11 +122,8 @@ def submit(  # noqa: PLR0913 - the options of a job
         chosen = options(to, timeout, retries, where or None, wait, **given(queue))
     except ConfigError as error:
         raise click.UsageError(str(error)) from None
-    order = Order(task, words, ctx.meta["literal"], chosen, leave=no_wait)
-    hush()
-    with exit_codes():
-        signed_in = resolve_account(account)
-        code = asyncio.run(_submit(signed_in, order, verbose=verbose or is_verbose()))
+    order = Order(task, words, chosen, leave=no_wait)
+    code = run_as(account, lambda own: _submit(own, order, verbose=verbose or is_verbose()))
     if code:
         sys.exit(code)
 
@@ -190,9 +180,9 @@ async def _arguments(app: Client, order: Order) -> Arguments:
     to = order.options.to
     while order.options.wait and not await app.nodes(to):  # noqa: ASYNC110 - nothing tells of it
         await asyncio.sleep(_LOOK_AGAIN)
-    if not order.words and not order.literal:
+    if not any(order.words):
         return (), {}
-    return read_words(order.words, order.literal, await described(app, to, order.task))
+    return read_words(*order.words, await described(app, to, order.task))
 
 
 async def _taken(job: Job[Any]) -> str:
