@@ -154,9 +154,9 @@ def resolve_account(jid: str | None = None, env: Mapping[str, str] = os.environ)
     )
 
 
-def save_account(account: Account, *, path: Path | None = None) -> Path:
+def save_account(account: Account) -> Path:
     """Write the account to the configuration file (mode 0600); the first one is the default."""
-    path = (path or config_path()).resolve()  # a link stays one
+    path = config_path().resolve()  # a link stays one
     config = _read_config(path)
     entry: dict[str, str] = {"password": account.password}
     if account.server:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterable
-from types import TracebackType
 from typing import Any, Self
 
 from jabot.account import Account, parse_jid, resolve_account
@@ -55,12 +54,7 @@ class Client(Calling, Publisher):
         self._live = live
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         """Sign out. Jobs that are under way go on; their handles fail with `ConnectionFailed`."""
         live, self._live = self._live, None
         if live is not None:

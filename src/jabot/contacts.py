@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from dataclasses import replace
-from types import TracebackType
 from typing import Final, Literal, Self, TypeAlias
 
 from jabot.account import Account
@@ -44,12 +43,7 @@ class ContactList:
             self._connection.result()  # raises why the server would not have us
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self._session.stop()
         if self._connection is not None:
             await asyncio.gather(self._connection, return_exceptions=True)

@@ -23,7 +23,7 @@ from jabot.runner.timers import Timer
 from jabot.schedule import Cron, Every, parse_duration
 from jabot.serving import Definition, Serving
 from jabot.status import StatusFields
-from jabot.tasks import Command, Registry, Retry, Task, TaskOptions
+from jabot.tasks import Command, Registry, Task, TaskOptions
 from jabot.topics import Follower, Handler, Publisher, Publishing
 from jabot.xmpp import OutgoingText, Timing
 from jabot.xmpp.room import Room, rooms_of
@@ -128,21 +128,7 @@ class Node(Calling, Publisher):
 
     @overload
     def task(
-        self,
-        /,
-        *,
-        name: str | None = None,
-        process: bool = False,
-        scheduled: str | None = None,
-        done: str | None = None,
-        concurrency: int | None = None,
-        timeout: float | str | None = None,
-        retries: int | Retry = 0,
-        priority: int | None = None,
-        expires: float | str | None = None,
-        unique: Literal[True] | str | None = None,
-        rate: float | str | None = None,
-        pool_concurrency: int | None = None,
+        self, /, *, process: bool = False, **options: Unpack[TaskOptions]
     ) -> Callable[[Callable[P, R]], Task[P, R]]: ...
 
     def task(self, function: Callable[..., Any] | None = None, /, **options: Any) -> Any:

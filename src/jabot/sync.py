@@ -19,7 +19,6 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterable, Iterator
 from contextlib import suppress
 from functools import partial
-from types import TracebackType
 from typing import Any, Literal, ParamSpec, Self, TypeVar, Unpack, overload
 
 import jabot.client
@@ -164,12 +163,7 @@ class Client:
         self._running()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -467,7 +461,7 @@ class _Thread:
             if self._closed:
                 return
             self._closed = True
-        leave = self.client.__aexit__(None, None, None)
+        leave = self.client.__aexit__()
         try:
             self._wait(asyncio.run_coroutine_threadsafe(leave, self.loop))
         finally:

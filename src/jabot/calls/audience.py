@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Final
-from xml.etree import ElementTree as ET
 
 from jabot.account import parse_jid
 from jabot.calls.calls import Calls
@@ -280,7 +279,3 @@ def _without_queues(found: list[Member], task: str, place: str) -> list[Member]:
 
 def _resource(jid: str) -> str:
     return jid.partition("/")[2]
-
-
-def _query(namespace: str) -> ET.Element:
-    return ET.Element(f"{{{namespace}}}query")

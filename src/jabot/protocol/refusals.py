@@ -78,8 +78,9 @@ def failure(frame: Failed) -> JabotError:
     return TaskFailed(text, kind=frame.type, message=frame.message, traceback=frame.traceback)
 
 
-def shortened(text: str, most: int = limits.TEXT) -> str:
+def shortened(text: str) -> str:
     """A text as it fits into a frame; its beginning is kept."""
+    most = limits.TEXT
     text = text.encode("utf-8", "replace").decode()  # half a surrogate pair is no Unicode
     return text if len(text) <= most else text[: most - 1] + "…"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from jabot.jid import JID, InvalidJID
 from jabot.server.element import Element, escape_attribute, to_text
 from jabot.server.namespaces import CLIENT, LANG, STANZA_ERRORS, STREAM, STREAM_ERRORS
 
@@ -60,6 +61,14 @@ class StanzaError(Exception):
         self.kind = kind or _TYPES[condition]
         self.detail = detail
         self.quoted: Element | None = None  # what of the stanza is given back with the error
+
+
+def read_address(text: str) -> JID:
+    """The address that a stanza names. Raises StanzaError when it is none."""
+    try:
+        return JID(text)
+    except InvalidJID:
+        raise StanzaError("jid-malformed") from None
 
 
 def error_reply(stanza: Element, error: StanzaError) -> Element | None:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import logging
 
-from jabot.jid import JID, InvalidJID
+from jabot.jid import JID
 from jabot.server import iq
 from jabot.server.capabilities import Capabilities
-from jabot.server.conditions import StanzaError, StreamError
+from jabot.server.conditions import StanzaError, StreamError, read_address
 from jabot.server.config import ServerConfig
 from jabot.server.element import Element, to_bytes
 from jabot.server.information import AccountInformation, ServerInformation
@@ -115,10 +115,7 @@ class Host:
         if "to" not in stanza.attrs:
             self._presence.update(session, stanza)
             return
-        try:
-            to = JID(stanza.attrs["to"])
-        except InvalidJID:
-            raise StanzaError("jid-malformed") from None
+        to = read_address(stanza.attrs["to"])
         if stanza.attrs.get("type") in SUBSCRIPTION_KINDS:
             self._subscriptions.send(session.account, stanza, to)
         else:

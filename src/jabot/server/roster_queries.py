@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from jabot.jid import JID, InvalidJID
-from jabot.server.conditions import StanzaError
+from jabot.jid import JID
+from jabot.server.conditions import StanzaError, read_address
 from jabot.server.element import Element
 from jabot.server.iq import IqTable
 from jabot.server.namespaces import ROSTER
@@ -43,10 +43,7 @@ class RosterQueries:
         if len(items) != 1:
             raise StanzaError("bad-request", "a roster set holds exactly one item")
         [wanted] = items
-        try:
-            contact = JID(wanted.attrs.get("jid", "")).bare
-        except InvalidJID:
-            raise StanzaError("jid-malformed") from None
+        contact = read_address(wanted.attrs.get("jid", "")).bare
         if not contact:
             raise StanzaError("bad-request", "the item has no address")
         if wanted.attrs.get("subscription") == "remove":

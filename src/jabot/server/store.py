@@ -15,7 +15,7 @@ import secrets
 import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 _FILE: Final = "server.db"
 _SCHEMA: Final = """
@@ -93,8 +93,14 @@ class Store:
             self._db.execute(
                 "INSERT OR IGNORE INTO meta VALUES ('secret', ?)", (secrets.token_bytes(32),)
             )
-        row = self._db.execute("SELECT value FROM meta WHERE key = 'secret'").fetchone()
-        return bytes(row[0])
+        return bytes(self._first("SELECT value FROM meta WHERE key = 'secret'")[0])
+
+    def _first(self, query: str, *values: str) -> Any:
+        """The first row, or None."""
+        return self._db.execute(query, values).fetchone()
+
+    def _texts(self, query: str, *values: str) -> list[str]:
+        return [text for (text,) in self._db.execute(query, values)]
 
     # Accounts
 
@@ -109,18 +115,16 @@ class Store:
             self._db.executemany("INSERT INTO credentials VALUES (?, ?, ?, ?, ?, ?)", rows)
 
     def credentials(self, account: str, mechanism: str) -> Credentials | None:
-        row = self._db.execute(
+        row = self._first(
             "SELECT salt, stored_key, server_key, iterations FROM credentials"
             " WHERE account = ? AND mechanism = ?",
-            (account, mechanism),
-        ).fetchone()
+            account,
+            mechanism,
+        )
         return None if row is None else Credentials(*row)
 
     def has_account(self, account: str) -> bool:
-        row = self._db.execute(
-            "SELECT 1 FROM credentials WHERE account = ? LIMIT 1", (account,)
-        ).fetchone()
-        return row is not None
+        return self._first("SELECT 1 FROM credentials WHERE account = ?", account) is not None
 
     # Rosters
 
@@ -132,17 +136,12 @@ class Store:
         return [_item(row) for row in rows]
 
     def roster_item(self, account: str, contact: str) -> RosterItem | None:
-        row = self._db.execute(
-            f"SELECT {_ITEM} FROM roster WHERE account = ? AND contact = ?",  # noqa: S608
-            (account, contact),
-        ).fetchone()
+        query = f"SELECT {_ITEM} FROM roster WHERE account = ? AND contact = ?"  # noqa: S608
+        row = self._first(query, account, contact)
         return None if row is None else _item(row)
 
     def roster_size(self, account: str) -> int:
-        row = self._db.execute(
-            "SELECT count(*) FROM roster WHERE account = ?", (account,)
-        ).fetchone()
-        return int(row[0])
+        return int(self._first("SELECT count(*) FROM roster WHERE account = ?", account)[0])
 
     def put_roster_item(self, account: str, item: RosterItem) -> None:
         with self._db:
@@ -169,32 +168,21 @@ class Store:
 
     def watchers(self, account: str) -> list[str]:
         """The contacts that see the account's presence."""
-        rows = self._db.execute(
-            "SELECT contact FROM roster WHERE account = ? AND sub_from", (account,)
-        )
-        return [row[0] for row in rows]
+        return self._texts("SELECT contact FROM roster WHERE account = ? AND sub_from", account)
 
     def watched(self, account: str) -> list[str]:
         """The contacts whose presence the account sees."""
-        rows = self._db.execute(
-            "SELECT contact FROM roster WHERE account = ? AND sub_to", (account,)
-        )
-        return [row[0] for row in rows]
+        return self._texts("SELECT contact FROM roster WHERE account = ? AND sub_to", account)
 
     def requests(self, account: str) -> list[str]:
         """The subscription requests that the account has not answered, as XML."""
-        rows = self._db.execute(
-            "SELECT request FROM roster WHERE account = ? AND request IS NOT NULL", (account,)
-        )
-        return [row[0] for row in rows]
+        query = "SELECT request FROM roster WHERE account = ? AND request IS NOT NULL"
+        return self._texts(query, account)
 
     # Offline messages
 
     def offline_count(self, account: str) -> int:
-        row = self._db.execute(
-            "SELECT count(*) FROM offline WHERE account = ?", (account,)
-        ).fetchone()
-        return int(row[0])
+        return int(self._first("SELECT count(*) FROM offline WHERE account = ?", account)[0])
 
     def add_offline(self, account: str, stanza: bytes) -> None:
         with self._db:

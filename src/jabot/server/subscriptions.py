@@ -46,11 +46,7 @@ class Subscriptions:
         if not self._router.serves(to.domain):
             raise StanzaError("remote-server-not-found")
         kind = stanza.attrs["type"]
-        item = self._roster.item(account, contact)
-        if item is None:
-            if kind == "subscribe" and not self._roster.has_room(account):
-                raise StanzaError("resource-constraint", "the roster is full")
-            item = RosterItem(contact)
+        item = self._item(account, contact, kind)
         step = outbound(state_of(item), kind)
         wanted = kind in ("subscribe", "subscribed") and step.state is not State.NONE
         self._change(account, replace(item, listed=item.listed or wanted), item, step)
@@ -72,11 +68,7 @@ class Subscriptions:
         if not self._store.has_account(account):
             return  # RFC 6121 section 8.5.1: silently
         kind = stanza.attrs["type"]
-        item = self._roster.item(account, contact)
-        if item is None:
-            if kind == "subscribe" and not self._roster.has_room(account):
-                raise StanzaError("resource-constraint", "the roster is full")
-            item = RosterItem(contact)
+        item = self._item(account, contact, kind)
         if kind == "subscribe" and item.from_:
             self._answer(account, contact, "subscribed")
             return
@@ -108,6 +100,13 @@ class Subscriptions:
             kinds.append("unsubscribed")
         for kind in kinds:
             self.send(account, Element(CLIENT, "presence", {"type": kind}), contact)
+
+    def _item(self, account: str, contact: str, kind: str) -> RosterItem:
+        """Where the two stand. Raises StanzaError for a request that there is no room for."""
+        item = self._roster.item(account, contact)
+        if item is None and kind == "subscribe" and not self._roster.has_room(account):
+            raise StanzaError("resource-constraint", "the roster is full")
+        return item or RosterItem(contact)
 
     def _change(self, account: str, item: RosterItem, before: RosterItem, step: Step) -> None:
         to, from_, ask, requested = step.state.value

@@ -31,7 +31,7 @@ class Kind(enum.Enum):
 
 
 class TaskOptions(TypedDict, total=False):
-    """The options of a task that is not made of a function: see `Task`."""
+    """The options of any task: see `Task`."""
 
     name: str | None
     scheduled: str | None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 from xml.etree import ElementTree as ET
@@ -56,6 +56,15 @@ def data_form(
         for option in each.options:
             offered = ET.SubElement(element, f"{{{DATA}}}option", {"label": clean(option)})
             _add(offered, "value", option)
+    return form
+
+
+def submit_form(kind: str, values: Mapping[str, str]) -> ET.Element:
+    """A form of a type (XEP-0068) that is filled in."""
+    form = ET.Element(f"{{{DATA}}}x", {"type": "submit"})
+    for name, value in {"FORM_TYPE": kind, **values}.items():
+        field = ET.SubElement(form, f"{{{DATA}}}field", {"var": name})
+        ET.SubElement(field, f"{{{DATA}}}value").text = value
     return form
 
 

@@ -8,7 +8,7 @@ from typing import Final
 from xml.etree import ElementTree as ET
 
 from jabot.jid import JID, InvalidJID
-from jabot.xmpp.data_forms import DATA
+from jabot.xmpp.data_forms import DATA, submit_form
 from jabot.xmpp.disco import read_features
 from jabot.xmpp.stanzas import JABOT, MUC_USER, presence
 
@@ -86,10 +86,7 @@ def shows_addresses(answer: ET.Element | None) -> bool:
 def configuration(fields: Mapping[str, str]) -> ET.Element:
     """The form that an owner fills in for a new room (section 10.1.3)."""
     query = ET.Element(f"{{{OWNER}}}query")
-    form = ET.SubElement(query, f"{{{DATA}}}x", {"type": "submit"})
-    for name, value in {"FORM_TYPE": f"{MUC}#roomconfig", **fields}.items():
-        field = ET.SubElement(form, f"{{{DATA}}}field", {"var": name})
-        ET.SubElement(field, f"{{{DATA}}}value").text = value
+    query.append(submit_form(f"{MUC}#roomconfig", fields))
     return query
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 from xml.etree import ElementTree as ET
 
-from jabot.xmpp.data_forms import DATA
+from jabot.xmpp.data_forms import submit_form
 from jabot.xmpp.disco import DISCO_INFO, DISCO_ITEMS
 
 PUBSUB: Final = "http://jabber.org/protocol/pubsub"
@@ -131,9 +131,5 @@ def _about(verb: str, topic: str, **attributes: str) -> ET.Element:
 
 
 def _form(settings: Mapping[str, str]) -> ET.Element:
-    form = ET.Element(f"{{{DATA}}}x", {"type": "submit"})
     fields = {f"pubsub#{name}": value for name, value in settings.items()}
-    for name, value in {"FORM_TYPE": f"{PUBSUB}#node_config", **fields}.items():
-        field = ET.SubElement(form, f"{{{DATA}}}field", {"var": name})
-        ET.SubElement(field, f"{{{DATA}}}value").text = value
-    return form
+    return submit_form(f"{PUBSUB}#node_config", fields)

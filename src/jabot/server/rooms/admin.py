@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from jabot.jid import JID, InvalidJID
-from jabot.server.conditions import StanzaError
+from jabot.jid import JID
+from jabot.server.conditions import StanzaError, read_address
 from jabot.server.element import Element
 from jabot.server.namespaces import MUC_ADMIN
 from jabot.server.rooms import affiliations, presences
@@ -158,10 +158,7 @@ def _account(room: Room, attrs: dict[str, str]) -> str:
         if occupant is None:
             raise StanzaError("bad-request", "an affiliation belongs to an address")
         return occupant.account
-    try:
-        account: str = JID(attrs["jid"]).bare
-    except InvalidJID:
-        raise StanzaError("jid-malformed") from None
+    account: str = read_address(attrs["jid"]).bare
     if "@" not in account:
         raise StanzaError("not-acceptable", "only accounts have an affiliation here")
     return account

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from jabot.jid import JID, InvalidJID
-from jabot.server.conditions import StanzaError
+from jabot.jid import JID
+from jabot.server.conditions import StanzaError, read_address
 from jabot.server.element import Element
 from jabot.server.namespaces import CLIENT, MUC_USER
 from jabot.server.rooms.affiliations import Affiliation, Role
@@ -105,10 +105,7 @@ def _is_subject(stanza: Element) -> bool:
 
 
 def _address(invitation: Element) -> JID:
-    try:
-        address = JID(invitation.attrs.get("to", ""))
-    except InvalidJID:
-        raise StanzaError("jid-malformed") from None
+    address = read_address(invitation.attrs.get("to", ""))
     if not address.local:
         raise StanzaError("bad-request", "an invitation names an account")
     return address

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from jabot.jid import JID, InvalidJID
-from jabot.server.conditions import StanzaError
+from jabot.jid import JID
+from jabot.server.conditions import StanzaError, read_address
 from jabot.server.element import Element
 from jabot.server.forms import Form, submitted
 from jabot.server.namespaces import CLIENT, MUC_OWNER, MUC_USER
@@ -50,10 +50,7 @@ def destroy(room: Room, order: Element) -> None:
     """Put everybody out, with a word about where to go."""
     attrs = {}
     if "jid" in order.attrs:
-        try:
-            attrs["jid"] = JID(order.attrs["jid"]).bare
-        except InvalidJID:
-            raise StanzaError("jid-malformed") from None
+        attrs["jid"] = read_address(order.attrs["jid"]).bare
     reason = order.child(MUC_OWNER, "reason")
     words: list[Element | str] = []
     if reason is not None:
