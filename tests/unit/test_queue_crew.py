@@ -102,7 +102,7 @@ def test_nobody_looks_all_the_time_while_the_end_of_a_job_is_on_its_way(crew):
     hello(crew)
     held = crew.hold(record(), now=0)
     crew.gone(A, now=5)
-    held.ending = True
+    crew.ends(held)
     assert crew.next() is None
     crew.hold(record("j2"), now=5)
     assert crew.next() == 6
@@ -136,7 +136,8 @@ def test_what_is_on_its_way_to_it_is_not_missing(crew):
 def test_what_ends_just_now_is_neither_missing_nor_overdue(crew):
     hello(crew)
     held = crew.hold(record(), now=0)
-    held.acked = held.ending = True
+    held.acked = True
+    crew.ends(held)
     assert crew.missing(A, []) == []
     assert crew.overdue(100) == []
 
@@ -186,6 +187,21 @@ def test_credit_is_what_is_free(crew):
     assert crew.openings(["lift"]) == [(worker, ["lift"], 1)]
     worker.claiming = 3
     assert crew.openings(["lift"]) == []
+
+
+def test_an_attempt_that_has_ended_takes_no_slot_any_more(crew):
+    worker = hello(crew, slots=2)
+    held, other = crew.hold(record("j1"), now=0), crew.hold(record("j2"), now=0)
+    crew.ends(held)
+    crew.ends(held)
+    assert worker.free == 1
+    crew.goes_on(held)
+    assert worker.free == 0
+    crew.ends(held)
+    crew.let_go(held)
+    assert worker.free == 1
+    crew.let_go(other)
+    assert worker.free == 2
 
 
 def test_nobody_gets_all_where_others_are_free(crew):

@@ -9,6 +9,7 @@ from msgspec import Raw
 from jabot.protocol.frames import Failed, Rejected, Submit, Succeeded
 from jabot.protocol.options import Lane
 from jabot.protocol.states import JobState
+from jabot.queue.store.verbs import Claim, Finish
 from unit.clock import turns
 from unit.queue_house import APP, BOT, BOT_TOO, House
 
@@ -104,3 +105,18 @@ async def test_a_lane_is_never_left_empty(clock, monkeypatch, seed):
         assert not [state for state in states if not state.ended]
         told = {frame.id for frame in house.heard(APP)}
         assert told == {f"j{n}" for n in range(yard.jobs)}
+
+
+async def test_the_next_job_is_given_away_in_the_transaction_that_keeps_the_end_of_one(
+    monkeypatch, clock
+):
+    async with House(monkeypatch, clock) as house:
+        await house.work(BOT, slots=1)
+        await house.submit("first")
+        await house.submit("second")
+        assert [frame.id for frame in house.heard(BOT, Submit)] == ["first"]
+        before = len(house.shelf.verbs)
+        await house.tell(BOT, Succeeded("first", 1, Raw(b"5")))
+        assert [frame.id for frame in house.heard(BOT, Submit)] == ["second"]
+        (first, *_) = house.shelf.verbs[before:]
+        assert [type(verb) for verb in first] == [Finish, Claim]

@@ -53,6 +53,7 @@ class Worker(Struct, eq=False):
     labels: Mapping[str, str] = {}
     held: dict[str, Held] = {}
     claiming: int = 0  # slots that are asked of the store to be filled
+    ending: int = 0  # of what it has, jobs whose ends are on their way to the store
     stay: int = 0  # counts how often it went
     here: bool = False  # it has said hello, and has not gone since
     silent: bool = False  # it let a lease run out, and was not heard since
@@ -60,8 +61,10 @@ class Worker(Struct, eq=False):
 
     @property
     def free(self) -> int:
-        """How many more jobs it takes."""
-        return self.slots - len(self.held) - self.claiming if self.here and not self.silent else 0
+        """How many more jobs it takes. An attempt that it has ended takes no slot any more."""
+        if not self.here or self.silent:
+            return 0
+        return self.slots - len(self.held) + self.ending - self.claiming
 
     def does(self, kind: str) -> bool:
         """Whether it can do jobs of a kind (see `kind_of`)."""
@@ -187,6 +190,18 @@ class Crew:
         self._on_change()
         return held
 
+    def ends(self, held: Held) -> None:
+        """Its end is on its way to the store."""
+        if not held.ending:
+            held.ending = True
+            self._workers[held.worker].ending += 1
+
+    def goes_on(self, held: Held) -> None:
+        """Its end did not get to the store."""
+        if held.ending:
+            held.ending = False
+            self._workers[held.worker].ending -= 1
+
     def let_go(self, held: Held) -> None:
         """It has it no more."""
         if self._held.get(held.id) is held:
@@ -195,6 +210,7 @@ class Crew:
         worker = self._workers.get(held.worker)
         if worker is not None and worker.held.get(held.id) is held:
             del worker.held[held.id]
+            worker.ending -= held.ending
             if not worker.here and not worker.held and not worker.claiming:
                 del self._workers[worker.jid]
 

@@ -98,7 +98,7 @@ class Dispatch:
             if isinstance(frame, Submit):
                 held = self.held_by(peer, frame)
                 if held is not None and not held.acked and not held.ending:
-                    held.ending = True
+                    self._crew.ends(held)
                     self._outcomes.release(held.record)
 
     # -- within -------------------------------------------------------------------------------

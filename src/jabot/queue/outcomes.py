@@ -75,7 +75,7 @@ class Outcomes:
             attempt = held.attempt if held is not None else 0
             frame = Rejected(frame.id, attempt, frame.code, frame.message)
         if held is not None and (held.worker, held.attempt) == (peer, frame.attempt):
-            held.ending = True
+            self._crew.ends(held)
             self._note_refusal(peer, held.record, frame)
             self._finish(self._fate.ended(held.record, frame), held.record, promise)
         else:  # of another node of this queue, or of before a restart; else it is stale
@@ -124,7 +124,7 @@ class Outcomes:
     def is_lost(self, held: Held, why: str) -> None:
         """An attempt is over because its worker does not have it any more."""
         log.warning("job %s, attempt %d: %s %s", held.id, held.attempt, held.worker, why)
-        held.ending = True
+        self._crew.ends(held)
         # Unless its worker has gone to another node of the queue with it.
         verb = self._fate.failed(held.record, lost(held.worker, why))
         self._finish(msgspec.structs.replace(verb, node=held.record.node), held.record)
@@ -204,7 +204,7 @@ class Outcomes:
             worker.tasks = {k: v for k, v in worker.tasks.items() if k != record.task}
 
     def _fails(self, held: Held, failure: Failure, promise: Promise | None = None) -> None:
-        held.ending = True
+        self._crew.ends(held)
         self._finish(self._fate.failed(held.record, failure), held.record, promise)
 
     def _finish(self, verb: Finish, record: Record, promise: Promise | None = None) -> None:
@@ -224,7 +224,7 @@ class Outcomes:
     def _unfinished(self, record: Record) -> None:
         held = self._crew.held(record.id)
         if held is not None and held.attempt == record.attempt:
-            held.ending = False
+            self._crew.goes_on(held)
         if self._online:
             self._alarm.set(self._loop.time() + _LOOK)
 
