@@ -14,7 +14,7 @@ from jabot.errors import ConfigError, ConnectionFailed, JabotError
 from jabot.jid import JID
 from jabot.middleware import Middleware
 from jabot.topics import Event, Follower, Following, Place, Publisher, Publishing
-from jabot.xmpp import IncomingPresence, IncomingText, Link, Session, Timing
+from jabot.xmpp import IncomingPresence, Link, Session, SessionListener, Timing
 from jabot.xmpp.room import Room, rooms_of
 from jabot.xmpp.rooms import Rooms
 from jabot.xmpp.stanzas import presence
@@ -102,7 +102,7 @@ class Client(Calling, Publisher):
         return self._live
 
 
-class _Signed:
+class _Signed(SessionListener):
     """The live parts of a client."""
 
     def __init__(
@@ -192,12 +192,6 @@ class _Signed:
         self.link.offline()
         self.following.offline()
         self.publishing.offline()
-
-    def text_received(self, text: IncomingText) -> None:
-        """Nobody chats with a client."""
-
-    def typing_received(self, sender: JID, state: str) -> None:
-        """Nor types."""
 
     def presence_received(self, stanza: IncomingPresence) -> None:
         if self.rooms.received(stanza):

@@ -10,7 +10,7 @@ from typing import Final, Literal, Self, TypeAlias
 from jabot.account import Account
 from jabot.errors import ConfigError, ConnectionFailed, NotAllowed, StanzaError
 from jabot.jid import JID
-from jabot.xmpp import IncomingPresence, IncomingText, Session, roster
+from jabot.xmpp import IncomingPresence, Session, SessionListener, roster
 from jabot.xmpp.roster import Contact
 from jabot.xmpp.stanzas import presence
 
@@ -20,7 +20,7 @@ _LOOK: Final = 2.0  # seconds for presence to arrive, where a contact that we se
 _QUIET: Final = 0.25  # seconds without news, once each of them was heard: a pool has several nodes
 
 
-class ContactList:
+class ContactList(SessionListener):
     """Signed in between `async with` and its end, with a priority that takes no texts: what waits
     for the account on its server is left to the chat programs of its person."""
 
@@ -153,12 +153,6 @@ class ContactList:
         self._present.clear()
         if self._asked is not None and not self._asked[1].done():
             self._asked[1].set_exception(ConnectionFailed("the connection was lost"))
-
-    def text_received(self, text: IncomingText) -> None:
-        """Texts are for the person's chat programs."""
-
-    def typing_received(self, sender: JID, state: str) -> None:
-        """Nor is anybody's typing."""
 
     def presence_received(self, stanza: IncomingPresence) -> None:
         sender = stanza.sender

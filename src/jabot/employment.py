@@ -18,6 +18,7 @@ from jabot.protocol import Leftover
 from jabot.protocol.codec import Incoming
 from jabot.protocol.frames import Frame, Heartbeat, Hello, Rejected
 from jabot.xmpp import IncomingPresence, Link, Session
+from jabot.xmpp.link import End
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +54,7 @@ class _Post:
     problem: str = ""  # the last one in the log
 
 
-class Employment:
+class Employment(End):
     """Keeps a node at work with one node of each queue: an `End` of the link.
 
     `abilities(queue)` is what the node tells a queue of itself. A node that stops has no slots.

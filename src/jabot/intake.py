@@ -43,6 +43,7 @@ from jabot.tasks.description import describe, version_of
 from jabot.tasks.registry import close_match
 from jabot.tasks.result import encode_result
 from jabot.xmpp import Link
+from jabot.xmpp.link import End
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +54,7 @@ _ABOUT_JOBS: Final = (Submit, Query)
 _REMEMBERED = 1000  # addresses of callers
 
 
-class Intake:
+class Intake(End):
     """Takes jobs from other programs: an `End` of the link.
 
     `jobs_per_caller` bounds how many jobs of one account are known here that have not ended, or
@@ -135,15 +136,6 @@ class Intake:
 
     def refused(self, peer: str, frames: Sequence[Frame], error: JabotError, now: float) -> None:
         self._handle(self._worker.refused(peer, frames, error, now), now)
-
-    def put_off(self, peer: str, frames: Sequence[Frame], now: float) -> None:
-        """The link sends them again."""
-
-    def unanswered(self, peer: str, frames: Sequence[Frame]) -> None:
-        """The link sends them again."""
-
-    def wants(self, peer: str, frame: Frame) -> bool:
-        return True
 
     def peer_gone(self, peer: str, leftover: Leftover, now: float) -> None:
         self._worker.peer_gone(peer)

@@ -10,7 +10,7 @@ from typing import Any
 
 from jabot.jid import JID
 from jabot.runner.timers import call
-from jabot.xmpp.room import Occupant
+from jabot.xmpp.room import Occupant, RoomListener
 from jabot.xmpp.rooms import Rooms
 
 log = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ class Neighbours:
     """By nick, the own one among them; empty while this node is not in the room."""
 
 
-class Neighbourhood:
+class Neighbourhood(RoomListener):
     """Calls hooks whenever other nodes are in a room than before: a listener of `Rooms`.
 
     Calls do not overlap. What changes while one runs is told as it is then, in one call.
@@ -50,9 +50,6 @@ class Neighbourhood:
 
     def entered(self, room: JID) -> None:
         self._look(room)
-
-    def kept_out(self, room: JID, why: str) -> None:
-        """Nothing has changed."""
 
     def out(self, room: JID, why: str) -> None:
         self._look(room)

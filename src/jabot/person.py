@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from jabot.account import Account
 from jabot.jid import JID
-from jabot.xmpp import IncomingPresence, IncomingText, OutgoingText, Session
+from jabot.xmpp import IncomingPresence, IncomingText, OutgoingText, Session, SessionListener
 from jabot.xmpp.stanzas import CHAT_STATES, CORRECT, presence
 
 _GREET_FIRST, _GREET_MOST = 0.1, 30.0  # seconds between two greetings
@@ -30,7 +30,7 @@ class Ear:
     """What somebody else says to the account, and who."""
 
 
-class Person:
+class Person(SessionListener):
     """Talks with `contact`, and greets it, so that it shows its presence.
 
     `priority` is that of its presence: with 0 it also hears what others say to the account and what

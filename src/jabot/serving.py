@@ -40,7 +40,7 @@ from jabot.runner.timers import Timer, call
 from jabot.status import Status, StatusFields
 from jabot.tasks import Registry
 from jabot.topics import Follower, Following, Handler, Place, Publishing
-from jabot.xmpp import IncomingPresence, IncomingText, Link, Session, Timing
+from jabot.xmpp import IncomingPresence, IncomingText, Link, Session, SessionListener, Timing
 from jabot.xmpp.presence import Presence
 from jabot.xmpp.room import Room
 from jabot.xmpp.room_stanzas import NODE, QUEUE
@@ -81,7 +81,7 @@ class Definition:
     on_message: Callable[[Message], Any] | None = None
 
 
-class Serving:
+class Serving(SessionListener):
     """One run of a node. `run()` returns when it has left in good order."""
 
     _is_queue: ClassVar = False
@@ -357,9 +357,6 @@ class Serving:
             self.assembly.received(text)
         else:
             self.chat.received(text)
-
-    def typing_received(self, sender: JID, state: str) -> None:
-        """People's typing is nothing to a node."""
 
     def presence_received(self, stanza: IncomingPresence) -> None:
         if stanza.type == "subscribe":

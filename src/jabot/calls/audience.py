@@ -26,7 +26,7 @@ from jabot.peers import Peer, Where, as_text
 from jabot.protocol.options import NODE_TASKS, OWN_TASKS
 from jabot.xmpp import Session
 from jabot.xmpp.disco import DISCO_INFO, information
-from jabot.xmpp.room import Occupant, Room
+from jabot.xmpp.room import Occupant, Room, RoomListener
 from jabot.xmpp.rooms import Rooms
 from jabot.xmpp.roster import contacts
 
@@ -55,7 +55,7 @@ Left = Callable[[str], None]
 """Is told the full address of a member that has left the room."""
 
 
-class Audience:
+class Audience(RoomListener):
     """Finds the members of rooms, pools and contact lists. It listens to `rooms`."""
 
     def __init__(self, session: Session, rooms: Rooms, calls: Calls) -> None:
@@ -211,12 +211,6 @@ class Audience:
 
     def kept_out(self, room: JID, why: str) -> None:
         self._news.set()
-
-    def out(self, room: JID, why: str) -> None:
-        """It is entered again."""
-
-    def came(self, room: JID, occupant: Occupant) -> None:
-        """A broadcast is for those who were there at its beginning."""
 
     def went(self, room: JID, occupant: Occupant, why: str) -> None:
         if room.bare in self._followed and occupant.jid is not None:

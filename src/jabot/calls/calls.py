@@ -49,6 +49,7 @@ from jabot.runner.job import JobIds
 from jabot.tasks import Description, Step
 from jabot.tasks.described import read_descriptions
 from jabot.xmpp import IncomingPresence, Link, Session
+from jabot.xmpp.link import End
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +59,7 @@ _DESCRIPTIONS = 1000  # that are remembered
 _OUTCOMES = (TaskFailed, JobCancelled, WorkerLost)
 
 
-class Calls:
+class Calls(End):
     """All jobs that a program gave to others: an `End` of the link."""
 
     def __init__(self, session: Session, link: Link, middleware: Sequence[Middleware] = ()) -> None:

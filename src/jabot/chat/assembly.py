@@ -17,7 +17,7 @@ from jabot.chat.collection import Collection
 from jabot.chat.talk import Mouth
 from jabot.jid import JID
 from jabot.pace import Pace
-from jabot.xmpp.room import Occupant
+from jabot.xmpp.room import Occupant, RoomListener
 from jabot.xmpp.rooms import Rooms
 from jabot.xmpp.shares import Share, share
 from jabot.xmpp.stanzas import IncomingText, OutgoingText
@@ -58,7 +58,7 @@ class _Line:
         return self.there[0]
 
 
-class Assembly:
+class Assembly(RoomListener):
     """Obeys what is said in rooms, by the real address of who said it, as chat does.
 
     Each node that is addressed gives its part of the answer to the *speaker*, the first of them by
@@ -112,15 +112,6 @@ class Assembly:
         self._asides.close()
 
     # -- what rooms tell -----------------------------------------------------------------------
-
-    def entered(self, room: JID) -> None:
-        """Nothing: what was said before is not ours."""
-
-    def kept_out(self, room: JID, why: str) -> None:
-        """Nothing: we have heard nothing there."""
-
-    def came(self, room: JID, occupant: Occupant) -> None:
-        """Nothing: they have not heard what was said before."""
 
     def out(self, room: JID, why: str) -> None:
         """We are not in a room any more: others answer there."""

@@ -25,11 +25,12 @@ from jabot.queue.dispatch import Dispatch
 from jabot.queue.outcomes import Outcomes
 from jabot.queue.promise import Promise
 from jabot.queue.rights import Rights
+from jabot.xmpp.link import End
 
 _ENDINGS = (Succeeded, Failed, Cancelled, Rejected)
 
 
-class Floor:
+class Floor(End):
     """Hands what the link tells of workers to whom it concerns."""
 
     def __init__(
@@ -79,21 +80,12 @@ class Floor:
         self._dispatch.never_arrived(peer, frames)
         self._attendance.refuses(peer, error)
 
-    def put_off(self, peer: str, frames: Sequence[Frame], now: float) -> None:
-        """They go again."""
-
-    def unanswered(self, peer: str, frames: Sequence[Frame]) -> None:
-        """The link sends them again."""
-
     def wants(self, peer: str, frame: Frame) -> bool:
         return not isinstance(frame, Submit) or self._dispatch.held_by(peer, frame) is not None
 
     def peer_gone(self, peer: str, leftover: Leftover, now: float) -> None:
         self._dispatch.never_arrived(peer, leftover.unsent)
         self._attendance.gone(peer, now)
-
-    def peer_here(self, peer: str, now: float) -> None:
-        """It says hello when it is a worker."""
 
     def offline(self, leftovers: Mapping[str, Leftover]) -> None:
         self._attendance.offline()

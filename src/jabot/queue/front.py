@@ -28,6 +28,7 @@ from jabot.queue.rights import Rights
 from jabot.queue.store.verbs import Add, Added, Look, Record, Stopped, kind_of
 from jabot.queue.store.verbs import Cancel as CancelVerb
 from jabot.xmpp import Link
+from jabot.xmpp.link import End
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +47,7 @@ _TOO_MANY_LISTENERS = (
 )
 
 
-class Front:
+class Front(End):
     """Takes jobs, cancels and questions, and answers when the store has them.
 
     `defaults` is what the authors of tasks say of their jobs. `is_own(account, frame)` tells what
@@ -113,15 +114,6 @@ class Front:
     def refused(self, peer: str, frames: Sequence[Frame], error: JabotError, now: float) -> None:
         self._callers.answered(peer, frames)  # it will not understand them another time either
 
-    def put_off(self, peer: str, frames: Sequence[Frame], now: float) -> None:
-        """They go again."""
-
-    def unanswered(self, peer: str, frames: Sequence[Frame]) -> None:
-        """The link sends them again."""
-
-    def wants(self, peer: str, frame: Frame) -> bool:
-        return True
-
     def peer_gone(self, peer: str, leftover: Leftover, now: float) -> None:
         self._callers.gone(peer)
 
@@ -129,10 +121,7 @@ class Front:
         self._callers.here(peer)  # it asks for what it missed; what comes from now on it is told
 
     def offline(self, leftovers: Mapping[str, Leftover]) -> None:
-        self._callers.all_gone()
-
-    def online(self, now: float) -> None:
-        """Callers see that, and ask."""
+        self._callers.all_gone()  # they see when it is back, and ask
 
     # -- within -------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ import logging
 from collections import deque
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Final, Protocol
+from typing import Final
 from xml.etree import ElementTree as ET
 
 from jabot.alarm import Alarm
@@ -34,14 +34,16 @@ _COMPLAINTS: Final = 10  # lines a minute about peers that do wrong
 _JOINS_CHECKED: Final = 30.0  # seconds between two looks for frames that nobody completes
 
 
-class End(Protocol):
-    """One end of the protocol: what it is told about a peer's frames and our own ones to it.
+class End:
+    """One end of the protocol: what it is told about a peer's frames and our own ones to it. The
+    methods do nothing: a subclass has those that concern it.
 
     `peer` is a full address, `now` seconds of the loop's clock.
     """
 
     def talks_with(self, peer: str, account: str) -> bool:
         """Whether frames of this peer are of interest at all."""
+        return False
 
     def received(
         self, peer: str, account: str, frames: Sequence[Incoming], now: float
@@ -49,6 +51,7 @@ class End(Protocol):
         """A batch of the peer's, its parts joined. It is answered when all ends have seen it, and
         what they gave to be waited for is done. When that fails, the peer is told to say it again
         later."""
+        return None
 
     def answered(self, peer: str, frames: Sequence[Frame], now: float) -> None:
         """The peer is responsible for these."""
@@ -67,6 +70,7 @@ class End(Protocol):
 
     def wants(self, peer: str, frame: Frame) -> bool:
         """Whether a frame of ours that was not answered is still worth sending."""
+        return True
 
     def peer_gone(self, peer: str, leftover: Leftover, now: float) -> None:
         """The peer's presence went."""

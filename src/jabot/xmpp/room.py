@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from typing import Protocol
 
 from jabot.account import parse_jid
 from jabot.errors import ConfigError
@@ -54,8 +53,9 @@ class Occupant:
     is_queue: bool = False  # and it is the node of a queue
 
 
-class RoomListener(Protocol):
-    """What is told of rooms; all of it on the event loop."""
+class RoomListener:
+    """What is told of rooms; all of it on the event loop. The methods do nothing: a subclass has
+    those that concern it."""
 
     def entered(self, room: JID) -> None:
         """We are in it now, and know who else is."""

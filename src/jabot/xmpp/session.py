@@ -50,8 +50,9 @@ _STEADY = 10.0  # seconds after which a connection counts as good, and the backo
 _REMEMBERED_FEATURES = 1000
 
 
-class SessionListener(Protocol):
-    """What a session tells its owner; all of it on the event loop."""
+class SessionListener:
+    """What a session tells its owner; all of it on the event loop. The methods do nothing: a
+    subclass has those that concern it."""
 
     def online(self) -> None:
         """The session is bound. Nothing was announced yet."""
