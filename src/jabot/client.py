@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any, Self
 
 from jabot.account import Account, parse_jid, resolve_account
@@ -36,13 +36,14 @@ class Client(Calling, Publisher):
         rooms: str | Room | Iterable[str | Room] = (),
         middleware: Iterable[Middleware] = (),
         timing: Timing | None = None,
+        topics: dict[Place, TopicSettings] | None = None,
     ) -> None:
         self._account = account
         self._rooms = rooms_of(rooms)
         self._default_to = None if to is None else parse_jid(to)
         self._middleware = tuple(middleware)
         self._timing = timing
-        self._topics: dict[Place, TopicSettings] = {}
+        self._topics = {} if topics is None else topics
         self._live: _Signed | None = None
 
     async def __aenter__(self) -> Self:
@@ -66,22 +67,28 @@ class Client(Calling, Publisher):
         return self._signed.session.jid
 
     async def follow(
-        self, topics: str, kind: Any = Any, *, of: str | None = None, history: int = 1
+        self,
+        topics: str | Iterable[str],
+        kind: Any = Any,
+        *,
+        of: str | None = None,
+        history: int = 1,
     ) -> AsyncIterator[Event]:
-        """What is published to a topic, or to all that `sensors/*` stands for, as it comes.
+        """What is published to a topic, to all that `sensors/*` stands for, or to several of these,
+        as it comes.
 
         Each payload is converted to the type `kind`; one that does not fit is left out, and the log
         says so. The other arguments are those of `Node.on`. Raises `ConnectionFailed` when this
         program was refused for good, or is closed.
         """
-        live, follower = self._signed, Follower(topics, kind, of=of, history=history)
-        live.follow(follower)
+        follower = Follower(topics, kind, of=of, history=history)
+        leave = follow_with(self, follower)
         try:
             while (event := await follower.next()) is not None:
                 yield event
-            raise ConnectionFailed("the client was closed")
+            raise closed("the client")
         finally:
-            live.following.unfollow(follower)
+            leave()
 
     @property
     def _calls(self) -> Calls:
@@ -198,6 +205,19 @@ class _Signed(SessionListener):
             return
         self.calls.presence_received(stanza)
         self.link.presence_received(stanza)
+
+
+def follow_with(app: Client, follower: Follower) -> Callable[[], None]:
+    """Follow topics, for the other faces of a client. What is returned ends it: `follower` gives
+    what it has by then, and no more."""
+    live = app._signed
+    live.follow(follower)
+
+    def leave() -> None:
+        live.following.unfollow(follower)
+        follower.end()
+
+    return leave
 
 
 def connect(

@@ -220,9 +220,11 @@ class Node(Calling, Publisher):
         self._definition.on_message = function
         return function
 
-    def on(self, topics: str, *, of: str | None = None, history: int = 1) -> Callable[[F], F]:
-        """Call the function with what is published to a topic, or to all that `sensors/*` stands
-        for (`*` is one word, a `**` at the end all that follow).
+    def on(
+        self, topics: str | Iterable[str], *, of: str | None = None, history: int = 1
+    ) -> Callable[[F], F]:
+        """Call the function with what is published to a topic, to all that `sensors/*` stands for
+        (`*` is one word, a `**` at the end all that follow), or to several of these.
 
         Its argument is what was published, converted to the type that it is annotated with; a
         parameter annotated `Event` gets the `Event`. The newest `history` events of before are told
@@ -230,9 +232,11 @@ class Node(Calling, Publisher):
         is the account whose own topics are meant (PEP). Calls do not overlap.
         """
 
+        several = (topics,) if isinstance(topics, str) else tuple(topics)
+
         def add(function: F) -> F:
             handler = Handler.of(function)
-            follower = partial(Follower, topics, handler.kind, of=of, history=history)
+            follower = partial(Follower, several, handler.kind, of=of, history=history)
             follower()  # what is wrong is said now
             self._definition.followers.append((follower, handler))
             return function

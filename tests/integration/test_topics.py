@@ -1,6 +1,7 @@
 """Topics: published by one program, followed by others, over reconnects and restarts."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import jabot.sync
 from chatting import LIMIT, calling, serving
 from chatting.nodes import QUICK, jabot_account
 from jabot import (
@@ -255,6 +257,36 @@ async def test_what_cannot_be_published(field: Field) -> None:
         await app.publish("two words", 1)
     with pytest.raises(ConfigError, match="1 to 1000"):
         app.topic(field.stem, keep=0)
+
+
+async def test_without_a_loop(field: Field) -> None:
+    topic = f"{field.stem}/hall"
+
+    def program(plot: jabot.sync.Client, app: jabot.sync.Client) -> None:
+        with plot, app:
+            plot.topic(topic, keep=3, publishers=[field.publisher.jid])
+            plot.publish(topic, {"celsius": 1})
+            with plot.follow(f"{field.stem}/*", Reading) as events:
+                first = next(events)
+                assert (first.payload, first.retained) == (Reading(1), True)
+                with pytest.raises(TimeoutError):
+                    events.next(timeout=0.01)
+                for number in (2, 3):
+                    app.publish(topic, {"celsius": number})
+                assert events.next(timeout=LIMIT).payload == Reading(2)
+                waiting = threading.Timer(0.05, events.close)
+                waiting.start()
+                assert [event.payload for event in events] == [Reading(3)]
+                with pytest.raises(StopIteration):
+                    next(events)
+            left = plot.follow(topic, history=2)
+            assert [next(left).payload["celsius"] for _ in range(2)] == [2, 3]
+        with pytest.raises(ConnectionFailed, match="was closed"):
+            next(left)
+
+    accounts = [jabot_account(field.server, a) for a in (field.subscriber, field.publisher)]
+    clients = [jabot.sync.connect(account=account) for account in accounts]
+    await asyncio.to_thread(program, *clients)
 
 
 async def test_who_leaves_hears_that_it_is_over(field: Field) -> None:

@@ -20,6 +20,8 @@ _COMMANDS = {
     "broadcast": "jabot.cli.broadcast",
     "jobs": "jabot.cli.jobs",
     "schedules": "jabot.cli.schedules",
+    "publish": "jabot.cli.topics",
+    "follow": "jabot.cli.topics",
     "nodes": "jabot.cli.nodes",
     "describe": "jabot.cli.describe",
     "chat": "jabot.cli.chat",

@@ -4,7 +4,7 @@ from jabot.topics.event import Event
 from jabot.topics.follower import Follower
 from jabot.topics.following import Following
 from jabot.topics.handler import Handler
-from jabot.topics.publisher import Publisher
+from jabot.topics.publisher import Publisher, TopicOwner
 from jabot.topics.publishing import Place, Publishing
 
 __all__ = [
@@ -15,4 +15,5 @@ __all__ = [
     "Place",
     "Publisher",
     "Publishing",
+    "TopicOwner",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, Final
 
@@ -22,18 +23,27 @@ WAITING: Final = 1000  # events that wait for one follower; past it the oldest a
 
 
 class Follower:
-    """Who is told of topics.
+    """Who is told of topics: of one, of all that a pattern stands for, or of several of these.
 
     `of` is the account whose own topics are meant (PEP); None: the server's. `history` is how many
     of the newest events are told at the beginning. Raises `ConfigError`, naming what is wrong.
     """
 
     def __init__(
-        self, topics: str, kind: Any = Any, *, of: str | None = None, history: int = 1
+        self,
+        topics: str | Iterable[str],
+        kind: Any = Any,
+        *,
+        of: str | None = None,
+        history: int = 1,
     ) -> None:
         if not 0 <= history <= MOST_KEPT:
             raise ConfigError(f"topics {topics}: history is from 0 to {MOST_KEPT}, not {history}")
-        self.pattern = Pattern(topics)
+        self.patterns = [
+            Pattern(each) for each in ([topics] if isinstance(topics, str) else topics)
+        ]
+        if not self.patterns:
+            raise ConfigError("topics: name at least one to follow")
         self.of = None if of is None else parse_jid(of).bare
         self.history = history
         self._kind = kind
@@ -41,6 +51,14 @@ class Follower:
         self._news = asyncio.Event()
         self._is_behind = False
         self._is_over = False
+
+    def fits(self, topic: str) -> bool:
+        """Whether it is one of these."""
+        return any(pattern.fits(topic) for pattern in self.patterns)
+
+    def names(self, topic: str) -> bool:
+        """Whether it is one of these by its own name."""
+        return any(pattern.text == topic for pattern in self.patterns)
 
     def put(self, event: Event) -> None:
         """Something was published."""
@@ -55,7 +73,7 @@ class Follower:
                 self._is_behind = True
                 log.warning(
                     "more than %d events of %s wait for who follows it; the oldest are left out",
-                    *(WAITING, self.pattern.text),
+                    *(WAITING, ", ".join(pattern.text for pattern in self.patterns)),
                 )
         self._waiting.append(replace(event, payload=payload))
         self._news.set()

@@ -158,12 +158,11 @@ class Following:
         for follower in list(self._followers):
             if follower.of is None:
                 wanted.append(self._stream(None, NEW_TOPICS))
-            if follower.pattern.is_plain:
-                wanted.append(self._stream(follower.of, follower.pattern.text))
-                continue
-            if follower.of not in names:
-                names[follower.of] = await self._topics.names(follower.of)
-            fitting = [name for name in names[follower.of] if follower.pattern.fits(name)]
+            fitting = [pattern.text for pattern in follower.patterns if pattern.is_plain]
+            if len(fitting) < len(follower.patterns):
+                if follower.of not in names:
+                    names[follower.of] = await self._topics.names(follower.of)
+                fitting += filter(follower.fits, names[follower.of])
             wanted += [self._stream(follower.of, name) for name in fitting]
         return list(dict.fromkeys(wanted))
 
@@ -200,7 +199,7 @@ class Following:
     def _complain(self, stream: _Stream, error: JabotError) -> None:
         """Once. A topic that is not there yet is nothing to complain of; one among many that is
         not for us is none either."""
-        plain = any(f.pattern.text == stream.topic and f.of == stream.of for f in self._followers)
+        plain = any(f.names(stream.topic) and f.of == stream.of for f in self._followers)
         missing = isinstance(error, StanzaError) and error.condition == "item-not-found"
         level = logging.WARNING if plain and not missing else logging.DEBUG
         log.log(level, "the topic %s is not followed: %s; I keep trying", stream.topic, error)
@@ -260,6 +259,6 @@ def _put(follower: Follower, event: Event | None) -> None:
 
 
 def _hears(follower: Follower, stream: _Stream) -> bool:
-    if stream.topic == NEW_TOPICS and not follower.pattern.is_plain:
+    if stream.topic == NEW_TOPICS and not follower.names(NEW_TOPICS):
         return False  # what is said there is for us
-    return follower.of == stream.of and follower.pattern.fits(stream.topic)
+    return follower.of == stream.of and follower.fits(stream.topic)

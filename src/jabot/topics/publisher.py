@@ -12,14 +12,10 @@ from jabot.xmpp.topics import TopicSettings
 Accounts = Collection[str] | Literal["*"]
 
 
-class Publisher:
-    """Mixed into what has `_topics`, a mapping of its own, and `_publishing`."""
+class TopicOwner:
+    """Mixed into what has `_topics`, a mapping of its own."""
 
     _topics: dict[Place, TopicSettings]
-
-    @property
-    def _publishing(self) -> Publishing:
-        raise NotImplementedError
 
     def topic(
         self,
@@ -41,6 +37,14 @@ class Publisher:
         settings = TopicSettings(keep, _accounts(publishers), _accounts(subscribers))
         check_settings(name, settings)
         self._topics[own, name] = settings
+
+
+class Publisher(TopicOwner):
+    """Mixed into what has `_publishing`, too."""
+
+    @property
+    def _publishing(self) -> Publishing:
+        raise NotImplementedError
 
     async def publish(self, topic: str, payload: Any, *, own: bool = False) -> str:
         """Publish a JSON-shaped value to a topic; returns the event's id when the server has it.

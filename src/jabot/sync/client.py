@@ -1,22 +1,13 @@
-"""A blocking client, for scripts and for web frameworks with threads.
-
-    with jabot.sync.connect("app@example.org", to="bot@example.org") as app:
-        job = app.submit("lift", 30)
-        print(job.result(timeout=60))
-
-The connection lives in a thread of its own; any number of threads may use the client.
-"""
+"""A client for programs without an event loop."""
 
 from __future__ import annotations
 
 import asyncio
-import atexit
-import concurrent.futures
 import os
 import threading
 import weakref
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterable, Iterator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Iterator
 from contextlib import suppress
 from functools import partial
 from typing import Any, Literal, ParamSpec, Self, TypeVar, Unpack, overload
@@ -29,119 +20,23 @@ from jabot.calls.broadcast import TIMEOUT, Plan
 from jabot.calls.calling import kept_errors, not_over, spread
 from jabot.calls.calls import closed
 from jabot.calls.options import MapOptions, Options, map_options
-from jabot.errors import ConnectionFailed, JabotError
+from jabot.errors import JabotError
 from jabot.jid import JID
 from jabot.middleware import Middleware
 from jabot.peers import Peer, Where
-from jabot.tasks import Description, Retry, Step, Task
+from jabot.sync.events import Events
+from jabot.sync.job import Job
+from jabot.sync.thread import ClientThread, next_of
+from jabot.tasks import Description, Retry, Task
+from jabot.topics import Follower, Place, TopicOwner
+from jabot.xmpp.topics import TopicSettings
 
 P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
 
 
-class Job(concurrent.futures.Future[R]):
-    """A job somewhere else, as a `concurrent.futures.Future`: `result()`, `exception()`,
-    `add_done_callback()`, and what `concurrent.futures.wait` and `as_completed` do.
-
-    `result(timeout)` raises `TimeoutError` when the job is not over by then; it goes on.
-    """
-
-    def __init__(self, job: AsyncJob[R], thread: _Thread) -> None:
-        super().__init__()
-        self.id = job.id
-        self.task = job.task
-        self.to = job.to
-        self._job = job
-        self._thread = thread
-        self.set_running_or_notify_cancel()
-        job.completion(self._settle)
-
-    @property
-    def step(self) -> Step | None:
-        """The newest progress."""
-        return self._job.step
-
-    @property
-    def progress(self) -> Iterable[Step]:
-        """The steps as they come, the newest known one first; ends with the job.
-
-        Each `for` reads them anew; what is not iterated costs nothing.
-        """
-        return _Progress(self._steps)
-
-    def result(self, timeout: float | None = None) -> R:
-        """See `concurrent.futures.Future.result`; not in a callback of another job that has not
-        ended, which would keep this one from ending: raises `JabotError` there."""
-        self._check()
-        return super().result(timeout)
-
-    def exception(self, timeout: float | None = None) -> BaseException | None:
-        """See `concurrent.futures.Future.exception`, and `result`."""
-        self._check()
-        return super().exception(timeout)
-
-    def _steps(self) -> Iterator[Step]:
-        """Gone through on the loop; of a job that is over, the newest one needs no loop."""
-        self._check()
-        if self.done():
-            yield from () if self.step is None else (self.step,)
-            return
-
-        async def first(_: jabot.client.Client) -> AsyncIterator[Step]:
-            return aiter(self._job.progress)
-
-        try:
-            steps = self._thread.call(first)
-            while True:
-                yield self._thread.call(lambda _: _next(steps))
-        except StopAsyncIteration:
-            return
-        except ConnectionFailed:
-            if not self.done():
-                raise
-
-    def _check(self) -> None:
-        """Raises `JabotError` where it would be waited for in vain."""
-        if self._job.status != "unknown":  # a lock may be held for ever in a forked process
-            return
-        self._check_process()
-        self._thread.check()
-
-    def _check_process(self) -> None:
-        if self._thread.pid != os.getpid():
-            raise JabotError(
-                f"job {self.id} was submitted before this process was forked, and is followed in "
-                "the other one; ask for it here by its id: app.job(id)"
-            )
-
-    def cancel(self, reason: str = "") -> bool:
-        """Ask for the job to be stopped; False when it is over already.
-
-        Its outcome tells whether it was stopped: `result()` raises `JobCancelled` then.
-        """
-        if self._job.status == "unknown":
-            self._check_process()
-        return not self.done() and self._thread.on_loop(lambda: self._job.cancel(reason))
-
-    def _settle(self, job: AsyncJob[Any]) -> None:
-        if job.error is not None:
-            self.set_exception(job.error)
-        else:
-            self.set_result(job.value)
-
-
-class _Progress(Iterable[Step]):
-    """What may be iterated: not a reader yet, so that to look at it changes nothing."""
-
-    def __init__(self, read: Callable[[], Iterator[Step]]) -> None:
-        self._read = read
-
-    def __iter__(self) -> Iterator[Step]:
-        return self._read()
-
-
-class Client:
+class Client(TopicOwner):
     """See `connect()`. It signs in at its first use, in the process that uses it: a web server may
     load a program and fork afterwards. Jobs belong to the process that submitted them."""
 
@@ -151,8 +46,9 @@ class Client:
         self._account = account
         self._to = to
         self._middleware = middleware
+        self._topics: dict[Place, TopicSettings] = {}
         self._lock = threading.Lock()
-        self._thread: _Thread | None = None
+        self._thread: ClientThread | None = None
         self._closed = False
         renew = partial(_renew_lock, weakref.ref(self))
         os.register_at_fork(after_in_child=renew)  # another thread may hold it at that moment
@@ -346,7 +242,7 @@ class Client:
         replies = thread.call(first)
         try:
             while True:
-                yield thread.call(lambda _: _next(replies))
+                yield thread.call(lambda _: next_of(replies))
         except StopAsyncIteration:
             return
         finally:
@@ -368,9 +264,24 @@ class Client:
         """What is offered at an address. As `jabot.Client.describe`."""
         return self._call(lambda app: app.describe(address, task))
 
+    def publish(self, topic: str, payload: Any, *, own: bool = False) -> str:
+        """Publish a JSON-shaped value to a topic. As `jabot.Client.publish`."""
+        return self._call(lambda app: app.publish(topic, payload, own=own))
+
+    def follow(
+        self,
+        topics: str | Iterable[str],
+        kind: Any = Any,
+        *,
+        of: str | None = None,
+        history: int = 1,
+    ) -> Events:
+        """What is published, as it comes. As `jabot.Client.follow`; it begins at once."""
+        return Events(self._running(), Follower(topics, kind, of=of, history=history))
+
     # -- between the threads ------------------------------------------------------------------
 
-    def _running(self) -> _Thread:
+    def _running(self) -> ClientThread:
         """The thread that is signed in, a new one when there is none in this process."""
         with self._lock:
             if self._closed:
@@ -378,9 +289,9 @@ class Client:
             thread = self._thread
             if thread is None or thread.pid != os.getpid():
                 client = jabot.client.Client(
-                    self._account, to=self._to, middleware=self._middleware
+                    self._account, to=self._to, middleware=self._middleware, topics=self._topics
                 )
-                thread = self._thread = _Thread(client)
+                thread = self._thread = ClientThread(client)
             return thread
 
     def _call(self, function: Callable[[jabot.client.Client], Coroutine[Any, Any, T]]) -> T:
@@ -396,89 +307,6 @@ class Client:
             return Job(await submit(app), thread)
 
         return thread.call(wrapped)
-
-
-class _Thread:
-    """An event loop in a thread of its own, with a client that is signed in."""
-
-    def __init__(self, client: jabot.client.Client) -> None:
-        self.pid = os.getpid()
-        self.client = client
-        self.loop = asyncio.new_event_loop()
-        self._lock = threading.Lock()
-        self._closed = False
-        self._thread = threading.Thread(target=self._run, name="jabot client", daemon=True)
-        self._thread.start()
-        try:
-            self.call(lambda app: app.__aenter__())
-        except BaseException:
-            self._end()
-            raise
-        atexit.register(self.close)
-
-    def call(self, function: Callable[[jabot.client.Client], Coroutine[Any, Any, T]]) -> T:
-        """What a coroutine of the client returns; when this is interrupted, so is that."""
-        self.check()
-        with self._lock:
-            if self._closed:
-                raise closed("the client")
-            future = asyncio.run_coroutine_threadsafe(function(self.client), self.loop)
-        return self._wait(future)
-
-    def on_loop(self, function: Callable[[], object]) -> bool:
-        """Call a function there; False when it is closed."""
-        with self._lock:
-            if not self._closed:
-                self.loop.call_soon_threadsafe(function)
-            return not self._closed
-
-    def _wait(self, future: concurrent.futures.Future[T]) -> T:
-        try:
-            return future.result()
-        except concurrent.futures.CancelledError:
-            if self._closed:  # in that moment
-                raise closed("the client") from None
-            raise
-        except BaseException:
-            future.cancel()
-            raise
-
-    def check(self) -> None:
-        """Raises `JabotError` in the client's own thread, which must not wait for itself."""
-        if threading.current_thread() is self._thread:
-            raise JabotError(
-                "this would wait for itself: it was called in the client's own thread (a callback "
-                "of a job?); do it in another thread"
-            )
-
-    def close(self) -> None:
-        """Sign out and end the thread; nothing in a process that was forked since."""
-        if self.pid != os.getpid():
-            return
-        self.check()
-        atexit.unregister(self.close)
-        with self._lock:  # what others have begun is on the loop by now, and ends with it
-            if self._closed:
-                return
-            self._closed = True
-        leave = self.client.__aexit__()
-        try:
-            self._wait(asyncio.run_coroutine_threadsafe(leave, self.loop))
-        finally:
-            self._end()
-
-    def _run(self) -> None:
-        asyncio.set_event_loop(self.loop)
-        self.loop.run_forever()
-        tasks = asyncio.all_tasks(self.loop)
-        for task in tasks:
-            task.cancel()
-        self.loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
-        self.loop.close()
-
-    def _end(self) -> None:
-        self.loop.call_soon_threadsafe(self.loop.stop)
-        self._thread.join()
 
 
 def _renew_lock(client: weakref.ref[Client]) -> None:
@@ -500,10 +328,6 @@ async def _left(replies: AsyncGenerator[Reply, None]) -> None:
     """Nobody wants the rest: what still runs is stopped."""
     with suppress(RuntimeError):  # it was interrupted while it waited, and is ending already
         await replies.aclose()
-
-
-async def _next(items: AsyncIterator[T]) -> T:
-    return await anext(items)
 
 
 def connect(
