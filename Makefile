@@ -32,6 +32,8 @@ lint: .venv/.complete ## check style and types
 	@.venv/bin/python -m mypy --no-error-summary
 	@echo "lint: nothing to mend"
 
+# The tests start hundreds of programs: none of them should compile jabot anew.
+test: export PYTHONDONTWRITEBYTECODE =
 test: lint ## lint, then test, on real servers (installs them when it may)
 	@scripts/install-test-servers
 	@.venv/bin/python -m pytest $(PARALLEL) $(ARGS)

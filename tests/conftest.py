@@ -205,6 +205,13 @@ class _Complaints(logging.Handler):
         self.texts.append(logging.Formatter().format(record))
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _garbage_of_this_module() -> None:
+    """Each test looks for garbage: not through all that was there before its module, please."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def asyncio_complaints(request: pytest.FixtureRequest) -> Iterator[list[str]]:
     """Fails a test about whose loop asyncio had to complain in the log.

@@ -1,17 +1,10 @@
 """Fixtures of the unit tests: a made-up clock, and a home without configuration."""
 
 import asyncio
-import gc
 
 import pytest
 
 from jabot.testing import Clock
-
-
-def pytest_collection_finish():
-    """After each test the garbage is collected: not through all modules every time, please."""
-    gc.collect()
-    gc.freeze()
 
 
 @pytest.fixture
