@@ -25,6 +25,7 @@ from jabot.chat.direct import Direct
 from jabot.chat.menu import Menu
 from jabot.chat.talk import Talks
 from jabot.chat.texts import load
+from jabot.consent import Consent
 from jabot.employment import Employment
 from jabot.errors import ConfigError
 from jabot.intake import Intake
@@ -45,7 +46,6 @@ from jabot.xmpp.presence import Presence
 from jabot.xmpp.room import Room
 from jabot.xmpp.room_stanzas import NODE, QUEUE
 from jabot.xmpp.rooms import Rooms
-from jabot.xmpp.stanzas import presence
 from jabot.xmpp.topics import Topics, TopicSettings
 
 log = logging.getLogger(__name__)
@@ -126,6 +126,7 @@ class Serving(SessionListener):
             self._offer,
             on_joined=lambda: self.chat.joined(),
         )
+        self.consent = Consent(self.session, self.desk.knows, self._is_what_people_know)
         self.talks = Talks(self.session)
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
@@ -204,6 +205,7 @@ class Serving(SessionListener):
             self.intake.close()
             self.employment.close()
             self.rooms.close()
+            self.consent.close()
             self.neighbourhood.close()
             self.link.close()
 
@@ -320,6 +322,10 @@ class Serving(SessionListener):
             self.intake.version,
         )
 
+    def _is_what_people_know(self) -> bool:
+        """Not where a queue with this account is: they talk to that."""
+        return self.session.jid.bare not in self.definition.queues
+
     def _may_watch(self, watcher: JID) -> bool:
         """Whether somebody is told what this node is, and how busy."""
         return self.desk.knows(watcher)
@@ -343,11 +349,13 @@ class Serving(SessionListener):
         self._loop.call_soon(self.link.online)  # after our presence, so that the answers reach us
         self.following.online()
         self._loop.call_soon(self.rooms.online)
+        self.consent.online()
 
     def offline(self) -> None:
         self._cancel_announcing()
         self.presence.lost()
         self.rooms.offline()
+        self.consent.offline()
         self.link.offline()
         self.following.offline()
         self.publishing.offline()
@@ -360,11 +368,7 @@ class Serving(SessionListener):
 
     def presence_received(self, stanza: IncomingPresence) -> None:
         if stanza.type == "subscribe":
-            # Being in somebody's contact list is how they see the node (RFC 6121 section 3.1).
-            allowed = self.desk.knows(stanza.sender)
-            answer = "subscribed" if allowed else "unsubscribed"
-            log.info("subscription request of %s: %s", stanza.sender.bare, answer)
-            self.session.send(presence(to=JID(stanza.sender.bare), type=answer))
+            self.consent.asked(stanza)
             return
         if self.rooms.received(stanza):
             return

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from chatting import LIMIT, calling, jabot_account, serving
+from chatting import LIMIT, Person, calling, jabot_account, serving
 from jabot import JID, Node, NotAllowed
 from jabot.contacts import ContactList
 from jabot.xmpp.roster import Contact
@@ -99,6 +99,33 @@ async def test_who_is_refused_is_not_kept_and_who_was_kept_before_is(xmpp: Serve
 async def _is_answered(listed: ContactList) -> bool:
     contact, _ = await only(listed)
     return not contact.asked
+
+
+async def test_who_has_lost_all_rights_sees_a_node_no_more(
+    xmpp: Server, ann: Person, caplog: pytest.LogCaptureFixture
+) -> None:
+    pool, bob = xmpp.fresh_user("bot"), jabot_account(xmpp, xmpp.fresh_user("bob"))
+    both = {ann.account.jid: "*", bob.jid.bare: "*"}
+    async with ContactList(bob) as bobs, ContactList(jabot_account(xmpp, pool)) as bots:
+        async with serving(Node(allow=both), xmpp, pool, for_people=False) as bot:
+            ann.send_presence_subscription(bot.jid)
+            await ann.see(bot.full, type="available")
+            assert await bobs.add(bot.jid, limit=LIMIT) == "accepted"
+        assert await bots.add(bob.jid, limit=SOON) == "waiting"  # by a person: it stays
+        work = Node(queue=pool.jid)  # people talk to the queue of that account
+        async with serving(work, xmpp, pool, for_people=False) as bot:
+            await ann.see(bot.full, type="available")
+        for allow in (both, {}):
+            ann.presences.clear()
+            async with serving(Node(allow=allow), xmpp, pool, for_people=False) as bot:
+                if allow:
+                    await ann.see(bot.full, type="available")
+                    continue
+                await ann.see(bot.jid, type="unsubscribed")
+                await ann.see(bot.full, type="unavailable")
+                listed = await bots.look()
+                assert [each.jid for each in listed if each.sees_you] == [bob.jid]
+    assert f"{ann.account.jid} sees this node no more" in caplog.text
 
 
 @pytest.mark.not_on("embedded")  # which has none

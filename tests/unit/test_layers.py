@@ -24,7 +24,7 @@ LAYERS = [
     {"runner"},
     {"xmpp"},
     {"intake"},
-    {"chat", "person", "contacts", "calls", "topics", "neighbours", "status"},
+    {"chat", "person", "contacts", "calls", "topics", "neighbours", "status", "consent"},
     {"queue"},
     {"employment"},
     {"serving"},
