@@ -86,7 +86,7 @@ class QueueServing(Serving):
         own = office_tasks(lambda: self.office, lambda: self.agenda)
         super().__init__(_with_tasks(definition, own), account, timing)
         self.crew = Crew(rules.lease, rules.grace, self._load_changed)
-        self.ready = Ready(self.ledger.look)
+        self.ready = Ready(self.ledger.look, self._look_for_all)
         self._make_telling()
         self._make_floor()
         self._make_front()
@@ -252,7 +252,8 @@ class QueueServing(Serving):
 
     def _look_for_all(self) -> None:
         """There may be jobs of any kind."""
-        self.ledger.do(Stats(self.wall()), lambda f: self.ready.look_for(*f.kinds))
+        words = self.ready.words
+        self.ledger.do(Stats(self.wall()), lambda f: self.ready.are_all(f.kinds, words))
 
     def _in_doubt(self) -> None:
         """The store was away: it may have done what it could not say any more."""

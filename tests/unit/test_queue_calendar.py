@@ -47,7 +47,7 @@ class Desk:
 
         self.store.apply = perhaps
         self.ledger = Ledger(self.store, list, lambda: None)
-        self.ready = Ready(lambda: None)
+        self.ready = Ready(lambda: None, lambda: None)
         self.allow({"ann@example.org": "*", "bob@example.org": ["lift"]})
         self.calendar = self.another()
         self.agenda = Agenda(

@@ -267,7 +267,7 @@ async def test_what_can_never_be_done_breaks_it_only_where_nobody_cares():
 
 def test_a_newer_word_outlives_a_claim():
     looks = []
-    ready = Ready(lambda: looks.append(1))
+    ready = Ready(lambda: looks.append(1), lambda: None)
     ready.look_for()
     assert looks == []  # there is nothing to look for
     ready.look_for("a", "b")
@@ -280,11 +280,24 @@ def test_a_newer_word_outlives_a_claim():
     assert len(looks) == 2
 
 
-def test_kinds_with_labels_are_remembered_for_workers_to_come():
-    ready = Ready(lambda: None)
-    ready.look_for("a", 'a {"gpu":["x"]}')
-    ready.exhausted(ready.kinds, ready.words)
-    assert ready.labelled == {'a {"gpu":["x"]}'}
+def test_kinds_that_the_store_has_no_more_are_forgotten_when_there_are_many():
+    """Nobody claims what no worker does: else they would be known for ever."""
+    asked = []
+    ready = Ready(lambda: None, lambda: asked.append(ready.words), few=3)
+    ready.look_for("a", "b", "c")
+    assert asked == []
+    ready.look_for("d")
+    ready.look_for("e")  # after the question was put
+    assert asked == [2]
+    ready.are_all(["a", "f"], asked.pop())
+    assert sorted(ready.kinds) == ["a", "e", "f"]
+    for number in range(3):
+        ready.look_for(f"more {number}")
+    assert asked == []  # not before there are twice as many
+    ready.look_for("one more")
+    assert asked == [ready.words]
+    ready.look_for("again")  # while there is no answer
+    assert len(asked) == 1
 
 
 # -- rights ----------------------------------------------------------------------------------------

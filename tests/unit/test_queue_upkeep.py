@@ -35,7 +35,7 @@ class Around:
 
         self.store.apply = watched
         self.ledger = Ledger(self.store, list, lambda: None)
-        self.ready = Ready(lambda: None)
+        self.ready = Ready(lambda: None, lambda: None)
         self.upkeep = Upkeep(
             self.ledger,
             self.ready,

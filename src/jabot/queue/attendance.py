@@ -97,8 +97,7 @@ class Attendance:
         for held in self._crew.at(peer):  # it may not have had the word before
             if held.cancelling is not None:
                 self._outcomes.cancel(held.id, held.cancelling)
-        labelled = [kind for kind in self._ready.labelled if worker.does(kind)]
-        self._ready.look_for(*worker.tasks, *labelled)
+        self._ready.look_for(*worker.tasks)
         self._outcomes.watch()
 
     def gone(self, peer: str, now: float) -> None:
