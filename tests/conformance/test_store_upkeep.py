@@ -36,6 +36,7 @@ NIGHTLY = Schedule(
     zone="Europe/Berlin",
     missed="skip",
     next=1_700_000_000.123456,
+    timeout=90.5,
 )
 
 

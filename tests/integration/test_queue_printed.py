@@ -244,7 +244,7 @@ async def test_schedules_are_kept_listed_and_removed(shop: Shop) -> None:
     first, *times = (
         await shop.printed(
             *(shop.ann, "schedules", "add", "nightly", "hold", "30", "--cron", "0 3 * * *"),
-            *("--zone", "Europe/Berlin", "--priority", "5", "--retries", "2"),
+            *("--zone", "Europe/Berlin", "--priority", "5", "--retries", "2", "--timeout", "5m"),
         )
     ).splitlines()
     assert first == "nightly: hold, 0 3 * * * Europe/Berlin"
@@ -256,6 +256,7 @@ async def test_schedules_are_kept_listed_and_removed(shop: Shop) -> None:
     nightly, _ = await shop.told(shop.ann, "schedules", "list")
     assert nightly["args"] == [30]
     assert nightly["options"]["priority"] == 5
+    assert nightly["timeout"] == 300.0
     assert nightly["options"]["retry"]["attempts"] == 3
     async with asyncio.timeout(LIMIT):
         while not await shop.told(shop.ann, "jobs", "list", "--task", "drop"):

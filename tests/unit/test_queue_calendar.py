@@ -122,6 +122,16 @@ async def test_it_fires_at_its_times(desk):
     assert (schedule.next, schedule.last) == (begun + 40, begun + 30)
 
 
+async def test_its_jobs_have_a_time_of_their_own(desk):
+    begun = desk.wall()
+    line = await desk.add(every=10.0, timeout=4.0)
+    assert line.timeout == 4.0
+    await desk.clock.advance(10.1)
+    (job,) = await desk.jobs()
+    assert (job.created, job.deadline) == (begun + 10, begun + 14)
+    assert desk.dues == [begun + 14]  # somebody has to look at it then
+
+
 async def test_two_calendars_on_one_store_fire_once(desk):
     other = desk.another()
     await desk.add(every=10.0)
@@ -314,6 +324,8 @@ async def test_everybody_has_his_own_and_managers_see_all(desk):
         ({"every": 5.0, "name": "a\x1bb"}, "name"),
         ({"every": 5.0, "name": "x" * 65}, "name"),
         ({"every": 5.0, "options": JobOptions(key="k")}, "^key: "),
+        ({"every": 5.0, "timeout": 0.0}, "^timeout: "),
+        ({"every": 5.0, "timeout": 315_360_001.0}, "^timeout: "),
         ({"every": 5.0, "options": JobOptions(after=["j"])}, "^after: "),
         ({"every": 5.0, "options": JobOptions(at=5.0)}, "^at: "),
     ],

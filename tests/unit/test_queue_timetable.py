@@ -3,6 +3,7 @@
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+import msgspec
 import pytest
 from msgspec import Raw
 
@@ -10,7 +11,7 @@ from jabot.errors import ConfigError
 from jabot.protocol.options import JobOptions
 from jabot.queue import timetable
 from jabot.queue.store.verbs import Schedule
-from jabot.queue.timetable import MISSED, Firing
+from jabot.queue.timetable import MISSED, MOST, Firing
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
@@ -89,6 +90,39 @@ def test_up_to_a_minute_late_is_not_missed(missed):
     each = schedule(every=10.0, next=1000.0, missed=missed)
     assert timetable.firing(each, 1000.0 + MISSED) == Firing(True, 1010.0)
     assert timetable.firing(each, 1000.0 + MISSED + 0.001).submit == (missed != "skip")
+
+
+def made_up_for(each, now):
+    """The missed times for which jobs run."""
+    ran = []
+    while each.next <= now:
+        firing = timetable.firing(each, now)
+        assert firing.left_out == (each.missed == "all" and not firing.submit)
+        ran += [each.next] if firing.submit else []
+        each = msgspec.structs.replace(each, next=firing.next)
+    return ran
+
+
+def test_no_more_than_a_thousand_missed_times_are_made_up_for():
+    """The newest ones, and half of them at least."""
+    week = 1000.0 + 7 * 86_400
+    ran = made_up_for(schedule(every=1.0, next=1000.0, missed="all"), week)
+    assert MOST / 2 <= len(ran) <= MOST
+    assert ran == [week - left for left in range(len(ran) - 1, -1, -1)]
+    exactly = schedule(every=10.0, next=1000.0, missed="all")
+    assert len(made_up_for(exactly, 1000.0 + 10 * (MOST - 1))) == MOST
+    assert len(made_up_for(exactly, 1000.0 + 10 * MOST)) < MOST
+
+
+def test_a_cron_line_whose_times_come_all_at_once_is_held_to_that_too():
+    now, first, next_day = map(moment, ("2026-06-03T00:00", "2026-06-01T12:59:59", "2026-06-02T12"))
+    busy = schedule(cron="* * 12 * * *", zone="Europe/Berlin", next=first, missed="all")
+    assert timetable.firing(busy, now) == Firing(True, next_day)  # the last one of its day
+    firing = timetable.firing(msgspec.structs.replace(busy, next=next_day), now)
+    assert (firing.submit, firing.left_out) == (False, True)
+    assert MOST / 2 <= moment("2026-06-02T13:00") - firing.next <= MOST
+    again = timetable.firing(msgspec.structs.replace(busy, next=firing.next), now)
+    assert again == Firing(True, firing.next + 1)
 
 
 def test_missed_times_of_a_cron_line():

@@ -89,7 +89,13 @@ def list_(to: str | None, json: bool, account: str | None) -> None:
     show_default=True,
     type=click.Choice(["once", "skip", "all"]),
     help="For times that passed by more than a minute while no queue was up: one job for all of "
-    "them, none, or each.",
+    "them, none, or each (of the newest 1,000 at most).",
+)
+@click.option(
+    "--timeout",
+    metavar="TIME",
+    callback=duration,
+    help="Give each job so long, from when it is due, and stop it then.",
 )
 @retries_option("Run each job again up to N times when it fails.")
 @where_option("on workers")
@@ -103,6 +109,7 @@ def add(  # noqa: PLR0913 - the options of a schedule
     every: float | None,
     zone: str,
     missed: str,
+    timeout: float | None,
     retries: int,
     where: dict[str, list[str]],
     to: str | None,
@@ -146,6 +153,7 @@ def add(  # noqa: PLR0913 - the options of a schedule
             every=every,
             zone=zone,
             missed=missed,
+            timeout=timeout,
             options=msgspec.json.decode(chosen.for_queue),
         )
         return line

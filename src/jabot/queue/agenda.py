@@ -24,6 +24,7 @@ MOST: Final = 1000  # schedules of one account
 _NAME: Final = 64  # characters
 _LARGEST: Final = 65_536  # bytes of arguments
 _SHOWN: Final = 3  # next times
+_LONGEST: Final = 315_360_000.0  # seconds that a job may be given: ten years
 # What is about one job, and not about each of many.
 _OF_ONE_JOB: Final = {
     "at": "a schedule has times of its own",
@@ -153,6 +154,10 @@ def _check(schedule: Schedule) -> None:
     for option, reason in _OF_ONE_JOB.items():
         if getattr(schedule.options, option) != getattr(plain, option):
             raise BadArguments(f"{option}: {reason}")
+    if schedule.timeout is not None and not 0 < schedule.timeout <= _LONGEST:
+        raise BadArguments(
+            f"timeout: {schedule.timeout:g} s; give more than 0, and ten years at most"
+        )
     if len(schedule.args) + len(schedule.kwargs) > _LARGEST:
         raise BadArguments(f"schedule {name}: its arguments are larger than {_LARGEST:,} bytes")
     try:

@@ -156,6 +156,8 @@ class ScheduleLine(Struct, frozen=True, kw_only=True):
     args: Any = None
     kwargs: Any = None
     options: dict[str, Any] = {}
+    timeout: float | None = None
+    """Seconds that each of its jobs has to succeed."""
     last: float | None = None
     upcoming: list[float] = []
     """Its next times."""
@@ -213,6 +215,7 @@ def schedule_line(schedule: Schedule, upcoming: list[float], problem: str) -> Sc
         args=_plain(schedule.args),
         kwargs=_plain(schedule.kwargs),
         options=msgspec.to_builtins(schedule.options),
+        timeout=schedule.timeout,
         last=schedule.last,
         upcoming=upcoming,
         problem=problem,

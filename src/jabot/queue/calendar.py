@@ -121,6 +121,12 @@ class Calendar:
         firing, problem = self._firing(schedule, now)
         if problem and problem != schedule.problem:
             log.error("schedule %s does not fire: %s", schedule.name, problem)
+        if firing.left_out:
+            log.warning(
+                "schedule %s missed more than %d times: the oldest are left out",
+                schedule.name,
+                timetable.MOST,
+            )
         job = self._job(schedule, now) if firing.submit else None
         verb = Fire(schedule.name, schedule.next, firing.next, job, problem)
         self._ledger.do(
@@ -155,6 +161,7 @@ class Calendar:
             with_defaults(schedule.options, defaults, schedule),
             {},
             now,
+            schedule.timeout,
             most=self._most_jobs,
         )
 
@@ -172,7 +179,7 @@ class Calendar:
         log.info("schedule %s: job %s", schedule.name, added.id)
         options = verb.job.options
         self._ready.look_for(kind_of(verb.job.task, options.where))
-        moment = first_look(options, verb.job.now)
+        moment = first_look(options, verb.job.now, verb.job.timeout)
         if moment is not None:
             self._due_at(moment)
         if self._schedules.get(schedule.name) is schedule:  # nobody has changed it meanwhile

@@ -12,8 +12,8 @@ class Ready:
     """The kinds that a claim may find jobs of. `look()` is called when there is one.
 
     What no worker does is found by no claim, and stays here when the last such job was cancelled
-    or its time was over. So `crowded()` is called when there are more than `few` kinds, and twice as
-    many as last time: then the store is to be asked which it has (see `are_all`).
+    or its time was over. So `crowded()` is called when there are more than `few` kinds, and twice
+    as many as last time: then the store is to be asked which it has (see `are_all`).
     """
 
     def __init__(

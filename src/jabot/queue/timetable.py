@@ -11,6 +11,7 @@ from jabot.queue.store.verbs import Schedule
 from jabot.schedule import Cron
 
 MISSED: Final = 60.0  # seconds after which a time counts as missed
+MOST: Final = 1000  # missed times that `all` makes up for
 _SHORTEST: Final = 1.0  # seconds between two jobs of a schedule
 
 
@@ -19,6 +20,8 @@ class Firing(NamedTuple):
 
     submit: bool
     next: float | None
+    left_out: bool = False
+    """Whether this time, and those up to `next`, are too many to be made up for."""
 
 
 def check(schedule: Schedule) -> None:
@@ -51,9 +54,46 @@ def firing(schedule: Schedule, now: float) -> Firing:
     """What the time `schedule.next`, which has come, means at `now`."""
     planned = schedule.next if schedule.next is not None else now
     following = _after(schedule, planned, planned)
-    if now - planned <= MISSED or schedule.missed == "all":
+    if now - planned <= MISSED:
+        return Firing(True, following)
+    if schedule.missed == "all":
+        if _are_too_many(schedule, planned, following, now):
+            return Firing(False, _first_of_newest(schedule, planned, now), True)
         return Firing(True, following)
     return Firing(schedule.missed == "once", _after(schedule, now, planned))
+
+
+def _are_too_many(schedule: Schedule, planned: float, following: float | None, now: float) -> bool:
+    """Whether more than `MOST` times have passed, from `planned` on. (Where the next one is far
+    away, it is looked for only when that has come.)"""
+    if following is None or (now - planned) / (following - planned) < MOST:
+        return False
+    return _count(schedule, planned, now) >= MOST
+
+
+def _first_of_newest(schedule: Schedule, planned: float, now: float) -> float | None:
+    """The first of the newest times up to `now`: of `MOST` of them, or half as many at least. There
+    are more than that from `planned` on."""
+    older, newer = planned, now
+    while True:
+        middle = (older + newer) / 2
+        count = _count(schedule, middle, now)
+        if count > MOST:
+            older = middle
+        elif count < MOST // 2:
+            newer = middle
+        else:
+            return _after(schedule, middle, planned)
+
+
+def _count(schedule: Schedule, moment: float, now: float) -> int:
+    """How many times there are after a moment, and up to `now`: to one more than `MOST`."""
+    following = _after(schedule, moment, moment)
+    for count in range(MOST + 1):
+        if following is None or following > now:
+            return count
+        following = _after(schedule, following, following)
+    return MOST + 1
 
 
 def _after(schedule: Schedule, moment: float, anchor: float) -> float | None:

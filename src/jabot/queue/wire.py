@@ -128,12 +128,13 @@ def _about_schedules(agenda: Callable[[], Agenda]) -> list[Task[..., Any]]:
         zone: str = "UTC",
         missed: Literal["once", "skip", "all"] = "once",
         options: JobOptions | None = None,
+        timeout: float | str | None = None,
         *,
         ctx: Context,
     ) -> ScheduleLine:
         """Submit a job again and again: by a cron line, or `every` so often. For the times that
         passed while no queue was up, `missed` says to run one job, none, or all of them. A
-        schedule of the same name is replaced."""
+        schedule of the same name is replaced. Each job has `timeout` to succeed."""
         plan = Schedule(
             name,
             ctx.caller.bare,
@@ -142,9 +143,10 @@ def _about_schedules(agenda: Callable[[], Agenda]) -> list[Task[..., Any]]:
             Raw(msgspec.json.encode(kwargs or {})),
             options or JobOptions(),
             cron,
-            _seconds(every),
+            _seconds("every", every),
             zone,
             missed,
+            timeout=_seconds("timeout", timeout),
         )
         return await agenda().add(ctx.caller, plan)
 
@@ -175,8 +177,8 @@ def _task(function: Callable[P, Awaitable[R]]) -> Task[..., Any]:
     return Task(told, name=OWN_TASKS + function.__name__)
 
 
-def _seconds(every: float | str | None) -> float | None:
+def _seconds(name: str, given: float | str | None) -> float | None:
     try:
-        return None if every is None else parse_duration(every)
+        return None if given is None else parse_duration(given)
     except ConfigError as error:
-        raise BadArguments(f"every: {error}") from None
+        raise BadArguments(f"{name}: {error}") from None

@@ -284,6 +284,7 @@ class ScheduleRow(Struct, frozen=True, array_like=True):
     next: float | None
     last: float | None
     problem: str
+    timeout: float | None
 
 
 def schedule(answer: Raw) -> Schedule:
@@ -314,6 +315,7 @@ def schedule(answer: Raw) -> Schedule:
         next=next_,
         last=row.last,
         problem=problem,
+        timeout=row.timeout,
     )
 
 

@@ -464,6 +464,7 @@ class Schedule(Struct, frozen=True, omit_defaults=True):
     next: float | None = None  # when it is due; None: never again
     last: float | None = None  # the time that it was last fired for
     problem: str = ""  # why it cannot fire
+    timeout: float | None = None  # seconds that each of its jobs has to succeed
 
 
 class PutSchedule(_Verb, frozen=True):

@@ -7,11 +7,11 @@ BEGIN
     FOR v IN SELECT e.*, e."by" AS who FROM json_to_recordset(verbs::json) AS e (
         name text, owner text, task text, args text, kwargs text, options text, cron text,
         every float8, zone text, missed text, paused boolean, next float8, last float8,
-        problem text, "by" text
+        problem text, timeout float8, "by" text
     ) LOOP
         INSERT INTO schedules AS s VALUES (
             v.name, v.owner, v.task, v.args, v.kwargs, v.options, v.cron, v.every, v.zone,
-            v.missed, v.paused, v.next, v.last, v.problem
+            v.missed, v.paused, v.next, v.last, v.problem, v.timeout
         )
         ON CONFLICT (name) DO UPDATE SET
             owner = excluded.owner, task = excluded.task, args = excluded.args,
@@ -19,7 +19,7 @@ BEGIN
             every = excluded.every, zone = excluded.zone, missed = excluded.missed,
             paused = excluded.paused, next = excluded.next,
             last = coalesce(excluded.last, s.last),
-            problem = excluded.problem
+            problem = excluded.problem, timeout = excluded.timeout
         WHERE v.who IS NULL OR s.owner = v.who;
         kept := kept || FOUND;
     END LOOP;
@@ -45,7 +45,7 @@ CREATE FUNCTION pg_temp.schedules(verbs text) RETURNS text LANGUAGE sql STABLE A
     SELECT '[' || string_agg((
         SELECT coalesce(json_agg(json_build_array(
             s.name, s.owner, s.task, s.args, s.kwargs, s.options, s.cron, s.every, s.zone,
-            s.missed, s.paused, s.next, s.last, s.problem
+            s.missed, s.paused, s.next, s.last, s.problem, s.timeout
         ) ORDER BY s.name), '[]')
         FROM schedules AS s WHERE v ->> 'owner' IS NULL OR s.owner = v ->> 'owner'
     )::text, ',') || ']'

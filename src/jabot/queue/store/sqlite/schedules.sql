@@ -17,13 +17,15 @@ INSERT INTO schedules SELECT :name, json_extract(:schedule, '$.owner'),
         json_extract(:schedule, '$.cron'), json_extract(:schedule, '$.every'),
         json_extract(:schedule, '$.zone'), json_extract(:schedule, '$.missed'),
         json_extract(:schedule, '$.paused'), json_extract(:schedule, '$.next'),
-        json_extract(:schedule, '$.last'), json_extract(:schedule, '$.problem')
+        json_extract(:schedule, '$.last'), json_extract(:schedule, '$.problem'),
+        json_extract(:schedule, '$.timeout')
     WHERE EXISTS (SELECT 1 FROM result AS r WHERE r.i = :i AND r.json = 'true')
     ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, task = excluded.task,
         args = excluded.args, kwargs = excluded.kwargs, options = excluded.options,
         cron = excluded.cron, every = excluded.every, zone = excluded.zone,
         missed = excluded.missed, paused = excluded.paused, next = excluded.next,
-        last = coalesce(excluded.last, last), problem = excluded.problem;
+        last = coalesce(excluded.last, last), problem = excluded.problem,
+        timeout = excluded.timeout;
 
 -- name: drop_schedule(verbs)
 -- Remove schedules.
@@ -46,7 +48,8 @@ INSERT INTO answer (json) SELECT '[' || group_concat(json) || ']' FROM (
     SELECT '[' || coalesce((
         SELECT group_concat(row) FROM (
             SELECT json_array(name, owner, task, args, kwargs, options, cron, every, zone, missed,
-                json(CASE paused WHEN 0 THEN 'false' ELSE 'true' END), next, last, problem) AS row
+                json(CASE paused WHEN 0 THEN 'false' ELSE 'true' END), next, last, problem,
+                timeout) AS row
             FROM schedules
             WHERE owner = coalesce(json_extract(v.value, '$.owner'), owner) ORDER BY name
         )
