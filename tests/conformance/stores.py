@@ -52,7 +52,7 @@ KINDS: dict[str, Callable[[Path], Store]] = {
 }
 
 
-_FIELDS = ("timeout", "reply_to", "meta", "person", "teller", "most")
+_FIELDS = ("timeout", "reply_to", "meta", "person", "teller", "most", "most_same")
 
 
 def new(job, *, owner=OWNER, task="lift", args="[]", kwargs="{}", now=0.0, **more):

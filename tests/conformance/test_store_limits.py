@@ -265,3 +265,18 @@ async def test_who_submitted_it_first_hears_of_it_whoever_asks_for_the_same(queu
     assert (await queue.look("a")).reply_to == "app@example.org/1"
     await queue.add("a", reply_to="app@example.org/3", **options)  # the same submit again
     assert (await queue.look("a")).reply_to == "app@example.org/3"
+
+
+@pytest.mark.parametrize("same", [{"key": "k"}, {"unique": "u"}])
+async def test_how_many_submits_may_be_one_job(queue, same):
+    await queue.add("a", most_same=3, **same)
+    added = await queue.add("b", "c", "d", "d", "e", most_same=3, **same)
+    assert [(each.id, each.refused) for each in added[:4]] == [("a", "")] * 4
+    refused = added[4]
+    assert (refused.id, refused.refused, refused.detail) == ("a", "too_many_same", "3")
+    assert await queue.look("e") is None
+    for known in ("a", "b", "d"):  # these are asked for again
+        assert (await queue.add(known, most_same=3, **same)).refused == ""
+    if "unique" in same:
+        await queue.claim(1)
+        assert (await queue.add("e", most_same=3, **same)).is_new  # one runs: another may wait

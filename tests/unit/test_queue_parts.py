@@ -16,10 +16,11 @@ from jabot.queue.callers import outcome
 from jabot.queue.debts import Debts
 from jabot.queue.defaults import with_defaults
 from jabot.queue.fate import Fate, lost
+from jabot.queue.front import refusal
 from jabot.queue.promise import Promise
 from jabot.queue.ready import Ready
 from jabot.queue.rights import Rights
-from jabot.queue.store.verbs import Failure, Impossible, Look, Record
+from jabot.queue.store.verbs import Add, Added, Failure, Impossible, Look, Record
 from unit.clock import turns
 
 A, B = "app@x/1", "app@x/2"
@@ -298,6 +299,23 @@ def test_kinds_that_the_store_has_no_more_are_forgotten_when_there_are_many():
     assert asked == [ready.words]
     ready.look_for("again")  # while there is no answer
     assert len(asked) == 1
+
+
+# -- words of refusal ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"key": "k"}, "the key 'k': 10,000 submits are one job"),
+        ({"unique": "u"}, "unique: 10,000"),
+    ],
+)
+def test_a_submit_that_is_one_too_many_of_its_key_names_it(options, said):
+    add = Add("j9", "a@x", "t", Raw(b"[]"), Raw(b"{}"), JobOptions(**options), {}, 0.0)
+    text = refusal(add, Added("j1", refused="too_many_same", detail="10000"))
+    assert text.startswith(said)
+    assert "already, j1, " in text
 
 
 # -- rights ----------------------------------------------------------------------------------------

@@ -38,6 +38,7 @@ _REFUSALS = {
     "key_reused": "key_reused",
     "unknown_parent": "bad_arguments",
     "too_many": "too_many_jobs",
+    "too_many_same": "too_many_jobs",
 }
 _NULL = b"null"
 _OURS = (Submit, Cancel, Query)
@@ -251,6 +252,12 @@ def refusal(add: Add, added: Added) -> str:
             return f"the id {add.id} is another job's"
         case "key_reused":
             return f"the key {add.options.key!r} stands for another job, {added.id}"
+        case "too_many_same":
+            by = "unique" if add.options.key is None else f"the key {add.options.key!r}"
+            return (
+                f"{by}: {int(added.detail):,} submits are one job already, {added.id}, and a job "
+                "is no more than that; wait until it has begun, or the key is over"
+            )
         case "unknown_parent":
             return f"after: there is no job {added.detail} of yours here"
     return (

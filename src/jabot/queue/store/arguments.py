@@ -48,6 +48,7 @@ class AddArguments(Struct, frozen=True, gc=False):
     after: list[str] | None = None
     person: str | None = None
     teller: str | None = None
+    most_same: int | None = None
 
 
 def _add(verb: verbs.Add) -> AddArguments:
@@ -102,6 +103,7 @@ def _add(verb: verbs.Add) -> AddArguments:
         after=options.after or None,
         person=verb.person or None,
         teller=verb.teller or None,
+        most_same=verb.most_same if options.key or options.unique else None,
     )
 
 

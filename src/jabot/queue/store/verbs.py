@@ -85,6 +85,9 @@ class _Verb(Struct, frozen=True, gc=False, tag=True):
 # -- jobs come in ---------------------------------------------------------------------------------
 
 
+MOST_SAME: Final = 10_000
+
+
 class Add(_Verb, frozen=True):
     """Keep a job. Answered with `Added`.
 
@@ -93,8 +96,9 @@ class Add(_Verb, frozen=True):
     which `Look`, `Cancel` and the others find the job. Both are names among the jobs of one owner;
     a lane's name is one for all. After failed parents it fails at once, with the code `parent`.
 
-    A new job is refused when its owner has `most` unfinished ones already. Where several processes
-    add jobs of one owner in the same moment, a few hundred more may come in.
+    A job has up to `most_same` aliases. A new job is refused when its owner has `most` unfinished
+    ones already. Where several processes add jobs of one owner in the same moment, a few hundred
+    more may come in.
     """
 
     id: str
@@ -110,6 +114,7 @@ class Add(_Verb, frozen=True):
     person: str = ""  # as in `Tell`, with `teller`; also of a job that was there already
     teller: str = ""
     most: int | None = None
+    most_same: int = MOST_SAME
 
 
 class Added(Struct, frozen=True):
@@ -118,10 +123,12 @@ class Added(Struct, frozen=True):
     id: str  # of the job that it is; another than the one submitted after `key` or `unique`
     state: JobState | None = None
     is_new: bool = False
-    refused: Literal["", "id_taken", "key_reused", "unknown_parent", "too_many"] = ""
+    refused: Literal[
+        "", "id_taken", "key_reused", "unknown_parent", "too_many", "too_many_same"
+    ] = ""
     # `id_taken`: the id is another owner's. `key_reused`: the key stands for another task or other
     # arguments. `unknown_parent`: `detail` is no job of this owner. `too_many`: it has
-    # `detail` unfinished jobs.
+    # `detail` unfinished jobs. `too_many_same`: so many submits are the job `id` already.
     detail: str = ""
 
 

@@ -98,7 +98,8 @@ BEGIN
         id text, owner text, task text, kind text, args text, kwargs text, options text,
         meta text, reply_to text, now float8, due float8, priority int, deadline float8,
         expires float8, most bigint, key text, key_until float8, unique_name text, lane text, slots int,
-        gap float8, burst int, after json, person text, teller text
+        gap float8, burst int, after json, person text, teller text,
+        most_same int
     ) LOOP
         answer := answer || ',' || pg_temp.add_one(v);
     END LOOP;
@@ -132,6 +133,12 @@ BEGIN
             WHERE w.owner = v.owner AND w.unique_name = v.unique_name
                 AND w.unique_name IS NOT NULL AND w.ended IS NULL AND w.state <> 'running'
             ORDER BY w.priority DESC, w.seq LIMIT 1;
+    END IF;
+    IF same <> pg_temp.seq_of(v.id) IS NOT FALSE
+        AND (SELECT count(*) FROM aliases AS a WHERE a.seq = same) >= v.most_same
+    THEN
+        RETURN json_build_object('id', (SELECT j.id FROM jobs AS j WHERE j.seq = same),
+            'refused', 'too_many_same', 'detail', v.most_same::text);
     END IF;
     IF same IS NOT NULL THEN
         INSERT INTO aliases SELECT v.id, same

@@ -74,6 +74,13 @@ INSERT INTO aliases SELECT :id, w.seq FROM jobs AS w
         AND NOT EXISTS (SELECT 1 FROM aliases AS f WHERE f.id = :id)
         AND NOT EXISTS (SELECT 1 FROM result AS r WHERE r.i = :i)
     ORDER BY w.priority DESC, w.seq LIMIT 1;
+-- One job is known by so many ids, and by no more.
+INSERT INTO result SELECT :i, json_object('id', j.id, 'refused', 'too_many_same',
+        'detail', CAST(json_extract(:verb, '$.most_same') AS TEXT))
+    FROM aliases AS a CROSS JOIN jobs AS j ON j.seq = a.seq
+    WHERE a.id = :id AND json_extract(:verb, '$.most_same')
+        < (SELECT count(*) FROM aliases AS b WHERE b.seq = a.seq);
+DELETE FROM aliases WHERE id = :id AND EXISTS (SELECT 1 FROM result AS r WHERE r.i = :i);
 INSERT INTO same_job SELECT :i, :verb
     WHERE EXISTS (SELECT 1 FROM jobs AS f WHERE f.id = :id)
         OR EXISTS (SELECT 1 FROM aliases AS f WHERE f.id = :id);
