@@ -94,7 +94,7 @@ def list_(to: str | None, json: bool, account: str | None) -> None:
 @click.option(
     "--timeout",
     metavar="TIME",
-    callback=duration,
+    type=DURATION,
     help="Give each job so long, from when it is due, and stop it then.",
 )
 @retries_option("Run each job again up to N times when it fails.")
