@@ -12,7 +12,7 @@ from chatting.nodes import QUICK, jabot_account
 from jabot import JID
 from jabot.xmpp import Session
 from jabot.xmpp.room import Occupant, Room
-from jabot.xmpp.room_stanzas import ADMIN, NODE, OWNER
+from jabot.xmpp.room_stanzas import ADMIN, NODE, OWNER, configuration, configuration_wanted
 from jabot.xmpp.rooms import Rooms
 from servers import Account, Server
 
@@ -77,6 +77,10 @@ class Guest:
         query = ET.Element(f"{{{ADMIN}}}query")
         ET.SubElement(query, f"{{{ADMIN}}}item", item)
         await self.session.requests.ask("set", JID(room), query)
+
+    async def configure(self, room: str, **fields: str) -> None:
+        named = {f"muc#roomconfig_{name}": value for name, value in fields.items()}
+        await self.session.requests.ask("set", JID(room), configuration(named))
 
     async def destroy(self, room: str) -> None:
         query = ET.Element(f"{{{OWNER}}}query")
@@ -178,7 +182,7 @@ async def test_who_dies_is_gone(house: House) -> None:
     await first.note("came: two")
 
 
-async def test_who_is_kicked_comes_back(house: House) -> None:
+async def test_who_is_kicked_comes_back(house: House, caplog: pytest.LogCaptureFixture) -> None:
     first, second = await house.inside("one"), await house.inside("two")
     await first.note("came: two")
     await first.moderate(house.room, nick="two", role="none")
@@ -186,6 +190,7 @@ async def test_who_is_kicked_comes_back(house: House) -> None:
     assert await second.note("out") == "out: kicked"
     await second.note("entered")
     assert second.rooms.problem(house.room) == ""
+    assert f"not in the room {house.room}: kicked; I keep trying" in caplog.text
 
 
 async def test_who_is_banned_stays_out_and_says_so(
@@ -211,11 +216,38 @@ async def test_a_room_for_members(house: House) -> None:
     await stranger.until(lambda: "members only" in stranger.rooms.problem(house.room))
 
 
-async def test_a_room_that_is_destroyed_is_made_again(house: House) -> None:
+async def test_a_room_that_is_destroyed_is_made_again(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
     first = await house.inside("one")
     await first.destroy(house.room)
     assert (await first.note("out")).startswith("out: the room was destroyed")
     await first.note("entered")
+    assert f"not in the room {house.room}: the room was destroyed" in caplog.text
+
+
+async def test_a_room_that_is_full(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    first = await house.inside("one")
+    await first.configure(house.room, maxusers="1")
+    second = await house.guest("two")
+    second.rooms.enter(Room(house.room, nick="two"))
+    await second.until(lambda: second.rooms.problem(house.room))
+    domain = JID(house.room).domain
+    why = f"it is full, or {domain} takes no more rooms"
+    assert second.rooms.problem(house.room) == why
+    assert f"not in the room {house.room}: {why}; I keep trying" in caplog.text
+    second.rooms.enter(Room(f"other-{house.room}"))
+    await second.note("entered")  # the full one is no concern of this one
+    await first.configure(house.room, maxusers="2")
+    await second.note("entered")  # by itself
+    assert second.rooms.problem(house.room) == ""
+
+
+async def test_a_new_room_holds_as_many_as_the_service_allows(house: House) -> None:
+    first = await house.inside("one")
+    form = await first.session.requests.ask("get", JID(house.room), configuration_wanted())
+    (most,) = form.iterfind(".//{jabber:x:data}field[@var='muc#roomconfig_maxusers']")
+    assert most.findtext("{jabber:x:data}value") == "1000"  # both servers are set up for so many
 
 
 async def test_a_server_without_rooms(house: House) -> None:

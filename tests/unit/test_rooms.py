@@ -8,7 +8,7 @@ import pytest
 from jabot.errors import ConfigError, StanzaError
 from jabot.jid import JID
 from jabot.xmpp.room import Room
-from jabot.xmpp.room_stanzas import NODE, QUEUE, enter
+from jabot.xmpp.room_stanzas import NODE, QUEUE, enter, most_occupants, offered_fields
 from jabot.xmpp.rooms import Rooms
 from jabot.xmpp.stanzas import read_presence
 from unit.clock import turns
@@ -188,7 +188,7 @@ async def test_the_next_nick_when_one_is_taken(house):
     [
         ("service-unavailable", "it is full", True),
         ("item-not-found", "still setting it up", True),
-        ("resource-constraint", "takes no more", True),
+        ("resource-constraint", "it is full", True),
         ("forbidden", "bot@example.org is banned from it", False),
         ("registration-required", "members only", False),
         ("not-allowed", "may not create it", False),
@@ -293,6 +293,18 @@ async def test_a_room_is_set_up_before_it_counts(house):
     await turns()
     assert [kind for kind, _ in house.session.requests.asked] == ["get", "set"]
     assert house.notes == ["entered"]
+
+
+@pytest.mark.parametrize(
+    ("choices", "chosen"),
+    [("none 5 1000 200", "none"), ("5 1000 200", "1000"), ("many", None), ("", None)],
+)
+def test_a_room_holds_as_many_as_the_service_allows(choices, chosen):
+    options = "".join(f"<option><value>{choice}</value></option>" for choice in choices.split())
+    field = f"<field var='muc#roomconfig_maxusers'>{options}</field>"
+    form = ET.fromstring(f"<query><x xmlns='jabber:x:data'>{field}</x></query>")
+    fields = most_occupants(offered_fields(form))
+    assert fields == ({} if chosen is None else {"muc#roomconfig_maxusers": chosen})
 
 
 async def test_a_room_that_cannot_be_set_up(house, clock):

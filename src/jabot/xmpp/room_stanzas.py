@@ -25,6 +25,8 @@ KICKED: Final = 307
 NOT_AFFILIATED: Final = frozenset({321, 322})  # a member no more; or it is for members alone now
 SHUT_DOWN: Final = 332
 
+MOST_OCCUPANTS: Final = "muc#roomconfig_maxusers"
+
 # What a node bears in a room.
 NODE: Final[Mapping[str, str]] = {}
 QUEUE: Final[Mapping[str, str]] = {"queue": "1"}
@@ -95,10 +97,26 @@ def configuration_wanted() -> ET.Element:
     return ET.Element(f"{{{OWNER}}}query")
 
 
-def offered_fields(form: ET.Element | None) -> set[str]:
-    """The names of the fields that a form has."""
+def offered_fields(form: ET.Element | None) -> dict[str, list[str]]:
+    """The fields that a form has, and the values that there are to choose from."""
     fields = () if form is None else form.iterfind(f".//{{{DATA}}}field")
-    return {field.get("var", "") for field in fields}
+    return {
+        field.get("var", ""): [
+            option.findtext(f"{{{DATA}}}value", "")
+            for option in field.iterfind(f"{{{DATA}}}option")
+        ]
+        for field in fields
+    }
+
+
+def most_occupants(offered: Mapping[str, list[str]]) -> dict[str, str]:
+    """The most that a service lets a room hold, where it has that chosen (ejabberd: a room holds
+    200 else, also where the service would take more)."""
+    choices = offered.get(MOST_OCCUPANTS, ())
+    numbers = [int(choice) for choice in choices if choice.isascii() and choice.isdecimal()]
+    if "none" in choices:  # no limit
+        return {MOST_OCCUPANTS: "none"}
+    return {MOST_OCCUPANTS: str(max(numbers))} if numbers else {}
 
 
 def admit(members: Iterable[str]) -> ET.Element:

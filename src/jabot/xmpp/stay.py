@@ -28,6 +28,8 @@ _STEADY: Final = 60.0  # seconds in a room after which it is entered again soon
 _NICKS: Final = 100  # that are tried before the room counts as full of them
 _TOO_LONG: Final = 4  # looks at a room that hides addresses, after which it is not being set up
 
+_FULL: Final = "it is full, or {domain} takes no more rooms"
+
 _Refusal = tuple[str, Backoff]
 # What the conditions of an error mean (section 7.2), and how soon to try again.
 _REFUSALS: Final[dict[str, _Refusal]] = {
@@ -35,8 +37,9 @@ _REFUSALS: Final[dict[str, _Refusal]] = {
     "forbidden": ("{own} is banned from it", _SLOWLY),
     "not-allowed": ("{own} may not create it; let somebody create it who may", _SLOWLY),
     "not-authorized": ("it wants a password, and rooms with one are not supported", _SLOWLY),
-    "service-unavailable": ("it is full, or {domain} takes no more rooms", _BACKOFF),
-    "resource-constraint": ("{domain} takes no more rooms or occupants", _BACKOFF),
+    # XEP-0045 has the first one for a room that is full; ejabberd says the second one.
+    "service-unavailable": (_FULL, _BACKOFF),
+    "resource-constraint": (_FULL, _BACKOFF),
     "item-not-found": ("its owner is still setting it up", _BACKOFF),
     "remote-server-not-found": ("there is no service at {domain}: has the server rooms?", _SLOWLY),
     "remote-server-timeout": ("{domain} does not answer", _BACKOFF),
@@ -276,6 +279,7 @@ class Stay:
                 await ask("get", self.jid, stanzas.configuration_wanted())
             )
             fields = {name: value for name, value in wanted.items() if name in offered}
+            fields |= stanzas.most_occupants(offered)
             await ask("set", self.jid, stanzas.configuration(fields))
             if self.room.members:
                 await ask("set", self.jid, stanzas.admit(self.room.members))
