@@ -76,7 +76,9 @@ class QueueServing(Serving):
         self.rules = rules
         self.rights = Rights(lambda: self.session.jid, definition.access, rules.work)
         self.store: Store = open_store(rules.store)
-        self.ledger = Ledger(self.store, lambda: self.dispatch.claims(), self._in_doubt)
+        self.ledger = Ledger(
+            self.store, lambda all_goes: self.dispatch.claims(all_goes), self._in_doubt
+        )
         self.catalogue = Catalogue(
             self.ledger,
             lambda worker: self.calls.describe_node(worker),

@@ -29,7 +29,7 @@ class SlowStore:
 async def test_the_disk_works_while_answers_are_gone_through():
     """The next transaction begins first; a later one does not overtake its answers."""
     store = SlowStore()
-    ledger = Ledger(store, list, lambda: None)
+    ledger = Ledger(store, lambda all_goes: [], lambda: None)
     working = asyncio.create_task(ledger.run())
     for jobs in ("a", "b", "c"):
         ledger.do(Look(jobs), lambda answer: store.told.append(f"answered {answer}"))

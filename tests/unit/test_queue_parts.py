@@ -445,7 +445,7 @@ async def ledger():
 
     store = Store()
     more = []
-    ledger = Ledger(store, lambda: [more.pop()] if more else [], lambda: None)
+    ledger = Ledger(store, lambda all_goes: [more.pop()] if more else [], lambda: None)
     ledger.store, ledger.more = store, more
     working = asyncio.create_task(ledger.run())
     yield ledger
@@ -534,7 +534,7 @@ async def test_a_store_that_is_of_no_use_while_parts_are_tried_one_by_one(clock)
         raise StoreError("is damaged") if len(verbs) == 1 else ValueError("something")
 
     store.apply = broken
-    ledger = Ledger(store, list, lambda: None)
+    ledger = Ledger(store, lambda all_goes: [], lambda: None)
     for job in "ab":
         ledger.do(Look(job), str)
     with pytest.raises(StoreError, match="damaged"):

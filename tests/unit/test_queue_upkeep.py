@@ -34,7 +34,7 @@ class Around:
             return await apply(verbs)
 
         self.store.apply = watched
-        self.ledger = Ledger(self.store, list, lambda: None)
+        self.ledger = Ledger(self.store, lambda all_goes: [], lambda: None)
         self.ready = Ready(lambda: None, lambda: None)
         self.upkeep = Upkeep(
             self.ledger,

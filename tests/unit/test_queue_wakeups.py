@@ -120,3 +120,13 @@ async def test_the_next_job_is_given_away_in_the_transaction_that_keeps_the_end_
         assert [frame.id for frame in house.heard(BOT, Submit)] == ["second"]
         (first, *_) = house.shelf.verbs[before:]
         assert [type(verb) for verb in first] == [Finish, Claim]
+
+
+async def test_jobs_that_a_later_transaction_keeps_are_given_away_as_well(monkeypatch, clock):
+    """A claim that goes with the first of them finds too few, and has not found all."""
+    monkeypatch.setattr("jabot.queue.ledger._MOST", 2)
+    async with House(monkeypatch, clock) as house:
+        await house.work(BOT, slots=9)
+        jobs = [f"j{number}" for number in range(5)]
+        await house.tell(APP, *(Submit(job, "lift") for job in jobs))
+        assert [frame.id for frame in house.heard(BOT, Submit)] == jobs

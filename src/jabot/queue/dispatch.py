@@ -52,11 +52,16 @@ class Dispatch:
         self._slow: set[str] = set()  # workers that were passed over
         self.draining = False
 
-    def claims(self) -> list[Entry]:
-        """What goes along with the next transaction: jobs for those who have room."""
+    def claims(self, all_goes: bool) -> list[Entry]:
+        """What goes along with the next transaction: jobs for those who have room.
+
+        Of the jobs that were spoken of to `Ready`, some are to be kept by a later transaction
+        unless `all_goes`: then a claim that finds too few has not found all.
+        """
         ready = self._ready.kinds
         if not ready or self.draining:
             return []
+        words = self._ready.words if all_goes else 0
         entries: list[Entry] = []
         for worker, kinds, free in self._crew.openings(ready):
             if self._link.is_full(worker.jid):  # it has not even taken what it was given
@@ -68,7 +73,7 @@ class Dispatch:
             entries.append(
                 (
                     verb,
-                    partial(self._claimed, worker, verb, self._ready.words),
+                    partial(self._claimed, worker, verb, words),
                     partial(self._unclaimed, worker, most),
                 )
             )

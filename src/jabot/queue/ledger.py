@@ -25,12 +25,13 @@ class Ledger:
     """Hands verbs to a store, and its answers back.
 
     While one transaction is on its way to the disk, what comes meanwhile waits for the next: the
-    more there is to do, the more of it one commit carries. `more()` gives what is to go along with
-    each. `in_doubt()` is called when the store can be used again after it could not.
+    more there is to do, the more of it one commit carries. `more(all_goes)` gives what is to go
+    along with each; `all_goes` is False when something waits for the next one all the same.
+    `in_doubt()` is called when the store can be used again after it could not.
     """
 
     def __init__(
-        self, store: Store, more: Callable[[], list[Entry]], in_doubt: Callable[[], None]
+        self, store: Store, more: Callable[[bool], list[Entry]], in_doubt: Callable[[], None]
     ) -> None:
         self._store = store
         self._more = more
@@ -113,7 +114,7 @@ class Ledger:
     def _take(self) -> list[Entry]:
         """What goes into the next transaction."""
         entries, self._waiting = self._waiting[:_MOST], self._waiting[_MOST:]
-        return entries + self._more()
+        return entries + self._more(not self._waiting)
 
     def _begin(self, entries: list[Entry]) -> asyncio.Task[list[Any]]:
         return asyncio.create_task(self._store.apply([verb for verb, _, _ in entries]))
