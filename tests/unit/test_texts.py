@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from jabot import JID, Context, Step
 from jabot.chat import texts
-from jabot.runner import Job, State
+from jabot.runner import Job, Options, State
 from jabot.tasks import Task
 
 ID = "0000-abcd"
@@ -19,7 +19,7 @@ def task(**options):
 
 
 def job():
-    return Job(task(), (), {}, JID("a@b/c"), ID)
+    return Job(task(), (), {}, JID("a@b/c"), Options(ID))
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ def make_tasks():
 
 
 def job(task):
-    return Job(task, (), {}, JID("a@b/c"), "id")
+    return Job(task, (), {}, JID("a@b/c"))
 
 
 @pytest.mark.parametrize("limit", [0, -1])

@@ -7,10 +7,12 @@ import logging
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Final
 
+import msgspec
+
 from jabot.errors import JabotError
 from jabot.jid import JID
 from jabot.queue.answers import RunLine, WorkerLine
-from jabot.queue.crew import Crew, Held, Worker
+from jabot.queue.crew import Crew, Worker
 
 log = logging.getLogger(__name__)
 
@@ -80,17 +82,8 @@ class Workforce:
             slots=worker.slots,
             tasks=sorted(worker.tasks),
             labels=dict(worker.labels),
-            runs=[_run(held) for held in runs[:_TOLD]],
+            runs=[
+                msgspec.convert(held.record, RunLine, from_attributes=True) for held in runs[:_TOLD]
+            ],
             running=len(runs),
         )
-
-
-def _run(held: Held) -> RunLine:
-    record = held.record
-    return RunLine(
-        id=record.id,
-        task=record.task,
-        owner=record.owner,
-        attempt=record.attempt,
-        started=record.started,
-    )

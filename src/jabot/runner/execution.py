@@ -48,11 +48,7 @@ def answer(
     options: Options,
 ) -> Job:
     """Run a plain function at once, on the event loop: a job that has ended already."""
-    job = Job(
-        task, args, kwargs, caller, options.job_id, attempt=options.attempt, meta=options.meta
-    )
-    if options.via is not None:
-        job.via, job.account = options.via, options.via.bare
+    job = Job(task, args, kwargs, caller, options)
     args, kwargs = _arguments(job, job.report)
     try:
         value = task.signature.check_result(task.function(*args, **kwargs))

@@ -92,22 +92,21 @@ class Job(Deferrable[Any]):
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
         caller: JID,
-        job_id: str | None = None,
-        *,
-        attempt: int = 1,
-        meta: Mapping[str, str] = MappingProxyType({}),
+        options: Options = NO_OPTIONS,
     ) -> None:
-        self.id = job_id or new_job_id()
+        self.id = options.job_id or new_job_id()
         self.task = task
         self.args = args
         self.kwargs = kwargs
         self.caller = caller
         self.account = caller.bare
         """Whose job it is to this node: its caller's, or the queue's."""
-        self.attempt = attempt
+        self.attempt = options.attempt
         """The number of the present run: one more for each retry."""
-        self.meta = meta
+        self.meta = options.meta
         self.state = State.AVAILABLE
+        if options.via is not None:
+            self.via, self.parents, self.account = options.via, options.parents, options.via.bare
 
     @property
     def cancellation(self) -> Cancellation:

@@ -100,11 +100,7 @@ class Runner:
         """
         if self.draining:
             raise Draining("I am stopping and take no new jobs")
-        job = Job(
-            task, args, kwargs, caller, options.job_id, attempt=options.attempt, meta=options.meta
-        )
-        if options.via is not None:
-            job.via, job.parents, job.account = options.via, options.parents, options.via.bare
+        job = Job(task, args, kwargs, caller, options)
         mine = self._counts.get(job.account, 0)
         if mine >= self.max_per_caller:
             raise TooManyJobs(f"{mine} of your jobs are unfinished; wait for some of them")
