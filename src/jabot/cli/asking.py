@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
@@ -58,23 +60,36 @@ _OPTIONS = (
 )
 
 
+@dataclass(frozen=True)
+class Asking:
+    """Which queue is asked, as whom, and whether a program reads the answer."""
+
+    to: str | None
+    account: str | None
+    json: bool
+
+    def do(self, work: Callable[[Queue], Coroutine[Any, Any, R]]) -> R:
+        """Sign in, and do what is to be done at the queue; errors end the command with their
+        code."""
+
+        async def ask(account: Account) -> R:
+            async with Client(account) as app:
+                return await work(Queue(app, self.to or account.jid.bare, account.jid.bare))
+
+        return run_as(self.account, ask)
+
+
 def queue_command(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds `--to`, `--json` and `--account` to a command that asks a queue."""
+    """Adds `--to`, `--json` and `--account` to a command that asks a queue; it gets them as
+    `asking`."""
+
+    @functools.wraps(command)
+    def told(to: str | None, account: str | None, json: bool, **others: Any) -> Any:
+        return command(asking=Asking(to, account, json), **others)
+
     for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
-
-
-def at_queue(
-    to: str | None, account: str | None, work: Callable[[Queue], Coroutine[Any, Any, R]]
-) -> R:
-    """Sign in, and do what is to be done at the queue; errors end the command with their code."""
-
-    async def ask(account: Account) -> R:
-        async with Client(account) as app:
-            return await work(Queue(app, to or account.jid.bare, account.jid.bare))
-
-    return run_as(account, ask)
+        told = option(told)
+    return told
 
 
 # -- words ----------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import click
 
-from jabot.cli.asking import Queue, at_queue, queue_command, short
+from jabot.cli.asking import Asking, Queue, queue_command, short
 from jabot.cli.exit_codes import code_of, failure
 from jabot.cli.job_filters import ENDED, UNFINISHED, Chosen, filters, pages
 from jabot.cli.screen import clean, print_json
@@ -31,19 +31,16 @@ _yes = click.option("--yes", is_flag=True, help="Do not ask.")
 @filters(_AGAIN)
 @_yes
 @queue_command
-def retry(
-    ids: Sequence[str], chosen: Chosen, yes: bool, to: str | None, json: bool, account: str | None
-) -> None:
+def retry(asking: Asking, ids: Sequence[str], chosen: Chosen, yes: bool) -> None:
     """Run jobs again that failed or were cancelled, each with a full number of attempts.
 
     Without an ID all that failed and fit the filters; on a terminal it says how many there are, and
     asks first. With --json an array of those that are available again.
     """
     chosen = _checked(ids, chosen, [JobState.FAILED.value])
-    answers = at_queue(
-        to, account, lambda q: _each(q, "retry", ids, chosen, {}, "" if yes else "Run {} again")
-    )
-    _tell("retry", answers, json)
+    question = "" if yes else "Run {} again"
+    answers = asking.do(lambda queue: _each(queue, "retry", ids, chosen, {}, question))
+    _tell("retry", answers, json=asking.json)
 
 
 @click.command(short_help="Stop jobs.")
@@ -52,26 +49,16 @@ def retry(
 @click.option("--reason", default="", metavar="TEXT", help="What their submitters are told.")
 @_yes
 @queue_command
-def cancel(
-    ids: Sequence[str],
-    chosen: Chosen,
-    reason: str,
-    yes: bool,
-    to: str | None,
-    json: bool,
-    account: str | None,
-) -> None:
+def cancel(asking: Asking, ids: Sequence[str], chosen: Chosen, reason: str, yes: bool) -> None:
     """Stop jobs. One that runs is told to stop, and is "running" until it has.
 
     Without an ID all that have not ended and fit the filters; on a terminal it says how many there
     are, and asks first. With --json an array of the jobs, as they are then.
     """
     chosen = _checked(ids, chosen, UNFINISHED)
-    more = {"reason": reason}
-    answers = at_queue(
-        to, account, lambda q: _each(q, "cancel", ids, chosen, more, "" if yes else "Stop {}")
-    )
-    _tell("cancel", answers, json)
+    more, question = {"reason": reason}, "" if yes else "Stop {}"
+    answers = asking.do(lambda queue: _each(queue, "cancel", ids, chosen, more, question))
+    _tell("cancel", answers, json=asking.json)
 
 
 def _checked(ids: Sequence[str], chosen: Chosen, usual: Sequence[str]) -> Chosen:
@@ -111,7 +98,7 @@ async def _each(
     return answers
 
 
-def _tell(name: str, answers: Sequence[JobLine | JabotError], json: bool) -> None:
+def _tell(name: str, answers: Sequence[JobLine | JabotError], *, json: bool) -> None:
     lines = [answer for answer in answers if isinstance(answer, JobLine)]
     problems = [answer for answer in answers if isinstance(answer, JabotError)]
     if json:
@@ -148,14 +135,7 @@ def _now(name: str, line: JobLine) -> str:
 )
 @_yes
 @queue_command
-def purge(
-    chosen: Chosen,
-    older_than: float | None,
-    yes: bool,
-    to: str | None,
-    json: bool,
-    account: str | None,
-) -> None:
+def purge(asking: Asking, chosen: Chosen, older_than: float | None, yes: bool) -> None:
     """Delete the ended jobs that fit all that is given, with their results.
 
     On a terminal it says how many there are, and asks first. A job that another one waits for
@@ -173,8 +153,8 @@ def purge(
         deleted: int = await queue.ask("purge", int, patience=None, **asked)
         return deleted
 
-    deleted = at_queue(to, account, ask)
-    if json:
+    deleted = asking.do(ask)
+    if asking.json:
         print_json({"deleted": deleted})
     else:
         click.echo(f"{_ended(deleted)} deleted")

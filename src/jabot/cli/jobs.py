@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import click
 
-from jabot.cli.asking import Queue, at_queue, queue_command, short
+from jabot.cli.asking import Asking, Queue, queue_command, short
 from jabot.cli.exit_codes import failure
 from jabot.cli.job_changes import cancel, purge, retry
 from jabot.cli.job_filters import STATES, Chosen, filters, pages
@@ -48,14 +48,7 @@ def jobs() -> None:
 )
 @click.option("--before", metavar="ID", help="Those that are older than this job: the next page.")
 @queue_command
-def list_(
-    chosen: Chosen,
-    limit: int,
-    before: str | None,
-    to: str | None,
-    json: bool,
-    account: str | None,
-) -> None:
+def list_(asking: Asking, chosen: Chosen, limit: int, before: str | None) -> None:
     """List the newest jobs that fit all that is given.
 
     With --json an array of objects: moments are seconds since 1970.
@@ -65,15 +58,15 @@ def list_(
         found, more = await pages(queue, chosen, limit, before)
         return found, more, queue.own
 
-    found, more, own = at_queue(to, account, ask)
-    if json:
+    found, more, own = asking.do(ask)
+    if asking.json:
         print_json(found)
     elif found:
         owners = {line.owner for line in found}
         output().print(job_table(found, time.time(), with_owner=owners != {own}))
     else:
         click.echo("no such jobs", err=True)
-    if more and not json:
+    if more and not asking.json:
         click.echo(f"more: --before {short(found[-1].id)}", err=True)
 
 
@@ -81,11 +74,11 @@ def list_(
 @click.argument("id")
 @click.option("-v", "--verbose", is_flag=True, help="With the traceback of one that failed.")
 @queue_command
-def show(id: str, verbose: bool, to: str | None, json: bool, account: str | None) -> None:  # noqa: A002
+def show(asking: Asking, id: str, verbose: bool) -> None:  # noqa: A002
     """Show all that is known of a job: what it was asked for, its attempts, and why it is where it
     is. With --json one object."""
-    sheet: JobSheet = at_queue(to, account, lambda queue: queue.ask("job", JobSheet, id=id))
-    if json:
+    sheet: JobSheet = asking.do(lambda queue: queue.ask("job", JobSheet, id=id))
+    if asking.json:
         print_json(sheet)
     else:
         show_sheet(output(), sheet, verbose=verbose)
@@ -98,31 +91,24 @@ def show(id: str, verbose: bool, to: str | None, json: bool, account: str | None
 )
 @click.option("-v", "--verbose", is_flag=True, help="Show the traceback of a task that failed.")
 @queue_command
-def wait(
-    ids: Sequence[str],
-    timeout: float | None,
-    verbose: bool,
-    to: str | None,
-    json: bool,
-    account: str | None,
-) -> None:
+def wait(asking: Asking, ids: Sequence[str], timeout: float | None, verbose: bool) -> None:
     """Wait for jobs of the own account, and print their results as JSON, in the order of the IDs.
 
     Ends as `jabot submit` does: the exit code is that of the first job that did not succeed, 124
     after the timeout, 130 after Ctrl-C. The jobs go on then. With --json an array of objects, each
     with "result" or "error".
     """
-    outcomes = at_queue(to, account, lambda queue: wait_for(queue, ids, timeout))
-    if json:
+    outcomes = asking.do(lambda queue: wait_for(queue, ids, timeout))
+    if asking.json:
         print_json([outcome.plain() for outcome in outcomes])
     code = 0
     for outcome in outcomes:
         if outcome.error is not None:
             problem = failure(outcome.error, verbose=verbose)
             code = code or problem.exit_code
-            if not json:
+            if not asking.json:
                 click.echo(f"Error: {clean(outcome.name)}: {problem.message}", err=True)
-        elif not json:
+        elif not asking.json:
             click.echo(as_json(outcome.result, indent=sys.stdout.isatty()))
     if code:
         sys.exit(code)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import click
 
@@ -116,23 +117,7 @@ def _rules(
 @room_option
 @account_option
 @click.pass_context
-def queue(  # noqa: PLR0913 - the options of a queue
-    ctx: click.Context,
-    /,
-    store: str,
-    allow: dict[str, list[str] | str],
-    manage: Sequence[str],
-    work: Sequence[str],
-    lease: str,
-    grace: str,
-    losses: int,
-    jobs_per_caller: int,
-    keep: str,
-    keep_unread: str,
-    keep_failed: str,
-    room: tuple[str, ...],
-    account: str | None,
-) -> None:
+def queue(ctx: click.Context, /, account: str | None, room: Sequence[str], **options: Any) -> None:
     """Sign a queue in and serve until it is stopped.
 
     Callers give it jobs as they would a worker: the answer comes when a job is on disk. Nodes that
@@ -147,22 +132,8 @@ def queue(  # noqa: PLR0913 - the options of a queue
         return
     from jabot.queue_node import QueueNode  # who asks one does not need what runs one
 
-    node = QueueNode(
-        account,
-        store=store,
-        allow=allow,
-        manage=manage,
-        work=work,
-        lease=lease,
-        grace=grace,
-        losses=losses,
-        jobs_per_caller=jobs_per_caller,
-        keep=keep,
-        keep_unread=keep_unread,
-        keep_failed=keep_failed,
-        rooms=room,
-    )
-    click.echo(f"{resolve_jid(account)} keeps jobs in {_shown(store)}", err=True)
+    node = QueueNode(account, rooms=room, **options)  # the others are named as its own are
+    click.echo(f"{resolve_jid(account)} keeps jobs in {_shown(options['store'])}", err=True)
     node.run(resolve_account(account))
 
 

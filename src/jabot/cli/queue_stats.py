@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from jabot.cli.asking import Queue, apart, at_queue, queue_command, short, span
+from jabot.cli.asking import Asking, Queue, apart, queue_command, short, span
 from jabot.cli.screen import as_json, one_line, output, plain_table, print_json
 from jabot.queue.answers import LaneLine, RunLine, Spread, Standing, TaskLine, WorkerLine
 
@@ -25,7 +25,7 @@ _RUNS: Final = 3  # jobs of a worker that are named
 @click.command(short_help="Depth, age, rates, latencies, workers, and what is stuck.")
 @click.option("--watch", is_flag=True, help="Look again every two seconds, until Ctrl-C.")
 @queue_command
-def stats(watch: bool, to: str | None, json: bool, account: str | None) -> None:
+def stats(asking: Asking, watch: bool) -> None:
     """Show how a queue stands.
 
     For each task: how many jobs wait for a worker (WAIT), run (RUN), wait for their time or another
@@ -42,13 +42,13 @@ def stats(watch: bool, to: str | None, json: bool, account: str | None) -> None:
         if not watch:
             standing: Standing = await queue.ask("stats", Standing)
             return standing
-        await _watch(queue, json=json)
+        await _watch(queue, json=asking.json)
         return None
 
-    standing = at_queue(to, account, ask)
+    standing = asking.do(ask)
     if standing is None:
         return
-    if json:
+    if asking.json:
         print_json(standing)
     else:
         _print(output(), standing)
@@ -75,19 +75,19 @@ async def _watch(queue: Queue, *, json: bool) -> None:
 @click.command(short_help="Begin no jobs of a task any more.")
 @click.argument("task")
 @queue_command
-def pause(task: str, to: str | None, json: bool, account: str | None) -> None:
+def pause(asking: Asking, task: str) -> None:
     """Begin no jobs of TASK any more. Those that run go on; new ones are kept."""
-    at_queue(to, account, lambda queue: queue.ask("pause", None, task=task))
-    _tell(task, json, paused=True)
+    asking.do(lambda queue: queue.ask("pause", None, task=task))
+    _tell(task, asking.json, paused=True)
 
 
 @click.command(short_help="Begin jobs of a task again.")
 @click.argument("task")
 @queue_command
-def resume(task: str, to: str | None, json: bool, account: str | None) -> None:
+def resume(asking: Asking, task: str) -> None:
     """Begin jobs of TASK again."""
-    at_queue(to, account, lambda queue: queue.ask("resume", None, task=task))
-    _tell(task, json, paused=False)
+    asking.do(lambda queue: queue.ask("resume", None, task=task))
+    _tell(task, asking.json, paused=False)
 
 
 def _tell(task: str, json: bool, *, paused: bool) -> None:

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from jabot.calls.options import options
 from jabot.cli.arguments import described, read_words
-from jabot.cli.asking import Queue, apart, at_queue, queue_command, span
+from jabot.cli.asking import Asking, Queue, apart, queue_command, span
 from jabot.cli.job_options import (
     LiteralWords,
     Words,
@@ -50,15 +50,15 @@ def schedules() -> None:
 
 @schedules.command("list", short_help="All schedules, and when each is due.")
 @queue_command
-def list_(to: str | None, json: bool, account: str | None) -> None:
+def list_(asking: Asking) -> None:
     """List the schedules that this account may see, with their next times; and where one cannot
     fire, why. With --json an array of objects: moments are seconds since 1970."""
 
     async def ask(queue: Queue) -> tuple[list[ScheduleLine], str]:
         return await queue.ask("schedules", list[ScheduleLine]), queue.own
 
-    lines, own = at_queue(to, account, ask)
-    if json:
+    lines, own = asking.do(ask)
+    if asking.json:
         print_json(lines)
     elif lines:
         console = output()
@@ -102,6 +102,7 @@ def list_(to: str | None, json: bool, account: str | None) -> None:
 @schedule_options
 @queue_command
 def add(  # noqa: PLR0913 - the options of a schedule
+    asking: Asking,
     name: str,
     task: str,
     words: Words,
@@ -112,9 +113,6 @@ def add(  # noqa: PLR0913 - the options of a schedule
     timeout: float | None,
     retries: int,
     where: dict[str, list[str]],
-    to: str | None,
-    json: bool,
-    account: str | None,
     **more: Any,
 ) -> None:
     """Have TASK run again and again, under a NAME by which the schedule is paused and removed.
@@ -158,34 +156,34 @@ def add(  # noqa: PLR0913 - the options of a schedule
         )
         return line
 
-    _tell(at_queue(to, account, ask), json, "")
+    _tell(asking.do(ask), asking.json, "")
 
 
 @schedules.command(short_help="Submit no more jobs of a schedule.")
 @click.argument("name")
 @queue_command
-def pause(name: str, to: str | None, json: bool, account: str | None) -> None:
+def pause(asking: Asking, name: str) -> None:
     """Submit no more jobs of the schedule NAME, until it is resumed."""
-    line = at_queue(to, account, lambda q: q.ask("pause_schedule", ScheduleLine, name=name))
-    _tell(line, json, "is paused")
+    line = asking.do(lambda queue: queue.ask("pause_schedule", ScheduleLine, name=name))
+    _tell(line, asking.json, "is paused")
 
 
 @schedules.command(short_help="Submit jobs of a schedule again.")
 @click.argument("name")
 @queue_command
-def resume(name: str, to: str | None, json: bool, account: str | None) -> None:
+def resume(asking: Asking, name: str) -> None:
     """Submit jobs of the schedule NAME again, from its next time on: what it missed stays so."""
-    line = at_queue(to, account, lambda q: q.ask("resume_schedule", ScheduleLine, name=name))
-    _tell(line, json, "goes on")
+    line = asking.do(lambda queue: queue.ask("resume_schedule", ScheduleLine, name=name))
+    _tell(line, asking.json, "goes on")
 
 
 @schedules.command(short_help="Forget a schedule.")
 @click.argument("name")
 @queue_command
-def remove(name: str, to: str | None, json: bool, account: str | None) -> None:
+def remove(asking: Asking, name: str) -> None:
     """Forget the schedule NAME. The jobs that it has submitted stay."""
-    at_queue(to, account, lambda q: q.ask("remove_schedule", None, name=name))
-    if json:
+    asking.do(lambda queue: queue.ask("remove_schedule", None, name=name))
+    if asking.json:
         print_json({"name": name, "removed": True})
     else:
         click.echo(f"{one_line(name)} is removed")
