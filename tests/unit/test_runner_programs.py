@@ -89,37 +89,6 @@ async def test_the_desk_hands_the_options_on_after_it_asked_for_the_right():
         desk.start(task, JID("eve@x/y"), lambda s: s.bind([], {}), options)
 
 
-# --- the start ----------------------------------------------------------------------------------
-
-
-async def test_the_start_is_told_when_the_code_begins_also_to_who_asks_late(caplog):
-    runner, heard = Runner(concurrency=1), []
-    first, second = submit(runner, for_ever), submit(runner, seven)
-    for job in (first, second):
-        job.on_start(lambda job: heard.append((job, job.state)))
-    first.on_start(lambda job: 1 / 0)
-    assert heard == []
-    await turns()
-    assert heard == [(first, State.RUNNING)]
-    assert "a listener for the start raised" in caplog.text
-    first.on_start(lambda job: heard.append("late"))
-    assert heard[1:] == ["late"]
-    runner.cancel(first)
-    await second
-    assert heard[2:] == [(second, State.RUNNING)]
-    second.on_start(heard.append)
-    assert len(heard) == 3  # it is over
-
-
-async def test_what_never_begins_tells_no_start():
-    runner, heard = Runner(), []
-    job = submit(runner, seven)
-    job.on_start(heard.append)
-    runner.cancel(job)
-    await turns()
-    assert (heard, job.state) == ([], State.CANCELLED)
-
-
 # --- handing back -------------------------------------------------------------------------------
 
 
@@ -137,11 +106,10 @@ async def test_a_job_that_was_not_begun_is_handed_back():
     runner.cancel(running)
     await turns()
     in_its_slot = submit(runner, seven)
-    in_its_slot.on_start(heard.append)
     assert runner.release(in_its_slot)
     with pytest.raises(Draining):
         await in_its_slot
-    assert len(heard) == 1
+    assert in_its_slot.runs == 0
     await turns()
     assert (runner.running, runner.jobs) == (0, [])
     assert not runner.release(in_its_slot)

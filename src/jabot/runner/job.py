@@ -83,7 +83,6 @@ class Job(Deferrable[Any]):
     parents: bytes = b"null"
     """Results of the jobs that it comes after, as a JSON array."""
     _cancellation: Cancellation | None = None
-    _start_listeners: list[Callable[[Job], object]] | None = None
     _progress_listeners: list[Callable[[Step], object]] | None = None
 
     def __init__(
@@ -125,17 +124,6 @@ class Job(Deferrable[Any]):
         """Seconds since it began to run; 0 while it waits."""
         return 0.0 if self.started is None else time.monotonic() - self.started
 
-    def on_start(self, listener: Callable[[Job], object]) -> None:
-        """Call `listener(job)` on the event loop when a run begins, or now when one goes on.
-
-        Code begins in a later turn of the loop than the submit. Each retry is a run of its own.
-        """
-        if self._start_listeners is None:
-            self._start_listeners = []
-        self._start_listeners.append(listener)
-        if self.started is not None and self.status == "unknown":
-            self._hear(listener, self, "the start")
-
     def on_progress(self, listener: Callable[[Step], object]) -> None:
         """Call `listener` on the event loop with each step from now on."""
         if self._progress_listeners is None:
@@ -143,11 +131,9 @@ class Job(Deferrable[Any]):
         self._progress_listeners.append(listener)
 
     def begin(self) -> None:
-        """A run begins: say so to those who listen."""
+        """A run begins."""
         self.started = time.monotonic()
         self.runs += 1
-        for listener in self._start_listeners or ():
-            self._hear(listener, self, "the start")
 
     def put_off(self, error: JabotError) -> None:
         """The run failed, and there is to be another one."""
@@ -167,13 +153,10 @@ class Job(Deferrable[Any]):
             return
         self.step = step
         for listener in self._progress_listeners or ():
-            self._hear(listener, step, "progress")
-
-    def _hear(self, listener: Callable[[Any], object], what: Any, of: str) -> None:
-        try:
-            listener(what)
-        except Exception:
-            log.exception("[%s] a listener for %s raised", self.id, of)
+            try:
+                listener(step)
+            except Exception:
+                log.exception("[%s] a listener for progress raised", self.id)
 
     def __repr__(self) -> str:
         return f"<Job {self.task.name} {self.id} {self.state.value}>"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Protocol
 
 from jabot.jid import JID
@@ -62,12 +61,6 @@ class Sessions:
     def __init__(self) -> None:
         self._by_full: dict[str, Session] = {}
         self._by_account: dict[str, dict[str, Session]] = {}
-
-    def __len__(self) -> int:
-        return len(self._by_full)
-
-    def __iter__(self) -> Iterator[Session]:
-        return iter(list(self._by_full.values()))
 
     def add(self, session: Session) -> None:
         self._by_full[session.full] = session
