@@ -47,8 +47,8 @@ class Host:
         self._subscriptions = Subscriptions(store, self.sessions, roster, self._presence, router)
         self._presence.on_available.append(self._subscriptions.redeliver)
         self._presence.on_ready.append(self._offline.flush)
-        RosterQueries(roster, self._subscriptions, self.sessions).offer(self.account_iqs)
-        ServerInformation(domain, router).offer(self.server_iqs)
+        RosterQueries(roster, self._subscriptions, self.sessions, self.account_iqs)
+        ServerInformation(domain, router, self.server_iqs)
         self.pubsub = PubSub(config, f"pubsub.{domain}", store, router, self.sessions)
         self._capabilities = Capabilities(domain)
         self._offer_nodes(store)
@@ -58,7 +58,7 @@ class Host:
         """Accounts have nodes of their own, and are told the news of others' (XEP-0163)."""
         arrivals = self.pubsub.arrivals
         self.pubsub.offer_personal(self.account_iqs)
-        AccountInformation(store, self.pubsub.descriptions).offer(self.account_iqs)
+        AccountInformation(store, self.pubsub.descriptions, self.account_iqs)
         self._presence.on_available.append(arrivals.available)
         self._presence.on_shown.append(self._capabilities.seen)
         self._capabilities.on_learnt.append(arrivals.learnt)

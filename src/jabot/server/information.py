@@ -18,13 +18,10 @@ from jabot.server.store import Store
 class ServerInformation:
     """Answers for the server's own address."""
 
-    def __init__(self, domain: str, router: Router) -> None:
+    def __init__(self, domain: str, router: Router, server: IqTable) -> None:
         self._domain = domain
         self._router = router
-        self._table = IqTable()
-
-    def offer(self, server: IqTable) -> None:
-        self._table = server
+        self._features = server.features
         server.add("get", DISCO_INFO, "query", self._info)
         server.add("get", DISCO_ITEMS, "query", self._items)
         server.add("get", PING, "ping", nothing)
@@ -34,17 +31,13 @@ class ServerInformation:
 
     def _info(self, _stanza: Element, query: Element) -> Element:
         identity = {"category": "server", "type": "im", "name": "jabot"}
-        return describe(query, [identity], self._table.features)
+        return describe(query, [identity], self._features)
 
     def _items(self, _stanza: Element, query: Element) -> Element:
         refuse_node(query)
         others = (domain for domain in self._router.domains() if domain != self._domain)
-        return Element(
-            DISCO_ITEMS,
-            "query",
-            None,
-            [Element(DISCO_ITEMS, "item", {"jid": domain}) for domain in others],
-        )
+        items = [Element(DISCO_ITEMS, "item", {"jid": domain}) for domain in others]
+        return Element(DISCO_ITEMS, "query", None, list(items))
 
 
 class NodeInformation(Protocol):
@@ -58,13 +51,10 @@ class NodeInformation(Protocol):
 class AccountInformation:
     """Answers for an account, to itself and to those who may see its presence."""
 
-    def __init__(self, store: Store, nodes: NodeInformation) -> None:
+    def __init__(self, store: Store, nodes: NodeInformation, accounts: IqTable) -> None:
         self._store = store
         self._nodes = nodes
-        self._table = IqTable()
-
-    def offer(self, accounts: IqTable) -> None:
-        self._table = accounts
+        self._features = accounts.features
         accounts.add("get", DISCO_INFO, "query", self._info)
         accounts.add("get", DISCO_ITEMS, "query", self._items)
         accounts.add("get", PING, "ping", self._ping)
@@ -79,7 +69,7 @@ class AccountInformation:
             {"category": "account", "type": "registered"},
             {"category": "pubsub", "type": "pep"},
         ]
-        return describe(query, identities, self._table.features)
+        return describe(query, identities, self._features)
 
     def _items(self, stanza: Element, query: Element) -> Element:
         self._check(stanza)
@@ -127,9 +117,5 @@ def nothing(_stanza: Element, _payload: Element) -> None:
 
 def _version(_stanza: Element, _query: Element) -> Element:
     texts = {"name": "jabot", "version": version("jabot"), "os": platform.system()}
-    return Element(
-        VERSION,
-        "query",
-        None,
-        [Element(VERSION, name, None, [text]) for name, text in texts.items()],
-    )
+    told = [Element(VERSION, name, None, [text]) for name, text in texts.items()]
+    return Element(VERSION, "query", None, list(told))

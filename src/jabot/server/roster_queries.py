@@ -20,12 +20,16 @@ _MAX_NAME = 1023  # characters of a name or of a group
 class RosterQueries:
     """Answers the IQs of `jabber:iq:roster`."""
 
-    def __init__(self, roster: Roster, subscriptions: Subscriptions, sessions: Sessions) -> None:
+    def __init__(
+        self,
+        roster: Roster,
+        subscriptions: Subscriptions,
+        sessions: Sessions,
+        accounts: IqTable,
+    ) -> None:
         self._roster = roster
         self._subscriptions = subscriptions
         self._sessions = sessions
-
-    def offer(self, accounts: IqTable) -> None:
         accounts.add("get", ROSTER, "query", self._get)
         accounts.add("set", ROSTER, "query", self._set)
 

@@ -10,6 +10,7 @@ import socket
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 from xml.etree import ElementTree as ET
@@ -237,15 +238,11 @@ class Session:
             return False
         return True
 
-    def send_stanzas(self, xml: str) -> bool:
-        """Send stanzas that are text already and may be lost; False without a connection."""
-        if self._stream is None:
-            return False
-        try:
-            self._stream.send_text(xml)
-        except ConnectionFailed:
-            return False
-        return True
+    def send_stanzas(self, xml: str) -> None:
+        """Send stanzas that are text already and may be lost, as they are without a connection."""
+        if self._stream is not None:
+            with suppress(ConnectionFailed):
+                self._stream.send_text(xml)
 
     @property
     def has_room(self) -> bool:
