@@ -29,7 +29,10 @@ from bench.visit import visit
 _DOCS = Path(__file__).resolve().parents[1] / "docs"
 _PAGE = _DOCS / "benchmarks.md"
 _PAGE_FIGURES = _DOCS / "benchmarks.json"
-_BACKLOG = _DOCS / "backlog.json"  # of bench/backlog/run.py
+_OTHERS = {  # what other programs measure for the page
+    "backlog": _DOCS / "backlog.json",  # bench/backlog/run.py
+    "fleet": _DOCS / "fleet.json",  # bench/fleet.py
+}
 _OTHER_FIGURES = Path(__file__).with_name("results.json")
 
 _ON_DISK = "/var/tmp" if Path("/var/tmp").is_dir() else None  # noqa: S108 - /tmp may be memory
@@ -113,10 +116,11 @@ def _run(options: argparse.Namespace, chosen: Sequence[type[Subject]]) -> int:
 
 
 def _write_page(results: dict[str, Any], page: Path) -> None:
-    """With what the last run of the backlog found."""
+    """With what the last runs of the other programs found."""
     about = dict(results["about"])
-    if _BACKLOG.is_file():
-        about["backlog"] = json.loads(_BACKLOG.read_text())
+    for name, figures in _OTHERS.items():
+        if figures.is_file():
+            about[name] = json.loads(figures.read_text())
     report.write_page(results | {"about": about}, page)
 
 

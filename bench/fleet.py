@@ -2,7 +2,8 @@
 
 For each number: how long it takes until all nodes are in the room and know each other, until all of
 them have answered a broadcast, and what that costs the server, the nodes and the caller. A table
-goes to standard output, the figures to bench/fleet.json.
+goes to standard output. A run with the usual numbers writes docs/fleet.json, which `make bench`
+puts on its page; any other one writes bench/fleet.json.
 """
 
 import argparse
@@ -33,7 +34,9 @@ from jabot.account import Account as JabotAccount  # noqa: E402
 from jabot.account import ServerAddress  # noqa: E402
 
 _NODES = Path(__file__).with_name("fleet_nodes.py")
-_FIGURES = Path(__file__).with_name("fleet.json")
+_USUAL = (10, 50, 200)  # nodes
+_PAGE_FIGURES = Path(__file__).resolve().parents[1] / "docs" / "fleet.json"
+_OTHER_FIGURES = Path(__file__).with_name("fleet.json")
 _POOL = 20  # nodes of one account, and of one process
 _JOIN_LIMIT = 300.0  # seconds
 _ROUNDS = 7  # broadcasts of one caller
@@ -172,15 +175,17 @@ def _table(rows: list[dict[str, Any]]) -> Table:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Measure rooms of nodes on one ejabberd.")
-    parser.add_argument("--nodes", default="10,50,200", help="how many, with commas")
-    parser.add_argument("--json", type=Path, default=_FIGURES, help="where the figures go")
+    parser.add_argument("--nodes", default=",".join(map(str, _USUAL)), help="how many, with commas")
+    parser.add_argument("--json", type=Path, help="where the figures go")
     given = parser.parse_args()
+    counts = tuple(map(int, given.nodes.split(",")))
     rows = []
-    for count in map(int, given.nodes.split(",")):
+    for count in counts:
         progress.print(f"{count} nodes ...")
         rows.append(measure(count))
-    figures = {"machine": machine(), "rooms": rows}
-    given.json.write_text(json.dumps(figures, indent=2) + "\n")
+    figures = given.json or (_PAGE_FIGURES if counts == _USUAL else _OTHER_FIGURES)
+    figures.write_text(json.dumps({"machine": machine(), "rooms": rows}, indent=2) + "\n")
+    progress.print(f"wrote {figures}")
     Console().print(_table(rows))
 
 

@@ -36,6 +36,7 @@ def page_text(results: Results, template: str) -> str:
         disk=disk_text(about),
         syncs=syncs_text(about),
         backlog=backlog_text(about),
+        fleet=fleet_text(about),
         cpu=markdown(*cpu_table(results)),
         memory=markdown(*memory_table(results)),
         versions=markdown(*versions_table(results)),
@@ -252,6 +253,41 @@ def backlog_text(about: Any) -> str:
             row.append(f"{_whole(empty[cpu])} → {_whole(full[cpu])}")
         rows.append([*row, f"{each['memory_mb']:.0f} MB", f"{each['restart_s']:.2f} s"])
     return markdown([*head, "memory of the queue", "restart after `kill -9`"], rows)
+
+
+_FLEET = (  # rows of the page: the figure of bench/fleet.py, times what, and how it is written
+    ("all joined and met, s", "join_s", 1, ".1f"),
+    ("CPU of that: server, s", "join_server_cpu_s", 1, ".2f"),
+    ("CPU of that: each node, ms", "join_node_cpu_s", 1000, ".0f"),
+    ("broadcast until the last reply, median, ms", "broadcast_s", 1000, ",.0f"),
+    ("the slowest of seven, ms", "broadcast_most_s", 1000, ",.0f"),
+    ("the first one of a guest, ms", "broadcast_as_guest_s", 1000, ",.0f"),
+    ("CPU of a broadcast: server, ms", "broadcast_server_cpu_ms", 1, ".0f"),
+    ("CPU of a broadcast: each node, ms", "broadcast_node_cpu_ms", 1, ".1f"),
+    ("CPU of a broadcast: caller, ms", "broadcast_caller_cpu_ms", 1, ".0f"),
+    ("memory: server, MB", "server_mb", 1, ".0f"),
+    ("memory: each further node in a process, MB", "node_mb", 1, ".1f"),
+    ("CPU when nothing happens: server, %", "idle_server_percent", 1, ".2f"),
+    ("CPU when nothing happens: each node, %", "idle_node_percent", 1, ".3f"),
+)
+
+
+def fleet_text(about: Any) -> str:
+    """What `bench/fleet.py` found last, if it was run."""
+    found = about.get("fleet")
+    if not found:
+        return "No fleet was measured on this machine (`bench/fleet.py`)."
+    rooms = found["rooms"]
+    rows = [
+        [text, *(format(times * room[name], form) for room in rooms)]
+        for text, name, times, form in _FLEET
+    ]
+    head = ["nodes", *(str(room["nodes"]) for room in rooms)]
+    busy = max(room["busy_cores"] for room in rooms)
+    return (
+        f"{markdown(head, rows)}\n\n"
+        f"Other programs kept up to {busy:g} cores busy when this was measured."
+    )
 
 
 def markdown(head: Sequence[str], rows: Rows) -> str:

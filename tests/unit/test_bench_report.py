@@ -212,6 +212,23 @@ class TestPage:
             assert text in page
         assert not re.search(r"\$\w", page)
 
+    def test_a_fleet_is_on_the_page_when_it_was_measured(self):
+        found = results(queue=durable(100))
+        assert "No fleet was measured" in report.page_text(found, TEMPLATE)
+        names = [name for _, name, _, _ in report._FLEET]
+        small = dict.fromkeys(names, 0.0125) | {"nodes": 10, "busy_cores": 0.1}
+        large = dict.fromkeys(names, 2.5) | {"nodes": 200, "busy_cores": 0.4}
+        found["about"] |= {"fleet": {"rooms": [small, large]}}
+        page = report.page_text(found, TEMPLATE)
+        for text in (
+            "| nodes | 10 | 200 |",
+            "| all joined and met, s | 0.0 | 2.5 |",
+            "| broadcast until the last reply, median, ms | 12 | 2,500 |",
+            "| CPU of a broadcast: caller, ms | 0 | 2 |",
+            "up to 0.4 cores busy",
+        ):
+            assert text in page
+
     def test_syncs_and_a_backlog_are_on_the_page_when_they_were_measured(self):
         found = results(queue=durable(100))
         page = report.page_text(found, TEMPLATE)

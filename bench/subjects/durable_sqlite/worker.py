@@ -6,7 +6,7 @@ from bench.closed_loop import say
 from bench.durable import jobs
 from jabot import Node
 
-node = Node(queue=sys.argv[1], concurrency=256)
+node = Node(queue=sys.argv[1], concurrency=1000)  # as JetStream's: `max_ack_pending`
 
 
 @node.task
