@@ -148,6 +148,15 @@ async def test_a_refusal_ends_it_at_once_also_when_it_would_wait(caller):
             await submitting
 
 
+async def test_a_refusal_counts_for_the_account_when_the_node_was_greeted_by_itself_before(caller):
+    caller.calls.directory.watch(BOT)
+    submitting = caller.submit()
+    await turns()
+    caller.see(BOT, "error", condition="forbidden")
+    with pytest.raises(NotAllowed, match=f"^{POOL} does not allow"):
+        await submitting
+
+
 async def test_a_node_that_too_many_have_greeted(caller, clock):
     """The caller learns why nobody is there; with `wait` it greets on until there is room."""
     submitting, waiting = caller.submit(), caller.submit(wait=True)

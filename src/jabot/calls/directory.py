@@ -192,35 +192,35 @@ class Directory:
 
     def _asked_for(self, jid: str) -> list[str]:
         """The watched addresses that a node belongs to."""
-        return [a for a in (jid, jid.partition("/")[0]) if a in self._places]
+        return [a for a in dict.fromkeys((jid, jid.partition("/")[0])) if a in self._places]
 
     def _failed(self, jid: str, stanza: IncomingPresence) -> None:
+        """A greeting came to nothing. What a node says itself counts for its account as well, where
+        no other node of that answers."""
         own = self._session.jid.bare
         is_refusal = stanza.condition == "forbidden"
-        if is_refusal and stanza.sender.resource:
-            for address in self._asked_for(jid):
-                refusal = NotAllowed(f"{jid} does not allow {own} anything")
-                self._places[address].refusals[jid] = refusal
-                self._places[address].news_at = self._loop.time()
-        place = self._places.get(jid)
-        if place is None:
-            # The refusal of one node of a pool; it counts where no other one answers.
-            jid = stanza.sender.bare
-            place = self._places.get(jid)
-        if place is None or self._peers.at(jid):
-            return
-        if is_refusal:
-            place.problem = NotAllowed(f"{jid} does not allow {own} anything")
-        elif stanza.condition == "resource-constraint":
-            place.problem = NobodyThere(
-                f"{stanza.sender} shows itself to no more programs: too many of them have greeted "
-                f"it, of {own} or of all accounts together; ask again when some have left"
-            )
-        else:
-            place.problem = NobodyThere(f"{jid} cannot be reached: {stanza.condition}")
-        place.news_at = self._loop.time()
-        place.news.set()
-        self._on_news(jid)
+        is_said = is_refusal or stanza.condition == "resource-constraint"
+        addresses = self._asked_for(jid)
+        for address in addresses if is_said else addresses[:1]:
+            place = self._places[address]
+            if is_refusal and stanza.sender.resource:
+                place.refusals[jid] = NotAllowed(f"{jid} does not allow {own} anything")
+                place.news_at = self._loop.time()
+            if self._peers.at(address):
+                continue
+            if is_refusal:
+                place.problem = NotAllowed(f"{address} does not allow {own} anything")
+            elif is_said:
+                place.problem = NobodyThere(
+                    f"{stanza.sender} shows itself to no more programs: too many of them have "
+                    f"greeted it, of {own} or of all accounts together; ask again when some have "
+                    "left"
+                )
+            else:
+                place.problem = NobodyThere(f"{address} cannot be reached: {stanza.condition}")
+            place.news_at = self._loop.time()
+            place.news.set()
+            self._on_news(address)
 
     def _greet_soon(self, jid: str) -> None:
         """Somebody left: perhaps to come again, and then it will not know us."""
