@@ -78,9 +78,9 @@ class Access:
         self._decisions.clear()
 
     @property
-    def named_tasks(self) -> set[str]:
-        """The task names that rules mention, so that a misspelt one can be pointed out."""
-        return {name for _, names in self._allow for name in names or ()}
+    def named_tasks(self) -> dict[str, str]:
+        """The task names that rules mention, and whose rule, to point out a misspelt one."""
+        return {name: who.text for who, names in self._allow for name in names or ()}
 
     def may_run(self, own: JID, caller: JID, task: str) -> Decision:
         """Whether `caller` may run `task` on the node whose account is `own`."""

@@ -154,6 +154,12 @@ def resolve_account(jid: str | None = None, env: Mapping[str, str] = os.environ)
     )
 
 
+def default_account() -> str | None:
+    """The account that the configuration file names for who names none."""
+    default = _read_config(config_path()).get("default")
+    return None if default is None else str(default)
+
+
 def save_account(account: Account) -> Path:
     """Write the account to the configuration file (mode 0600); the first one is the default."""
     path = config_path().resolve()  # a link stays one

@@ -267,11 +267,13 @@ class Serving(SessionListener):
 
     def _check_rules(self) -> None:
         tasks = {task.name for task in self.definition.tasks} | set(self.desk.own_tasks)
-        for name in sorted(self.definition.access.named_tasks - tasks):
-            raise ConfigError(
-                f"an access rule names the task {name}, which this node does not have"
-            )
-
+        for name, who in self.definition.access.named_tasks.items():
+            if name not in tasks:
+                offered = ", ".join(task.name for task in self.definition.tasks) or "none"
+                raise ConfigError(
+                    f"allow= lets {who} run {name}, and this node has no such task; "
+                    f"its tasks: {offered}"
+                )
         for task in self.definition.tasks if self.definition.queues else ():
             if task.name.startswith(OWN_TASKS):
                 raise ConfigError(

@@ -15,7 +15,8 @@ from servers import Server
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_LINK = re.compile(r"\]\(([^)#:]+)\)")
+_LINK = re.compile(r"\]\(([^)#:]*)#?([^)#:]*)\)")
+_HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 
 
 def blocks(document: Path, language: str) -> list[str]:
@@ -59,8 +60,17 @@ def _as_pattern(answer: str) -> str:
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_links_lead_somewhere(document: Path) -> None:
-    for target in _LINK.findall(document.read_text()):
-        assert (document.parent / target).exists(), target
+    for file, heading in _LINK.findall(document.read_text()):
+        target = document.parent / file if file else document
+        assert target.exists(), file
+        if heading:
+            headings = _HEADING.findall(target.read_text())
+            assert heading in [_as_anchor(text) for text in headings], f"{file}#{heading}"
+
+
+def _as_anchor(heading: str) -> str:
+    """As GitHub makes the name that links use."""
+    return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
 
 
 def test_code_stands_on_the_first_screen_of_the_readme() -> None:

@@ -38,7 +38,7 @@ def test_a_queue_is_run_and_looked_after(
         Bot(None, xmpp, queue, tmp_path, *options),
         Bot(program, xmpp, bot, tmp_path, "--queue", queue.jid),
     ):
-        taken = run("submit", *to, "--no-wait", "double", "21", **environment)
+        taken = run("submit", *to, "--detach", "double", "21", **environment)
         waited = run("jobs", "wait", *to, taken.stdout.strip(), **environment)
         assert (waited.returncode, waited.stdout, waited.stderr) == (0, "42\n", "")
         described = run("describe", queue.jid, "double", **environment)

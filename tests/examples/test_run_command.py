@@ -33,7 +33,11 @@ ACCOUNT = {"JABOT_JID": "bot@localhost", "JABOT_PASSWORD": "Geheimnis"}
             "gym.py",
             "Error: gym.py has 2 nodes; choose one with gym.py:NAME (a, b)",
         ),
-        (NODE.replace('"*"}', '["lift"]}'), "gym.py", "names the task lift, which this node does"),
+        (
+            NODE.replace('"*"}', '["lift"]}'),
+            "gym.py",
+            "and this node has no such task; its tasks: version",
+        ),
         (NODE.replace("*@localhost", "a@b@c"), "gym.py", "access rule for 'a@b@c': not an address"),
     ],
     ids=["no file", "no module", "no node", "no such node", "two nodes", "no task", "bad rule"],
@@ -91,7 +95,7 @@ def test_a_mistake_of_the_author_shows_where_it_is(
     (tmp_path / "gym.py").write_text(source)
     result = run("run", "gym.py", **ACCOUNT)
     assert result.returncode == 1
-    assert "Traceback" in result.stderr
+    assert "Error: gym.py cannot be imported" in result.stderr
     assert all(text in result.stderr for text in shown)
 
 

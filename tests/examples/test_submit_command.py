@@ -108,10 +108,10 @@ def test_the_result_is_json_and_words_are_read_by_the_types(submit: Submit) -> N
 
 
 def test_a_job_that_is_left_gives_its_id(submit: Submit) -> None:
-    done = submit("lift", "1", "--no-wait")
+    done = submit("lift", "1", "--detach")
     assert (done.returncode, done.stderr) == (0, "")
     assert str(uuid.UUID(done.stdout.strip())) == done.stdout.strip()
-    done = submit("lift", "x", "--no-wait")
+    done = submit("lift", "x", "--detach")
     assert (done.returncode, done.stdout) == (2, "")
 
 

@@ -170,6 +170,14 @@ async def test_a_node_that_too_many_have_greeted(caller, clock):
     await waiting
 
 
+async def test_an_address_without_a_server_is_told_in_words(caller):
+    submitting = caller.submit(to="bot")
+    await turns()
+    caller.see("bot", "error", condition="remote-server-not-found")
+    with pytest.raises(NobodyThere, match=r"no server for bot; an account is written name@domain"):
+        await submitting
+
+
 async def test_the_refusal_of_one_node_is_not_that_of_the_pool(caller):
     submitting = caller.submit()
     await turns()

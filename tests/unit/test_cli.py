@@ -94,8 +94,33 @@ def test_no_node_is_found(program, text, target, reason):
 
 def test_what_the_program_itself_misses_is_not_taken_for_the_program(program):
     program(text="import unit_missing_library")
-    with pytest.raises(ModuleNotFoundError, match="unit_missing_library"):
+    with pytest.raises(ConfigError, match=r"cannot be imported:(.|\n)*unit_missing_library"):
         load_node("unit_program.py")
+
+
+@pytest.mark.parametrize(
+    ("text", "last"),
+    [
+        ("def lift(:", "SyntaxError: invalid syntax"),
+        ("from jabot import Node\nnode = Node(alow={})", "unexpected keyword argument 'alow'"),
+    ],
+)
+def test_of_a_program_that_breaks_its_own_lines_are_shown(program, text, last):
+    result = jabot("run", program(text=text))
+    assert result.exit_code == 1
+    assert result.output.startswith("Error: ")
+    assert result.output.rstrip().endswith(last)
+    assert f'unit_program.py", line {len(text.splitlines())}' in result.output
+    assert "importlib" not in result.output
+    assert "load.py" not in result.output
+
+
+def test_of_what_we_refuse_the_line_in_the_program_is_told(program):
+    text = f"{ONE_NODE}\n@node.task(timeout='5 parsecs')\ndef lift(): ...\n"
+    line = 1 + text[: text.index("@node.task(t")].count("\n")
+    result = jabot("run", program(text=text))
+    assert result.output.startswith(f"Error: unit_program.py:{line}: '5 parsecs' is not a duration")
+    assert "Traceback" not in result.output
 
 
 def test_a_file_with_the_name_of_another_module_is_refused(program):
@@ -203,6 +228,25 @@ def test_login_refuses_an_empty_password(home):
     result = jabot("login", "--no-check", "alice@localhost", text="\n")
     assert result.exit_code != 0
     assert "empty" in result.output
+
+
+def test_who_logs_in_a_second_account_hears_how_to_use_it(home):
+    assert "--account" not in jabot("login", "--no-check", "bot@localhost", text="x\n").output
+    result = jabot("login", "--no-check", "ann@localhost", text="x\n")
+    assert "sign in as bot@localhost unless they are given --account ann@localhost" in result.output
+
+
+def test_a_new_account_of_another_domain_says_which_server_has_it(tmp_path):
+    add = ("server", "adduser", "--data", str(tmp_path))
+    assert jabot(*add, "ann@localhost", text="x\n").output == "ann@localhost can sign in now.\n"
+    other = jabot(*add, "ann@a.example", text="x\n").output
+    assert other == "ann@a.example can sign in now where --domain a.example is served.\n"
+
+
+def test_a_misspelt_command_is_pointed_out():
+    result = jabot("sumbit")
+    assert (result.exit_code, "Did you mean submit?" in result.output) == (2, True)
+    assert "Did you mean" not in jabot("frobnicate").output
 
 
 def test_no_command_takes_a_password_as_an_argument():

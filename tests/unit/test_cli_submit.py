@@ -75,7 +75,7 @@ def test_a_parameter_of_the_tasks_may_have_the_name_of_an_option(order):
 
 def test_whether_it_is_waited_for(order):
     assert (order().leave, order().options.wait) == (False, False)
-    assert (order("--no-wait").leave, order("--wait").options.wait) == (True, True)
+    assert (order("--detach").leave, order("--wait").options.wait) == (True, True)
 
 
 @pytest.mark.parametrize(

@@ -217,7 +217,7 @@ class Directory:
                     "left"
                 )
             else:
-                place.problem = NobodyThere(f"{address} cannot be reached: {stanza.condition}")
+                place.problem = NobodyThere(_unreachable(address, stanza.condition))
             place.news_at = self._loop.time()
             place.news.set()
             self._on_news(address)
@@ -267,3 +267,15 @@ class Directory:
         for peer in self._peers.at(address):
             if not self._asked_for(peer.jid):
                 self._peers.gone(peer.jid)
+
+
+def _unreachable(jid: str, condition: str) -> str:
+    """What an error for a greeting means, with the word for it in XMPP behind."""
+    domain = JID(jid).domain
+    if condition == "remote-server-not-found":
+        reason = f"our server finds no server for {domain}"
+        if "@" not in jid:
+            reason += "; an account is written name@domain"
+    else:
+        reason = "that is what its server answers"
+    return f"{jid} cannot be reached: {reason} ({condition})"

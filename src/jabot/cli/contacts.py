@@ -48,8 +48,8 @@ def contacts() -> None:
 def list_(json: bool, account: str | None) -> None:
     """List all contacts: who of the two sees the other, and who is online with what status.
 
-    Takes two seconds where somebody is not. An account with several programs, such as a pool of
-    nodes, is shown with all of them.
+    Takes two seconds where one of them is offline. An account with several programs, such as a pool
+    of nodes, is shown with all of them.
     """
     own, found = run_as(account, _look)
     if json:

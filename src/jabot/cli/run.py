@@ -66,10 +66,11 @@ def run(
 ) -> None:
     """Sign a node in and serve until it is stopped.
 
-    The account is that of --account, else of the program, else of JABOT_JID. Its password and
-    server come from JABOT_PASSWORD and JABOT_SERVER (HOST:PORT), unless JABOT_JID says that these
-    are another one's, else from the file that `jabot login` writes. SIGTERM or Ctrl-C lets running
-    jobs finish; the second one leaves at once.
+    The account is that of --account, else of the program, else of JABOT_JID, else the first that
+    `jabot login` saved. Its password and server are what `jabot login` saved, unless JABOT_PASSWORD
+    and JABOT_SERVER (HOST:PORT) are set; those are for the account of JABOT_JID where that is set.
+
+    SIGTERM or Ctrl-C lets running jobs finish; the second one leaves at once.
     """
     if reload:
         sys.exit(_run_again_and_again(target))

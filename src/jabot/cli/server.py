@@ -13,7 +13,11 @@ from jabot.account import parse_account_jid
 from jabot.cli.password import read_password
 from jabot.server import Server, ServerConfig
 
-_DATA_HELP = "Directory of accounts, messages and certificate."
+_DATA_HELP = (
+    "Directory of accounts, messages and certificate; jabot/server among the user's data "
+    "(~/.local/share) when left out."
+)
+_DOMAIN = "localhost"
 
 
 def _default_data() -> Path:
@@ -21,10 +25,23 @@ def _default_data() -> Path:
 
 
 @click.group(invoke_without_command=True)
-@click.option("--domain", default="localhost", show_default=True, help="The server's XMPP domain.")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--domain",
+    metavar="DOMAIN",
+    default=_DOMAIN,
+    show_default=True,
+    help="The server's XMPP domain: what comes after the @ of its accounts.",
+)
+@click.option(
+    "--host",
+    metavar="ADDRESS",
+    default="127.0.0.1",
+    show_default=True,
+    help="Address to listen on.",
+)
 @click.option(
     "--port",
+    metavar="PORT",
     default=5222,
     show_default=True,
     type=click.IntRange(0, 65535),
@@ -62,7 +79,8 @@ def adduser(ctx: click.Context, jid: str, data: Path | None) -> None:
         accounts.add_user(address.local, password)
     finally:
         accounts.close()
-    click.echo(f"{address.bare} can sign in now.")
+    where = "" if address.domain == _DOMAIN else f" where --domain {address.domain} is served"
+    click.echo(f"{address.bare} can sign in now{where}.")
 
 
 async def _serve(config: ServerConfig) -> None:

@@ -68,7 +68,7 @@ class Order:
 @where_option("on nodes")
 @click.option("--wait", is_flag=True, help="Wait for a node when none is online.")
 @click.option(
-    "--no-wait", is_flag=True, help="Print the id of the job once it was taken, and leave it."
+    "--detach", is_flag=True, help="Print the id of the job once it was taken, and leave it."
 )
 @queue_options
 @click.option("-v", "--verbose", is_flag=True, help="Show the traceback of a task that failed.")
@@ -81,7 +81,7 @@ def submit(  # noqa: PLR0913 - the options of a job
     retries: int,
     where: dict[str, list[str]],
     wait: bool,
-    no_wait: bool,
+    detach: bool,
     verbose: bool,
     account: str | None,
     **queue: Any,
@@ -110,7 +110,7 @@ def submit(  # noqa: PLR0913 - the options of a job
 
     \b
     Exit codes:
-        0    the result is on standard output, or with --no-wait the id of the job
+        0    the result is on standard output, or with --detach the id of the job
         1    the task failed, was cancelled or lost its node; or it could not be asked for
         2    the command line is wrong: no such task, not its arguments, or not for a plain node
         3    nobody is there to do it; nothing ran
@@ -122,7 +122,7 @@ def submit(  # noqa: PLR0913 - the options of a job
         chosen = options(to, timeout, retries, where or None, wait, **given(queue))
     except ConfigError as error:
         raise click.UsageError(str(error)) from None
-    order = Order(task, words, chosen, leave=no_wait)
+    order = Order(task, words, chosen, leave=detach)
     code = run_as(account, lambda own: _submit(own, order, verbose=verbose or is_verbose()))
     if code:
         sys.exit(code)

@@ -33,7 +33,8 @@ class Conversation:
         # and not who signs in as the bot itself, which would get its own lines back.
         priority = 0 if live and account.jid.bare != contact.bare else -1
         self.person = Person(account, contact, self._ear(), priority=priority)
-        self.state = "connecting"  # for the line below the prompt
+        self._presence_line = "connecting"
+        self._work = ""  # what the contact does for the person just now
         self.signed_in = self.person.signed_in
         self.online = asyncio.Event()
         self.gone = asyncio.Event()
@@ -53,6 +54,11 @@ class Conversation:
             connected=self._connected,
             other=lambda sender, text: self._print(f"{sender.bare}> ", text, "bold magenta"),
         )
+
+    @property
+    def state(self) -> str:
+        """For the line below the prompt."""
+        return self._work or self._presence_line
 
     def show_own(self, line: str) -> None:
         """Print what the person said, where no prompt shows it."""
@@ -83,20 +89,22 @@ class Conversation:
 
     def _said(self, text: str) -> None:
         self.unheard = False
+        self._is_typing(self._typing)  # what was told of a job before is no longer news
         self._print(f"{self.name}> ", text, "bold cyan")
         self._heard.set()
 
     def _progress(self, text: str) -> None:
-        self.state = text
+        self._work = text
         self._heard.set()
 
     def _is_typing(self, typing: bool) -> None:
         self._typing = typing
-        self.state = f"{self.name} is typing..." if typing else ""
+        self._work = f"{self.name} is typing..." if typing else ""
         self._heard.set()
 
     def _connected(self, connected: bool) -> None:
-        self.state = f"{self.name} is offline" if connected else "no connection; trying again"
+        offline = f"{self.name} is offline"
+        self._presence_line = offline if connected else "no connection; trying again"
 
     def _failed(self, reason: str) -> None:
         self.unheard = True
@@ -110,7 +118,7 @@ class Conversation:
         text = f"{self.name} is {show}" + (f": {stanza.status}" if stanza.status else "")
         if farewell:
             self._print("", text, "dim")
-        self.state = text
+        self._presence_line = text
         if stanza.type == "unavailable":
             self.gone.set()
             self._heard.set()

@@ -84,7 +84,7 @@ class Server:
         if self._tls_required:
             await self._check_certificate()
         self._upkeep = loop.create_task(self._check_connections())
-        log.info("%s: listening on %s", self.domain, self.address)
+        log.debug("%s: listening on %s", self.domain, self.address)
 
     async def stop(self) -> None:
         """Tell every client, close, and keep what has to be kept."""
