@@ -415,3 +415,37 @@ async def test_a_turn_is_done_in_its_order(queue):
 
 async def test_nothing_to_do_is_nothing(queue):
     assert await queue.store.apply([]) == []
+
+
+# -- large ones ------------------------------------------------------------------------------------
+
+LARGE = '"%s"' % ("x" * 12_000)
+
+
+async def claimed_in_parts(queue):
+    """What two workers get of large jobs. No database gives an answer of a gigabyte."""
+    parts, ids, more = 0, [], True
+    while more:
+        claims = [Claim(NODE, name, ["lift"], 7, 0.0, most_bytes=64_000) for name in ("w1", "w2")]
+        taken = await queue.do(*claims)
+        assert sum(map(len, taken)) * 12_000 <= 2 * 64_000
+        parts, ids = parts + 1, ids + [record.id for each in taken for record in each]
+        more = any(each.more for each in taken)
+    assert parts > 1
+    return ids
+
+
+async def test_large_jobs_are_claimed_in_parts(queue):
+    names = [f"j{number}" for number in range(12)]
+    for name in names:
+        await queue.add(name, args=f"[{LARGE}]")
+    assert await claimed_in_parts(queue) == names
+
+
+async def test_jobs_that_come_after_a_large_result_are_claimed_in_parts(queue):
+    await queue.add("parent")
+    await queue.claim(1)
+    children = [f"j{number}" for number in range(12)]
+    await queue.add(*children, after=["parent"])
+    await queue.finish("parent", result=Raw(LARGE.encode()))
+    assert await claimed_in_parts(queue) == children

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from functools import partial
 
 import pytest
 from msgspec import Raw
@@ -130,3 +131,14 @@ async def test_jobs_that_a_later_transaction_keeps_are_given_away_as_well(monkey
         jobs = [f"j{number}" for number in range(5)]
         await house.tell(APP, *(Submit(job, "lift") for job in jobs))
         assert [frame.id for frame in house.heard(BOT, Submit)] == jobs
+
+
+async def test_what_is_too_large_to_be_given_away_at_once_follows_at_once(monkeypatch, clock):
+    monkeypatch.setattr("jabot.queue.dispatch.Claim", partial(Claim, most_bytes=5000))
+    async with House(monkeypatch, clock) as house:
+        names = [f"j{number}" for number in range(6)]
+        for name in names:
+            await house.submit(name, args=Raw(b'["%s"]' % (b"x" * 3000)))
+        await house.work(BOT, slots=10)
+        assert [frame.id for frame in house.heard(BOT, Submit)] == names
+        assert len(house.shelf.said(Claim)) > 2

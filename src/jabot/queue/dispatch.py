@@ -110,7 +110,7 @@ class Dispatch:
 
     def _claimed(self, worker: Worker, claim: Claim, words: int, records: Claimed) -> None:
         worker.claiming -= claim.most
-        if len(records) < claim.most:
+        if len(records) < claim.most and not records.more:
             self._ready.exhausted(claim.kinds, words)
         else:
             self._ready.look_for()

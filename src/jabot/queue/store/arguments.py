@@ -115,6 +115,7 @@ def _claim(verb: verbs.Claim) -> dict[str, Any]:
         "kinds": [[kind, kind.partition(" ")[0]] for kind in dict.fromkeys(verb.kinds)],
         "most": verb.most,
         "now": verb.now,
+        "most_bytes": verb.most_bytes,
     }
 
 

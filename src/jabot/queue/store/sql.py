@@ -249,12 +249,14 @@ def _claimed(
 ) -> Generator[list[Call], _Answer, list[Any]]:
     """The jobs of each claim. What cannot be read becomes a dead letter, and another is taken."""
     results: list[Any] = []
+    size = 0  # of what all of them took
     for claim, first in zip(claims, msgspec.json.decode(answer, type=list[_Taken]), strict=True):
         taken = Claimed()
         got = first
         for _ in range(PASSES):
             good, bad = _readable(got.rows, claim)
             taken += good
+            size += len(got.rows)
             if bad:
                 (answer,) = yield [Call("finish", [undecodable(each, claim) for each in bad])]
                 for each, end in zip(bad, _READ[Finish](answer), strict=True):
@@ -262,6 +264,9 @@ def _claimed(
                     taken.ready += end.ready
             missing = claim.most - len(taken)
             if missing <= 0 or not (bad or got.more):
+                break
+            if size > claim.most_bytes / 2:  # another pass might take as many again
+                taken.more = True
                 break
             (answer,) = yield [_call([msgspec.structs.replace(claim, most=missing)])]
             (got,) = msgspec.json.decode(answer, type=list[_Taken])

@@ -142,8 +142,8 @@ class Claim(_Verb, frozen=True):
     `node` set. `kinds` are those the worker can do: a task's name, or that and needed labels
     (`kind_of`). Jobs of paused tasks are left, as are those whose lane is full or too fast, or
     whose `unique` name has a running job. With fewer than `most` there are no more of these kinds
-    that may start now. Jobs of a lane with a rate that are left are told of by `Due`: ask for its
-    `next` after a claim that took such a job.
+    that may start now, but for `more`. Jobs of a lane with a rate that are left are told of by
+    `Due`: ask for its `next` after a claim that took such a job.
     """
 
     node: str
@@ -151,17 +151,21 @@ class Claim(_Verb, frozen=True):
     kinds: list[str]
     most: int
     now: float
+    most_bytes: int = 64 * 1024 * 1024
+    """In one transaction, twice as many at most."""
 
 
 class Claimed(list[Record]):
     """The jobs that a claim took. What cannot be given to a worker has become a dead letter by
     that: `ended` are the ids of such jobs, and of children that failed by them, and `ready` the
-    kinds of which jobs may be claimed now because of that."""
+    kinds of which jobs may be claimed now because of that. With `more` there are others, but all
+    together, with their parents' results, are too large to be taken at once: claim again."""
 
     def __init__(self, records: Iterable[Record] = ()) -> None:
         super().__init__(records)
         self.ended: list[str] = []
         self.ready: list[str] = []
+        self.more = False
 
 
 class Adopt(_Verb, frozen=True):

@@ -6,7 +6,8 @@ DECLARE
     open text[];
 BEGIN
     FOR v IN SELECT * FROM json_to_recordset(verbs::json)
-        AS v (node text, worker text, kinds json, most int, now float8)
+        AS v (
+            node text, worker text, kinds json, most int, now float8, most_bytes bigint)
     LOOP
         IF NOT EXISTS (SELECT FROM nodes WHERE name = v.node) THEN
             INSERT INTO nodes (name) VALUES (v.node) ON CONFLICT DO NOTHING;
@@ -17,14 +18,15 @@ BEGIN
         );
         answer := answer || ',' || CASE
             WHEN v.most < 1 OR open = '{}' THEN '{"rows":[],"more":false}'
-            ELSE pg_temp.claim_free(v.node, v.worker, open, v.most, v.now) END;
+            WHEN octet_length(answer) > v.most_bytes THEN '{"rows":[],"more":true}'
+            ELSE pg_temp.claim_free(v.node, v.worker, open, v.most, v.now, v.most_bytes) END;
     END LOOP;
     RETURN '[' || substr(answer, 2) || ']';
 END $$;
 
--- For jobs that nothing limits; where there are others, the careful way is taken.
+-- For jobs that nothing limits; where there are others, or large ones, the careful way is taken.
 CREATE FUNCTION pg_temp.claim_free(
-    node_ text, worker_ text, kinds text[], most int, now float8
+    node_ text, worker_ text, kinds text[], most int, now float8, most_bytes bigint
 ) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     chosen bigint[];
@@ -36,8 +38,14 @@ BEGIN
             SELECT FROM jobs AS j
             WHERE j.kind = k AND j.state = 'available' AND j.waits_for = 0 AND j.limited
         )
+    ) OR (
+        SELECT sum(j.size) > most_bytes FROM unnest(kinds) AS k CROSS JOIN LATERAL (
+            SELECT pg_temp.size_of(f.args, f.kwargs, f.parents, f.seq) AS size FROM jobs AS f
+            WHERE f.kind = k AND f.state = 'available' AND f.waits_for = 0 AND NOT f.limited
+            ORDER BY f.priority DESC, f.seq LIMIT most
+        ) AS j
     ) THEN
-        RETURN pg_temp.claim_any(node_, worker_, kinds, most, now, NULL);
+        RETURN pg_temp.claim_any(node_, worker_, kinds, most, now, most_bytes, NULL);
     END IF;
     IF cardinality(kinds) = 1 THEN
         WITH picked AS (
@@ -75,7 +83,8 @@ BEGIN
     SELECT string_agg(made, ',' ORDER BY priority DESC, seq), count(*)
         INTO answer, taken FROM given;
     IF taken < cardinality(chosen) THEN  -- another process has some of them: look further
-        RETURN pg_temp.claim_any(node_, worker_, kinds, most - taken, now, answer);
+        RETURN pg_temp.claim_any(
+            node_, worker_, kinds, most - taken, now, most_bytes, answer);
     END IF;
     RETURN '{"more":false,"rows":[' || coalesce(answer, '') || ']}';
 END $$;
@@ -83,7 +92,8 @@ END $$;
 -- For any jobs, after those of `before`. One transaction at a time does this: what the others let
 -- run has to be known.
 CREATE FUNCTION pg_temp.claim_any(
-    node_ text, worker_ text, kinds text[], most int, now float8, before text
+    node_ text, worker_ text, kinds text[], most int, now float8, most_bytes bigint,
+    before text
 ) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     chosen bigint[] := '{}';
@@ -92,13 +102,16 @@ DECLARE
     left_over text[] := '{}';
     j record;
     hidden boolean := false;
+    size bigint := 0;
     answer text;
 BEGIN
     PERFORM pg_advisory_xact_lock(1784832624, 0);
     FOR j IN
         SELECT c.* FROM (
             SELECT free.*, 0 AS room FROM unnest(kinds) AS k CROSS JOIN LATERAL (
-                SELECT f.seq, f.priority, f.kind, f.lane, f.owner, f.unique_name FROM jobs AS f
+                SELECT f.seq, f.priority, f.kind, f.lane, f.owner, f.unique_name,
+                    pg_temp.size_of(f.args, f.kwargs, f.parents, f.seq) AS size
+                FROM jobs AS f
                 WHERE f.kind = k AND f.state = 'available' AND f.waits_for = 0 AND NOT f.limited
                     AND (f.begin_by IS NULL OR f.begin_by > now)
                 ORDER BY f.priority DESC, f.seq LIMIT most FOR UPDATE SKIP LOCKED
@@ -106,7 +119,9 @@ BEGIN
             UNION ALL
             SELECT laned.*, w.room FROM pg_temp.lanes_with_room(kinds, now) AS w
             CROSS JOIN LATERAL (
-                SELECT f.seq, f.priority, f.kind, f.lane, f.owner, f.unique_name FROM jobs AS f
+                SELECT f.seq, f.priority, f.kind, f.lane, f.owner, f.unique_name,
+                    pg_temp.size_of(f.args, f.kwargs, f.parents, f.seq) AS size
+                FROM jobs AS f
                 WHERE f.kind = w.kind AND coalesce(f.lane, '') = w.lane
                     AND f.state = 'available' AND f.waits_for = 0 AND f.limited
                     AND (f.begin_by IS NULL OR f.begin_by > now)
@@ -119,10 +134,14 @@ BEGIN
     LOOP
         IF cardinality(chosen) >= most THEN
             left_over := left_over || j.kind;
+        ELSIF cardinality(chosen) > 0 AND size + j.size > most_bytes THEN  -- too large an answer
+            hidden := true;
+            left_over := left_over || j.kind;
         ELSIF j.unique_name IS NOT NULL AND j.owner || ' ' || j.unique_name = ANY (uniques) THEN
             hidden := true;
         ELSIF j.lane IS NULL OR cardinality(array_positions(lanes_used, j.lane)) < j.room THEN
             chosen := chosen || j.seq;
+            size := size + j.size;
             IF j.lane IS NOT NULL THEN
                 lanes_used := lanes_used || j.lane;
             END IF;

@@ -2,17 +2,22 @@
 -- Give available jobs to workers.
 DELETE FROM result;
 INSERT INTO claim_one SELECT key, json_extract(value, '$.node'), json_extract(value, '$.worker'),
-        json_extract(value, '$.kinds'), json_extract(value, '$.most'), json_extract(value, '$.now')
+        json_extract(value, '$.kinds'), json_extract(value, '$.most'), json_extract(value, '$.now'),
+        json_extract(value, '$.most_bytes')
     FROM json_each(:verbs);
 INSERT INTO answer (json)
     SELECT '[' || group_concat(json) || ']' FROM (SELECT json FROM result ORDER BY i);
 
--- name: claim_one(i, node, worker, kinds, most, now)
+-- name: claim_one(i, node, worker, kinds, most, now, most_bytes)
 -- Give up to `most` jobs to one worker.
 INSERT INTO settle_lane SELECT name, :now FROM lanes WHERE next <= :now;
 DELETE FROM taking;
 INSERT INTO taking (seq, lane, priority, size)
-    SELECT j.seq, j.lane, j.priority, j.size FROM json_each(:kinds) AS k
+    SELECT j.seq, j.lane, j.priority, CASE WHEN j.parents = 0 THEN j.size ELSE j.size + (
+            SELECT coalesce(sum(length(p.result)), 0) FROM links AS l
+            CROSS JOIN jobs AS p ON p.seq = l.parent WHERE l.child = j.seq
+        ) END
+    FROM json_each(:kinds) AS k
     CROSS JOIN jobs AS j ON j.seq IN (
         SELECT f.seq FROM jobs AS f
         WHERE f.kind = json_extract(k.value, '$[0]') AND f.state = 'available' AND f.gate = 0
@@ -23,7 +28,7 @@ INSERT INTO taking (seq, lane, priority, size)
 INSERT INTO result SELECT :i,
     CASE WHEN EXISTS (SELECT 1 FROM taking WHERE lane IS NOT NULL OR size > 0)
         THEN 'true' ELSE 'false' END;
-INSERT INTO take_fewer SELECT NULL FROM result WHERE i = :i AND json = 'true';
+INSERT INTO take_fewer SELECT :most_bytes FROM result WHERE i = :i AND json = 'true';
 UPDATE jobs SET state = 'running', attempt = attempt + 1, runs = runs + 1,
         worker = :worker, node = :node, started = :now
     WHERE seq IN (SELECT seq FROM taking);
@@ -32,7 +37,7 @@ UPDATE result SET json = '{"more":' || json || ',"rows":[' || coalesce((
         SELECT group_concat(r.row) FROM taking AS t CROSS JOIN claimed_rows AS r ON r.seq = t.seq
     ), '') || ']}' WHERE i = :i;
 
--- name: take_fewer(any)
+-- name: take_fewer(most_bytes)
 -- Leave some of `taking`.
 -- A lane lets each kind through by itself; all together must not be too many.
 DELETE FROM taking WHERE n IN (
@@ -41,10 +46,11 @@ DELETE FROM taking WHERE n IN (
         FROM taking WHERE lane IS NOT NULL
     ) AS t CROSS JOIN lanes AS l ON l.name = t.lane WHERE t.place > l.room
 );
--- Nor too large.
+-- Nor too large, each time and all in one answer.
+DELETE FROM taking WHERE (SELECT sum(length(json)) FROM result) > :most_bytes;
 DELETE FROM taking WHERE n > 1 AND n IN (
     SELECT t.n FROM (SELECT n, sum(size) OVER (ORDER BY n) AS so_far FROM taking) AS t
-    WHERE t.so_far > 67108864
+    WHERE t.so_far > :most_bytes
 ) AND EXISTS (SELECT 1 FROM taking WHERE size > 0);
 
 -- name: count_in_lanes(now)
