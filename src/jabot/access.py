@@ -105,6 +105,11 @@ class Access:
             return Decision(True, "everybody may who has any right here")
         return Decision(False, self._why_not(caller, task))
 
+    @property
+    def managers(self) -> list[str]:
+        """The bare addresses of those who manage the node and are named one by one."""
+        return [who.text for who in self._manage if who.local is not None]
+
     def may_manage(self, own: JID, caller: JID) -> Decision:
         """Whether `caller` may stop the node and handle the jobs of others."""
         if _same_account(own, caller):

@@ -52,6 +52,8 @@ class Node(Calling, Publisher):
     `farewell` the last status people see. `queue` is the address of a queue that it works for, or
     several of them. `rooms` are those that it is in, by their addresses or as `Room`; to be in one
     gives nobody there a right. `labels` are what callers may choose nodes by (`where=`).
+    With `status_topic` the node tells how it is in the topic `jabot/status` of its account, to that
+    account and to those whom `manage` names one by one.
     One account may have `jobs_per_caller` unfinished jobs here; those whose outcome a program has
     not taken yet count, too.
 
@@ -77,6 +79,7 @@ class Node(Calling, Publisher):
         middleware: Iterable[Middleware] = (),
         queue: str | Iterable[str] = (),
         rooms: str | Room | Iterable[str | Room] = (),
+        status_topic: bool = False,
     ) -> None:
         if concurrency < 1:
             raise ConfigError(f"concurrency is at least 1, not {concurrency}")
@@ -98,7 +101,13 @@ class Node(Calling, Publisher):
         self._topics = self._definition.topics
         for room in rooms_of(rooms):
             self.join(room)
+        if status_topic:
+            self.publish_status()
         self._serving: Serving | None = None
+
+    def publish_status(self) -> None:
+        """Publish the status as a topic, from the next start on (`status_topic=True`)."""
+        self._definition.publish_status()
 
     def join(self, room: str | Room) -> None:
         """Be in this room as well, from the next start on.

@@ -39,6 +39,7 @@ from jabot.protocol.options import OWN_TASKS
 from jabot.runner import Desk, Runner
 from jabot.runner.timers import Timer, call
 from jabot.status import Status, StatusFields
+from jabot.status_topic import STATUS_TOPIC, StatusTopic, status_settings
 from jabot.tasks import Registry
 from jabot.topics import Follower, Following, Handler, Place, Publishing
 from jabot.xmpp import IncomingPresence, IncomingText, Link, Session, SessionListener, Timing
@@ -68,6 +69,7 @@ class Definition:
     tasks: Registry
     jobs_per_caller: int
     labels: dict[str, str] = field(default_factory=dict)
+    status_topic: bool = False
     status_fields: StatusFields = field(default_factory=StatusFields)
     middleware: list[Middleware] = field(default_factory=list)
     queues: list[str] = field(default_factory=list)  # bare addresses
@@ -79,6 +81,11 @@ class Definition:
     on_stop: list[Hook] = field(default_factory=list)
     on_peer: list[Callable[[Neighbours], Any]] = field(default_factory=list)
     on_message: Callable[[Message], Any] | None = None
+
+    def publish_status(self) -> None:
+        """Have the status published, for those who manage the node."""
+        self.status_topic = True
+        self.topics[True, STATUS_TOPIC] = status_settings(self.access.managers)
 
 
 class Serving(SessionListener):
@@ -110,6 +117,7 @@ class Serving(SessionListener):
         self.calls = Calls(self.session, self.link, definition.middleware)
         topics = Topics(self.session)
         self.publishing = Publishing(topics, definition.topics)
+        self.status_topic = StatusTopic(status, self.publishing, self.pool, self.session)
         self.following = Following(topics)
         self.rooms = Rooms(self.session, QUEUE if self._is_queue else NODE)
         self.audience = Audience(self.session, self.rooms, self.calls)
@@ -186,6 +194,8 @@ class Serving(SessionListener):
                 self.following.serve(follower(), handler)
             connection = asyncio.ensure_future(self.session.run())
             timers = [asyncio.create_task(self._ticking(t)) for t in self.definition.timers]
+            if self.definition.status_topic:
+                self.status_topic.start()
             await _first(connection, stopping)
             for timer in timers:
                 timer.cancel()
@@ -201,6 +211,7 @@ class Serving(SessionListener):
             await asyncio.gather(*rest, return_exceptions=True)
             await self.runner.abandon(_LAST_WAIT)
             self._load_due.cancel()
+            self.status_topic.close()
             self.calls.close(closed("the node"))
             self.intake.close()
             self.employment.close()
@@ -261,6 +272,7 @@ class Serving(SessionListener):
         self._cancel_announcing()
         if self.session.is_online and not await self.link.drained(_LAST_FRAMES):
             log.warning("left before everybody had taken the outcomes of their jobs")
+        await self.status_topic.leave()
         self.farewell()
         await self.session.stop()
         await connection

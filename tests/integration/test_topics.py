@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -23,6 +24,8 @@ from jabot import (
     TooLarge,
     connect,
 )
+from jabot.xmpp.topic_stanzas import OWNER, Item
+from jabot.xmpp.topics import Topics
 from network import Proxy
 from servers import Account, Server
 
@@ -76,6 +79,19 @@ class Ear:
     async def stop(self) -> None:
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
+
+
+async def logged(caplog: pytest.LogCaptureFixture, text: str) -> None:
+    async with asyncio.timeout(LIMIT):
+        while text not in caplog.text:
+            await asyncio.sleep(0.01)
+
+
+async def delete(app: Client, topic: str) -> None:
+    query = ET.Element(f"{{{OWNER}}}pubsub")
+    ET.SubElement(query, f"{{{OWNER}}}delete", {"node": topic})
+    session = app._signed.session
+    await session.requests.ask("set", await Topics(session).service(), query)
 
 
 async def test_the_last_one_at_once_and_the_next_ones_as_they_come(field: Field) -> None:
@@ -185,15 +201,85 @@ async def test_who_may_publish_and_who_may_follow(
         await stranger.publish(topic, 2)
     await plot.publish(topic, 3)
     ear = Ear(stranger, topic)
-    async with asyncio.timeout(LIMIT):
-        while f"the topic {topic} is not followed" not in caplog.text:
-            await asyncio.sleep(0.01)
+    await logged(caplog, f"the topic {topic} is not followed")
     assert ear.events == []
     own = Ear(app, topic, history=10)
     assert await own.hear(2) == [1, 3]
     assert [event.publisher for event in own.events] == [app.jid, plot.jid]
     await ear.stop()
     await own.stop()
+
+
+async def test_rights_that_are_taken(field: Field, caplog: pytest.LogCaptureFixture) -> None:
+    """A service would go on telling who was subscribed."""
+    app, plot = await field.client(field.publisher), await field.client(field.subscriber)
+    topic = f"{field.stem}/hall"
+    app.topic(topic, publishers=[field.subscriber.jid])
+    await app.publish(topic, 1)
+    await plot.publish(topic, 2)
+    ear = Ear(plot, topic)
+    assert await ear.hear(1) == [2]
+    again = await field.client(field.publisher)
+    again.topic(topic)
+    await again.publish(topic, 3)
+    with pytest.raises(NotAllowed, match=f"you may not publish to {topic}"):
+        await plot.publish(topic, 4)
+    await logged(caplog, f"the topic {topic} is not followed: you may not subscribe")
+    fresh = await field.client(field.publisher)
+    fresh.topic(topic, subscribers="*")
+    await fresh.publish(topic, 5)
+    assert await ear.hear(3) == [2, 3, 5]
+    await app.publish(topic, 6)  # what another program has set up since then holds
+    assert await ear.hear(4) == [2, 3, 5, 6]
+    await ear.stop()
+
+
+async def test_a_topic_that_is_deleted(field: Field, caplog: pytest.LogCaptureFixture) -> None:
+    app, plot = await field.client(field.publisher), await field.client(field.subscriber)
+    topic = f"{field.stem}/hall"
+    app.topic(topic, subscribers=[field.subscriber.jid])
+    await app.publish(topic, 1)
+    ear, all_ = Ear(plot, topic), Ear(plot, f"{field.stem}/*")
+    await ear.hear(1)
+    await all_.hear(1)
+    await delete(app, topic)
+    await logged(caplog, f"the topic {topic} was deleted")
+    await app.publish(topic, 2)  # It is there again, and never one that everybody may follow.
+    eve = Ear(await field.client(field.server.fresh_user("eve")), topic)
+    await logged(caplog, f"the topic {topic} is not followed: you may not")
+    again = await field.client(field.publisher)
+    again.topic(topic, subscribers=[field.subscriber.jid])
+    await again.publish(topic, 3)
+    assert (await ear.hear(3))[-1] == 3
+    assert (await all_.hear(3))[-1] == 3
+    assert eve.events == []
+    for each in (ear, all_, eve):
+        await each.stop()
+
+
+async def test_what_others_put_into_a_topic(field: Field, caplog: pytest.LogCaptureFixture) -> None:
+    app, plot = await field.client(field.publisher), await field.client(field.subscriber)
+    app.topic(field.stem, subscribers="*")
+    await app.publish(field.stem, 1)
+    ear = Ear(plot, field.stem)
+    await ear.hear(1)
+    topics = Topics(app._signed.session)
+    await topics.publish(field.stem, Item("ffff", "{no JSON"))
+    await app.publish(field.stem, 2)
+    assert await ear.hear(2) == [1, 2]
+    assert f"{field.stem} of {app.jid} is no JSON" in caplog.text
+    await ear.stop()
+
+
+async def test_a_long_history_is_told_whole(field: Field) -> None:
+    """A service answers with no more at once than a stanza may hold."""
+    app, plot = await field.client(field.publisher), await field.client(field.subscriber)
+    app.topic(field.stem, keep=20, subscribers="*")
+    for number in range(20):
+        await app.publish(field.stem, [number, "x" * 30_000])
+    ear = Ear(plot, field.stem, history=20)
+    assert [number for number, _ in await ear.hear(20)] == list(range(20))
+    await ear.stop()
 
 
 async def test_a_topic_that_was_not_spoken_of_is_the_account_s_alone(
@@ -203,9 +289,7 @@ async def test_a_topic_that_was_not_spoken_of_is_the_account_s_alone(
     app, plot = await field.client(field.publisher), await field.client(field.subscriber)
     await app.publish(field.stem, 1)
     ear = Ear(plot, field.stem)
-    async with asyncio.timeout(LIMIT):
-        while f"the topic {field.stem} is not followed" not in caplog.text:
-            await asyncio.sleep(0.01)
+    await logged(caplog, f"the topic {field.stem} is not followed")
     assert ear.events == []
     await ear.stop()
 

@@ -26,7 +26,7 @@ LAYERS = [
     {"intake"},
     {"chat", "person", "contacts", "calls", "topics", "neighbours", "status", "consent"},
     {"queue"},
-    {"employment"},
+    {"employment", "status_topic"},
     {"serving"},
     {"node", "client"},
     {"queue_serving"},

@@ -55,9 +55,10 @@ class Topics:
     async def create(self, topic, settings, of=None, *, change):
         self.asked.append(("create", topic, settings, of, change))
         self.kept.setdefault(topic, [])
+        return change or len(self.kept[topic]) == 0
 
-    async def publish(self, topic, item_id, text, of=None):
-        self.asked.append(("publish", topic, text, of))
+    async def publish(self, topic, item, of=None, settings=None):
+        self.asked.append(("publish", topic, item.text, of))
 
     def lost(self):
         pass

@@ -55,6 +55,11 @@ def _queue_option(text: str) -> Callable[[F], F]:
 )
 @_queue_option("Work for this queue as well: take jobs that it keeps.")
 @room_option
+@click.option(
+    "--status-topic",
+    is_flag=True,
+    help="Tell how the node is in the topic jabot/status of its account, to who manages it.",
+)
 @account_option
 def run(
     target: str,
@@ -62,6 +67,7 @@ def run(
     metrics: tuple[str, int] | None,
     queue: tuple[str, ...],
     room: tuple[str, ...],
+    status_topic: bool,
     account: str | None,
 ) -> None:
     """Sign a node in and serve until it is stopped.
@@ -80,6 +86,8 @@ def run(
         node.work_for(address)
     for address in room:
         node.join(address)
+    if status_topic:
+        node.publish_status()
     click.echo(f"{resolve_jid(named)} offers: {_names(node.tasks)}", err=True)
     if metrics is not None:
         _serve_metrics(node, *metrics)

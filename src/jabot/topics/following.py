@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
 
-from jabot.errors import ConnectionFailed, JabotError, NotAllowed, StanzaError
+from jabot.errors import ConnectionFailed, NotAllowed, StanzaError
 from jabot.jid import JID, InvalidJID
 from jabot.topics.event import Event
 from jabot.topics.follower import Follower
@@ -67,6 +67,7 @@ class Following:
         self._looking: asyncio.Task[None] | None = None
         self._look_again = asyncio.Event()
         self._is_online = False
+        self._problems: dict[str | None, str] = {}  # why nobody tells what topics there are
 
     def follow(self, follower: Follower) -> None:
         """Tell somebody of topics from now on."""
@@ -118,13 +119,20 @@ class Following:
 
     def received(self, notification: Notification) -> None:
         """A service tells of something published."""
-        if notification.topic == NEW_TOPICS:
+        if notification.topic == NEW_TOPICS or notification.is_over:
             self._look_again.set()
         for of in (None, notification.service):  # the server's, or an account's own
             stream = self._streams.get((of, notification.topic))
             if stream is None or stream.service != notification.service:
                 continue
-            if stream.is_caught_up:
+            if notification.is_over:
+                log.log(
+                    logging.WARNING if self._is_plain(stream) else logging.INFO,
+                    "the topic %s was deleted, or its owner ended the subscription; I keep trying",
+                    stream.topic,
+                )
+                stream.is_caught_up = False
+            elif stream.is_caught_up:
                 self._tell(stream, notification.items)
             else:
                 stream.early += notification.items
@@ -140,11 +148,9 @@ class Following:
                 for stream in await self._wanted():
                     if not stream.is_caught_up or self._hearing(stream) - stream.begun:
                         await self._catch_up(stream)
-                self._settled |= looking
+                self._settled |= {each for each in looking if each.of not in self._problems}
             except ConnectionFailed:
                 return
-            except (StanzaError, TimeoutError) as error:
-                log.warning("topics cannot be followed now: %s", str(error) or "no answer")
             try:
                 async with asyncio.timeout(_LOOK):
                     await self._look_again.wait()
@@ -161,10 +167,23 @@ class Following:
             fitting = [pattern.text for pattern in follower.patterns if pattern.is_plain]
             if len(fitting) < len(follower.patterns):
                 if follower.of not in names:
-                    names[follower.of] = await self._topics.names(follower.of)
+                    names[follower.of] = await self._names(follower.of)
                 fitting += filter(follower.fits, names[follower.of])
             wanted += [self._stream(follower.of, name) for name in fitting]
         return list(dict.fromkeys(wanted))
+
+    async def _names(self, of: str | None) -> list[str]:
+        """The topics of one place. That it cannot be asked keeps nobody from following others."""
+        try:
+            found = await self._topics.names(of)
+        except (NotAllowed, StanzaError, TimeoutError) as error:
+            problem = str(error) or f"{of or 'the server'} does not say what topics there are"
+            if self._problems.get(of) != problem:
+                self._problems[of] = problem
+                log.warning("%s; I keep trying", problem)
+            return []
+        self._problems.pop(of, None)
+        return found
 
     def _stream(self, of: str | None, topic: str) -> _Stream:
         return self._streams.setdefault((of, topic), _Stream(topic, of))
@@ -176,9 +195,10 @@ class Following:
             stream.service = str(await self._topics.service(stream.of))
             await self._subscribe(stream)
             kept = await self._topics.items(stream.topic, MOST_KEPT, stream.of)
-        except (NotAllowed, StanzaError) as error:
-            if str(error) != stream.problem:
-                stream.problem = str(error)
+        except (NotAllowed, StanzaError, TimeoutError) as error:
+            problem = str(error) or "there was no answer in time"
+            if problem != stream.problem:
+                stream.problem = problem
                 self._complain(stream, error)
             return
         stream.problem = ""
@@ -196,13 +216,18 @@ class Following:
             await self._topics.create(NEW_TOPICS, HINTS, change=False)  # else the first is no news
             await self._topics.subscribe(NEW_TOPICS)
 
-    def _complain(self, stream: _Stream, error: JabotError) -> None:
+    def _complain(self, stream: _Stream, error: Exception) -> None:
         """Once. A topic that is not there yet is nothing to complain of; one among many that is
         not for us is none either."""
-        plain = any(f.names(stream.topic) and f.of == stream.of for f in self._followers)
         missing = isinstance(error, StanzaError) and error.condition == "item-not-found"
-        level = logging.WARNING if plain and not missing else logging.DEBUG
-        log.log(level, "the topic %s is not followed: %s; I keep trying", stream.topic, error)
+        level = logging.WARNING if self._is_plain(stream) and not missing else logging.DEBUG
+        log.log(
+            level, "the topic %s is not followed: %s; I keep trying", stream.topic, stream.problem
+        )
+
+    def _is_plain(self, stream: _Stream) -> bool:
+        """Whether somebody named it."""
+        return any(f.names(stream.topic) and f.of == stream.of for f in self._followers)
 
     # -- telling ------------------------------------------------------------------------------
 
@@ -215,7 +240,7 @@ class Following:
         for follower in hearing - stream.begun:
             # Of a topic that came later than who follows, everything is news.
             history = len(kept) if follower in self._settled else follower.history
-            for item in kept[max(0, len(kept) - history) :] if history else []:
+            for item in _newest(kept, history):
                 _put(follower, _event(stream.topic, item, retained=True))
         stream.begun |= hearing
 
@@ -238,6 +263,17 @@ class Following:
 
     def _hearing(self, stream: _Stream) -> set[Follower]:
         return {follower for follower in self._followers if _hears(follower, stream)}
+
+
+def _newest(kept: list[Item], count: int) -> list[Item]:
+    """So many of the newest: of each slot, and of those that are in none."""
+    passed = Counter(item.slot for item in kept)
+    chosen = []
+    for item in kept:
+        if passed[item.slot] <= count:
+            chosen.append(item)
+        passed[item.slot] -= 1
+    return chosen
 
 
 def _event(topic: str, item: Item, *, retained: bool, missed: bool = False) -> Event | None:

@@ -8,15 +8,17 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from jabot.errors import BadArguments, ConfigError, JabotError, TooLarge
+from jabot.errors import BadArguments, ConfigError, JabotError, StanzaError, TooLarge
 from jabot.runner.job import JobIds
 from jabot.tasks.result import encode_result
 from jabot.topics.names import check_topic
+from jabot.xmpp.topic_stanzas import Item
 from jabot.xmpp.topics import Topics, TopicSettings
 
 log = logging.getLogger(__name__)
 
 LARGEST: Final = 48 * 1024  # bytes of JSON in one event; services keep no more than some 60,000
+_CHANGED: Final = frozenset({"item-not-found", "conflict"})
 MOST_KEPT: Final = 1000  # events that a topic may keep
 NEW_TOPICS: Final = "jabot/topics"
 """The topic on which a hint is given that there is a new one, so that who follows `sensors/*`
@@ -43,24 +45,46 @@ class Publishing:
     def __init__(self, topics: Topics, settings: Mapping[Place, TopicSettings]) -> None:
         self._topics = topics
         self._settings = settings
-        self._made: set[Place] = set()  # with the settings of this program
+        # What is known to be there, and how: None where others said how it is.
+        self._made: dict[Place, TopicSettings | None] = {}
         self._ids = JobIds()
 
-    async def publish(self, topic: str, payload: Any, *, own: bool = False) -> str:
-        """Publish a JSON-shaped value; returns the event's id when the service has it.
+    async def publish(self, topic: str, payload: Any, *, own: bool = False, slot: str = "") -> str:
+        """Publish a JSON-shaped value; returns the event's id when the service has it. With a slot
+        it takes the place of what is kept of that.
 
         A topic that is missing is made, and is the own account's. Raises `BadArguments` for what is
         no JSON, `TooLarge`, `NotAllowed`, `StanzaError` for what the service refuses besides,
         `ConnectionFailed` and `TimeoutError`.
         """
-        text = _encode(check_topic(topic), payload)
+        item = Item(self._ids.new(), _encode(check_topic(topic), payload), slot=slot)
+        place = own, topic
         of = self._topics.own if own else None
+        try:
+            await self._publish_at(place, of, item)
+        except StanzaError as error:
+            if place not in self._made or error.condition not in _CHANGED:
+                raise
+            if error.condition == "conflict":
+                self._made[place] = None  # another program has set it up anew
+            else:
+                del self._made[place]
+            await self._publish_at(place, of, item)
+        return item.id
+
+    async def slots(self, topic: str) -> set[str]:
+        """Of what something is kept in a topic of the own account's."""
+        return {item.slot for item in await self._topics.items(topic, MOST_KEPT, self._topics.own)}
+
+    async def retract(self, topic: str, slot: str) -> None:
+        """Keep nothing of a slot any more. Raises `StanzaError` as the service does."""
+        await self._topics.retract(topic, slot, self._topics.own)
+
+    async def _publish_at(self, place: Place, of: str | None, item: Item) -> None:
         # A service would make a missing topic by itself, one that everybody may follow.
-        if (own, topic) not in self._made:
-            await self._make((own, topic), of)
-        item = self._ids.new()
-        await self._topics.publish(topic, item, text, of)
-        return item
+        if place not in self._made:
+            await self._make(place, of)
+        await self._topics.publish(place[1], item, of, self._made[place])
 
     def offline(self) -> None:
         """The connection is gone; until the next one, anything may have become of the topics."""
@@ -68,11 +92,10 @@ class Publishing:
 
     async def _make(self, place: Place, of: str | None) -> None:
         _, topic = place
-        settings = self._settings.get(place)
-        await self._topics.create(
-            topic, settings or TopicSettings(), of, change=settings is not None
-        )
-        self._made.add(place)
+        given = self._settings.get(place)
+        settings = given or TopicSettings()
+        has_them = await self._topics.create(topic, settings, of, change=given is not None)
+        self._made[place] = settings if has_them else None
         try:
             if of is None:
                 await self._hint(topic)
@@ -81,8 +104,8 @@ class Publishing:
 
     async def _hint(self, topic: str) -> None:
         await self._topics.create(NEW_TOPICS, HINTS, change=False)
-        text = msgspec.json.encode(topic).decode()
-        await self._topics.publish(NEW_TOPICS, self._ids.new(), text)
+        hint = Item(self._ids.new(), msgspec.json.encode(topic).decode())
+        await self._topics.publish(NEW_TOPICS, hint)
 
 
 HINTS: Final = TopicSettings(keep=1, publishers="*", subscribers="*")

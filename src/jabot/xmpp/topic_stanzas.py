@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from typing import Final
 from xml.etree import ElementTree as ET
 
-from jabot.xmpp.data_forms import submit_form
+from jabot.xmpp.data_forms import DATA, submit_form
 from jabot.xmpp.disco import DISCO_INFO, DISCO_ITEMS
+from jabot.xmpp.stanzas import JABOT
 
 PUBSUB: Final = "http://jabber.org/protocol/pubsub"
 OWNER: Final = f"{PUBSUB}#owner"
 EVENT: Final = f"{PUBSUB}#event"
+RSM: Final = "http://jabber.org/protocol/rsm"
 JSON: Final = "urn:xmpp:json:0"  # XEP-0335
+_SLOTTED: Final = f"{{{JABOT}}}event"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +25,9 @@ class Item:
 
     id: str
     text: str  # JSON
-    publisher: str  # as the service says; empty when it does not
+    publisher: str = ""  # as the service says; empty when it does not
+    slot: str = ""
+    """What it takes the place of: the topic keeps one of each slot. Empty: of none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,39 +37,86 @@ class Notification:
     service: str
     topic: str
     items: list[Item]
+    is_over: bool = False
+    """Whether there is nothing more to come: the topic, or the subscription, was ended."""
 
 
 def create(topic: str, settings: Mapping[str, str]) -> ET.Element:
     """Makes a topic (section 8.1)."""
     query = ET.Element(f"{{{PUBSUB}}}pubsub")
     ET.SubElement(query, f"{{{PUBSUB}}}create", {"node": topic})
-    ET.SubElement(query, f"{{{PUBSUB}}}configure").append(_form(settings))
+    ET.SubElement(query, f"{{{PUBSUB}}}configure").append(_form("node_config", settings))
     return query
 
 
 def configure(topic: str, settings: Mapping[str, str]) -> ET.Element:
     """Changes the settings of one's own topic (section 8.2)."""
     query = ET.Element(f"{{{OWNER}}}pubsub")
-    ET.SubElement(query, f"{{{OWNER}}}configure", {"node": topic}).append(_form(settings))
+    ET.SubElement(query, f"{{{OWNER}}}configure", {"node": topic}).append(
+        _form("node_config", settings)
+    )
     return query
 
 
-def affiliate(topic: str, affiliations: Mapping[str, str]) -> ET.Element:
+def affiliate(topic: str, changed: Mapping[str, str]) -> ET.Element:
     """Says who may do what with one's own topic (section 8.9.2), by address."""
-    query = ET.Element(f"{{{OWNER}}}pubsub")
-    inner = ET.SubElement(query, f"{{{OWNER}}}affiliations", {"node": topic})
-    for address, affiliation in affiliations.items():
+    query = _of_owner("affiliations", topic)
+    for address, affiliation in changed.items():
         attributes = {"jid": address, "affiliation": affiliation}
-        ET.SubElement(inner, f"{{{OWNER}}}affiliation", attributes)
+        ET.SubElement(query[0], f"{{{OWNER}}}affiliation", attributes)
     return query
 
 
-def publish(topic: str, item_id: str, text: str) -> ET.Element:
-    """Publishes JSON (section 7.1)."""
+def configuration(topic: str) -> ET.Element:
+    """Asks for the settings of one's own topic (section 8.2.1)."""
+    return _of_owner("configure", topic)
+
+
+def delete(topic: str) -> ET.Element:
+    """Deletes one's own topic, with all subscriptions (section 8.4)."""
+    return _of_owner("delete", topic)
+
+
+def affiliations(topic: str) -> ET.Element:
+    """Asks who may do what with one's own topic (section 8.9.1)."""
+    return _of_owner("affiliations", topic)
+
+
+def subscriptions(topic: str) -> ET.Element:
+    """Asks who is subscribed to one's own topic (section 8.8.1)."""
+    return _of_owner("subscriptions", topic)
+
+
+def unsubscribe(topic: str, addresses: Iterable[str]) -> ET.Element:
+    """Ends subscriptions to one's own topic (section 8.8.2)."""
+    query = _of_owner("subscriptions", topic)
+    for address in addresses:
+        ended = {"jid": address, "subscription": "none"}
+        ET.SubElement(query[0], f"{{{OWNER}}}subscription", ended)
+    return query
+
+
+def publish(topic: str, published: Item, conditions: Mapping[str, str]) -> ET.Element:
+    """Publishes JSON (section 7.1), unless the topic has other settings (section 7.1.5).
+
+    What has a slot is the item of that name, and says its own id within.
+    """
     query = ET.Element(f"{{{PUBSUB}}}pubsub")
     inner = ET.SubElement(query, f"{{{PUBSUB}}}publish", {"node": topic})
-    item = ET.SubElement(inner, f"{{{PUBSUB}}}item", {"id": item_id})
-    ET.SubElement(item, f"{{{JSON}}}json").text = text
+    place = ET.SubElement(inner, f"{{{PUBSUB}}}item", {"id": published.slot or published.id})
+    if published.slot:
+        place = ET.SubElement(place, _SLOTTED, {"id": published.id})
+    ET.SubElement(place, f"{{{JSON}}}json").text = published.text
+    if conditions:
+        options = ET.SubElement(query, f"{{{PUBSUB}}}publish-options")
+        options.append(_form("publish-options", conditions))
+    return query
+
+
+def retract(topic: str, name: str) -> ET.Element:
+    """Removes an item (section 7.2)."""
+    query = _about("retract", topic)
+    ET.SubElement(query[0], f"{{{PUBSUB}}}item", {"id": name})
     return query
 
 
@@ -73,9 +125,13 @@ def subscribe(topic: str, address: str) -> ET.Element:
     return _about("subscribe", topic, jid=address)
 
 
-def items(topic: str, most: int) -> ET.Element:
-    """Asks for what is kept, the newest so many (section 6.5)."""
-    return _about("items", topic, max_items=str(most))
+def items(topic: str, most: int, before: str | None) -> ET.Element:
+    """Asks for what is kept, the newest so many (section 6.5), or so many before an item."""
+    query = _about("items", topic, max_items=str(most))
+    if before is not None:
+        page = ET.SubElement(query, f"{{{RSM}}}set")
+        ET.SubElement(page, f"{{{RSM}}}before").text = before
+    return query
 
 
 def topics() -> ET.Element:
@@ -106,22 +162,52 @@ def read_items(answer: ET.Element | None) -> list[Item]:
     return [] if answer is None else _items(answer.iterfind(f".//{{{PUBSUB}}}item"), PUBSUB)
 
 
+def read_before(answer: ET.Element | None) -> str | None:
+    """Where an answer begins that is not all: the id of an item (XEP-0059 section 2.5)."""
+    first = None if answer is None else answer.find(f"{{{RSM}}}set/{{{RSM}}}first")
+    return None if first is None or first.get("index", "0") == "0" else first.text
+
+
+def read_setting(answer: ET.Element | None, name: str) -> str:
+    """One of the settings of a topic; empty when it is not told."""
+    for field in () if answer is None else answer.iter(f"{{{DATA}}}field"):
+        if field.get("var") == f"pubsub#{name}":
+            return field.findtext(f"{{{DATA}}}value", "")
+    return ""
+
+
+def read_held(answer: ET.Element | None, what: str) -> dict[str, str]:
+    """The `affiliation` or `subscription` of each address, as an owner is told."""
+    found = () if answer is None else answer.iter(f"{{{OWNER}}}{what}")
+    return {each.get("jid", ""): each.get(what, "") for each in found if each.get("jid")}
+
+
 def read_notification(xml: ET.Element) -> Notification | None:
-    """What a message tells of a topic; None when it tells of nothing published."""
-    found = xml.find(f"{{{EVENT}}}event/{{{EVENT}}}items")
-    if found is None or xml.get("type") == "error":
+    """What a message tells of a topic; None when it is nothing that concerns who follows it."""
+    event = xml.find(f"{{{EVENT}}}event")
+    if event is None or xml.get("type") == "error":
+        return None
+    for end in ("delete", "subscription"):
+        ended = event.find(f"{{{EVENT}}}{end}")
+        if ended is not None and ended.get("subscription", "none") == "none":
+            return Notification(xml.get("from", ""), ended.get("node", ""), [], is_over=True)
+    found = event.find(f"{{{EVENT}}}items")
+    if found is None:
         return None
     read = _items(found.iterfind(f"{{{EVENT}}}item"), EVENT)
     return Notification(xml.get("from", ""), found.get("node", ""), read)
 
 
 def _items(elements: Iterable[ET.Element], namespace: str) -> list[Item]:
-    return [
-        Item(element.get("id", ""), text, element.get("publisher", ""))
-        for element in elements
-        if element.tag == f"{{{namespace}}}item"
-        and (text := element.findtext(f"{{{JSON}}}json")) is not None
-    ]
+    found = []
+    for element in elements:
+        name, slotted = element.get("id", ""), element.find(_SLOTTED)
+        text = (element if slotted is None else slotted).findtext(f"{{{JSON}}}json")
+        if element.tag != f"{{{namespace}}}item" or text is None:
+            continue
+        own, slot = (name, "") if slotted is None else (slotted.get("id", ""), name)
+        found.append(Item(own, text, element.get("publisher", ""), slot))
+    return found
 
 
 def _about(verb: str, topic: str, **attributes: str) -> ET.Element:
@@ -130,6 +216,12 @@ def _about(verb: str, topic: str, **attributes: str) -> ET.Element:
     return query
 
 
-def _form(settings: Mapping[str, str]) -> ET.Element:
+def _of_owner(verb: str, topic: str) -> ET.Element:
+    query = ET.Element(f"{{{OWNER}}}pubsub")
+    ET.SubElement(query, f"{{{OWNER}}}{verb}", {"node": topic})
+    return query
+
+
+def _form(kind: str, settings: Mapping[str, str]) -> ET.Element:
     fields = {f"pubsub#{name}": value for name, value in settings.items()}
-    return submit_form(f"{PUBSUB}#node_config", fields)
+    return submit_form(f"{PUBSUB}#{kind}", fields)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final, Literal
+from xml.etree import ElementTree as ET
 
 from jabot.errors import NotAllowed, StanzaError
 from jabot.jid import JID
@@ -13,8 +14,14 @@ from jabot.xmpp.disco import information
 from jabot.xmpp.session import Session
 from jabot.xmpp.topic_stanzas import Item
 
-_NO_SERVICE: Final = "the server {domain} has no publish-subscribe service; ejabberd: mod_pubsub"
+_MISSING: Final = "feature-not-implemented"
+_NO_SERVICE: Final = "the server {} has no publish-subscribe service; ejabberd: mod_pubsub"
+_NO_ACCOUNT: Final = (
+    "accounts of the server {} have no topics of their own (PEP); ejabberd: mod_pubsub with the"
+    " plugin pep"
+)
 _DENIED: Final = frozenset({"forbidden", "not-allowed", "not-authorized"})
+_GRANTED: Final = frozenset({"member", "publisher", "publish-only"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +45,13 @@ class TopicSettings:
             "max_items": str(self.keep),
             "send_last_published_item": "never",
             "notify_retract": "0",
+            "notify_delete": "1",
             "itemreply": "publisher",
         }
+
+    def conditions(self) -> dict[str, str]:
+        """What has to hold when something is published."""
+        return {"access_model": self.fields()["access_model"]}
 
     def affiliations(self) -> dict[str, str]:
         """Of those who are named."""
@@ -66,7 +78,8 @@ class Topics:
         return self._session.jid.bare
 
     async def service(self, of: str | None = None) -> JID:
-        """The address of a service. Raises `StanzaError` when the server has none."""
+        """The address of a service. Raises `StanzaError` `feature-not-implemented` when the server
+        has none."""
         if of is not None:
             return JID(of)
         if self._service is None:
@@ -75,35 +88,83 @@ class Topics:
 
     async def create(
         self, topic: str, settings: TopicSettings, of: str | None = None, *, change: bool
-    ) -> None:
+    ) -> bool:
         """Make a topic. One that is there is left as it is, or with `change` gets these settings.
+        Tells whether it has them.
 
         Raises `NotAllowed` when it is another account's.
         """
-        service = await self.service(of)
-        ask = self._session.requests.ask
         try:
+            service = await self.service(of)
             try:
-                await ask("set", service, stanzas.create(topic, settings.fields()))
+                await self._ask("set", service, stanzas.create(topic, settings.fields()))
             except StanzaError as error:
                 if error.condition != "conflict":
                     raise
                 if not change:
-                    return
-                await ask("set", service, stanzas.configure(topic, settings.fields()))
-            if affiliations := settings.affiliations():
-                await ask("set", service, stanzas.affiliate(topic, affiliations))
+                    return False
+                answer = await self._ask("get", service, stanzas.configuration(topic))
+                was_open = stanzas.read_setting(answer, "access_model") != "whitelist"
+                await self._ask("set", service, stanzas.configure(topic, settings.fields()))
+                await self._revoke(service, topic, settings, was_open=was_open)
+            if held := settings.affiliations():
+                await self._ask("set", service, stanzas.affiliate(topic, held))
         except StanzaError as error:
             raise _named(error, f"make the topic {topic}") from error
+        return True
 
-    async def publish(self, topic: str, item_id: str, text: str, of: str | None = None) -> None:
+    async def _revoke(
+        self, service: JID, topic: str, settings: TopicSettings, *, was_open: bool
+    ) -> None:
+        """Take the rights of those who are not named any more, and their subscriptions: a service
+        may go on telling them. Where nobody can end these (ejabberd, an account's own topics), the
+        topic is made anew, without what was kept."""
+        answer = await self._ask("get", service, stanzas.affiliations(topic))
+        held = stanzas.read_held(answer, "affiliation")
+        named = settings.affiliations()
+        gone = [who for who, what in held.items() if what in _GRANTED and who not in named]
+        if gone:
+            taken = dict.fromkeys(gone, "none")
+            await self._ask("set", service, stanzas.affiliate(topic, taken))
+        if settings.subscribers == "*":
+            return
+        owners = {who for who, what in held.items() if what == "owner"}
+        try:
+            answer = await self._ask("get", service, stanzas.subscriptions(topic))
+        except StanzaError as error:
+            if error.condition != _MISSING:
+                raise
+            if gone or was_open:
+                await self._ask("set", service, stanzas.delete(topic))
+                await self._ask("set", service, stanzas.create(topic, settings.fields()))
+            return
+        subscribed = stanzas.read_held(answer, "subscription")
+        ended = [who for who in subscribed if JID(who).bare not in {*owners, *named}]
+        if ended:
+            await self._ask("set", service, stanzas.unsubscribe(topic, ended))
+
+    async def publish(
+        self,
+        topic: str,
+        item: Item,
+        of: str | None = None,
+        settings: TopicSettings | None = None,
+    ) -> None:
         """Publish JSON. Raises `NotAllowed`; `StanzaError` `item-not-found` when there is no such
-        topic."""
+        topic, and `conflict` when others may follow it than `settings` say. (A service may make one
+        that is missing by itself, which everybody may follow if these do not say otherwise.)
+        """
+        conditions = {} if settings is None else settings.conditions()
         try:
             service = await self.service(of)
-            await self._session.requests.ask("set", service, stanzas.publish(topic, item_id, text))
+            stanza = stanzas.publish(topic, item, conditions)
+            await self._ask("set", service, stanza)
         except StanzaError as error:
             raise _named(error, f"publish to {topic}") from error
+
+    async def retract(self, topic: str, slot: str, of: str | None = None) -> None:
+        """Remove what is kept of a slot."""
+        await self._ask("set", await self.service(of), stanzas.retract(topic, slot))
 
     async def subscribe(self, topic: str, of: str | None = None) -> None:
         """Have the own account told of what is published, for good. Raises `NotAllowed`.
@@ -113,24 +174,37 @@ class Topics:
         try:
             service = await self.service(of)
             stanza = stanzas.subscribe(topic, self.own)
-            await self._session.requests.ask("set", service, stanza)
+            await self._ask("set", service, stanza)
         except StanzaError as error:
             raise _named(error, f"subscribe to {topic}") from error
 
     async def items(self, topic: str, most: int, of: str | None = None) -> list[Item]:
         """What is kept of a topic, up to `most` of the newest, the oldest first."""
+        found: dict[str, Item] = {}
+        before, more = None, True
         try:
             service = await self.service(of)
-            answer = await self._session.requests.ask("get", service, stanzas.items(topic, most))
+            while more:  # an answer has its limit, too
+                answer = await self._ask(
+                    "get", service, stanzas.items(topic, most - len(found), before)
+                )
+                page = {item.id: item for item in stanzas.read_items(answer)}
+                before = stanzas.read_before(answer)
+                more = before is not None and bool(page.keys() - found.keys())
+                found |= page
+                more = more and len(found) < most
         except StanzaError as error:
             raise _named(error, f"read {topic}") from error
         # Services differ in the order. Ours have ids that grow with time.
-        return sorted(stanzas.read_items(answer), key=lambda item: item.id)
+        return sorted(found.values(), key=lambda item: item.id)
 
     async def names(self, of: str | None = None) -> list[str]:
         """The topics that there are. Their names are no secret: a service tells them everybody."""
-        service = await self.service(of)
-        answer = await self._session.requests.ask("get", service, stanzas.topics())
+        try:
+            service = await self.service(of)
+            answer = await self._ask("get", service, stanzas.topics())
+        except StanzaError as error:
+            raise _named(error, "ask for the topics" + (f" of {of}" if of else "")) from error
         return stanzas.read_topics(answer)
 
     def lost(self) -> None:
@@ -138,15 +212,29 @@ class Topics:
         self._service = None
 
     async def _find(self) -> JID:
-        ask, domain = self._session.requests.ask, JID(self._session.jid.domain)
-        for part in stanzas.read_parts(await ask("get", domain, stanzas.topics())):
+        domain = JID(self._session.jid.domain)
+        try:
+            answer = await self._session.requests.ask("get", domain, stanzas.topics())
+        except StanzaError:
+            answer = None  # it cannot even be asked what it has
+        for part in stanzas.read_parts(answer):
             try:
-                found = await ask("get", JID(part), information())
+                found = await self._session.requests.ask("get", JID(part), information())
             except (StanzaError, TimeoutError):
                 continue  # another service, which is none of ours
             if stanzas.is_service(found):
                 return JID(part)
-        raise StanzaError("item-not-found", _NO_SERVICE.format(domain=domain))
+        raise StanzaError(_MISSING, _NO_SERVICE.format(domain))
+
+    async def _ask(
+        self, kind: Literal["get", "set"], service: JID, payload: ET.Element
+    ) -> ET.Element | None:
+        try:
+            return await self._session.requests.ask(kind, service, payload)
+        except StanzaError as error:
+            if error.condition == "service-unavailable" and service.node:
+                raise StanzaError(_MISSING, _NO_ACCOUNT.format(service.domain)) from error
+            raise
 
 
 def _named(error: StanzaError, what: str) -> StanzaError | NotAllowed:
