@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from jabot.jid import JID
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,3 +57,12 @@ class Middleware:
 
         A thread that was given up may end long after its job did.
         """
+
+
+def tell(layers: Iterable[Middleware], job_id: str, call: Callable[[Middleware], None]) -> None:
+    """Call a hook of each layer, by `call`."""
+    for layer in layers:
+        try:
+            call(layer)
+        except Exception:
+            log.exception("[%s] the middleware %r raised", job_id, layer)

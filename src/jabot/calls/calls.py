@@ -28,7 +28,7 @@ from jabot.errors import (
     UnknownTask,
     WorkerLost,
 )
-from jabot.middleware import Middleware, Submission
+from jabot.middleware import Middleware, Submission, tell
 from jabot.peers import Peer, Peers
 from jabot.protocol import Caller, Leftover, Request
 from jabot.protocol.caller import Events
@@ -121,7 +121,7 @@ class Calls(End):
                 peer = self._placing.choose(task, options)
             self._give(job, peer, arguments, options, submission, begun)
         except BaseException as error:
-            self._concluded(job, submission, error)
+            self._concluded(submission, error)
             raise
         return job
 
@@ -242,7 +242,7 @@ class Calls(End):
         self.directory.close()
         for job, _, submission in list(self._jobs.values()):
             job.ended(None, error)
-            self._concluded(job, submission, error)
+            self._concluded(submission, error)
         self._jobs.clear()
         for question in self._questions.values():
             if not question.done():
@@ -333,11 +333,7 @@ class Calls(End):
 
     def _announced(self, job: Job[Any]) -> Submission:
         submission = Submission(job.id, job.task, job.to)
-        for layer in self._middleware:
-            try:
-                layer.before_submit(submission)
-            except Exception:
-                log.exception("%r raised before the submit of %s", layer, job)
+        tell(self._middleware, job.id, lambda layer: layer.before_submit(submission))
         return submission
 
     def _cancel(self, job_id: str, reason: str) -> None:
@@ -392,8 +388,7 @@ class Calls(End):
                 if self._placing.anybody_waits:
                     self._placing.forget(event.id, options.to)
                 job.ended(event.result, event.error)
-                if submission is not None:
-                    self._concluded(job, submission, job.error)
+                self._concluded(submission, job.error)
             case JobAccepted():
                 if event.id in self._jobs:  # not ended by the callback of one before it
                     self._jobs[event.id][0].was_taken(event.peer, event.attempt)
@@ -409,16 +404,10 @@ class Calls(End):
             case Report():
                 self._link.complain(event.peer, event.text)
 
-    def _concluded(
-        self, job: Job[Any], submission: Submission | None, error: BaseException | None
-    ) -> None:
-        if submission is None:
-            return
-        for layer in reversed(self._middleware):
-            try:
-                layer.after_result(submission, error)
-            except Exception:
-                log.exception("%r raised after the result of %s", layer, job)
+    def _concluded(self, submission: Submission | None, error: BaseException | None) -> None:
+        if submission is not None:
+            layers = reversed(self._middleware)
+            tell(layers, submission.id, lambda layer: layer.after_result(submission, error))
 
 
 def closed(what: str) -> ConnectionFailed:

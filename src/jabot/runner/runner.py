@@ -18,7 +18,7 @@ from jabot.errors import (
     TooManyJobs,
 )
 from jabot.jid import JID
-from jabot.middleware import Middleware, Run
+from jabot.middleware import Middleware, Run, tell
 from jabot.runner.deadlines import Deadlines
 from jabot.runner.execution import KILLABLE, THREADED, execute
 from jabot.runner.failure import Failure, failure_of, log_failure
@@ -212,21 +212,13 @@ class Runner:
         if not self._middleware:
             return None
         run = Run(job.id, job.task.name, job.caller, job.attempt, job.meta)
-        for layer in self._middleware:
-            try:
-                layer.before_run(run)
-            except Exception:
-                log.exception("[%s] %r raised before the run", job.id, layer)
+        tell(self._middleware, job.id, lambda layer: layer.before_run(run))
         return run
 
     def _after(self, run: Run | None, error: BaseException | None) -> None:
-        if run is None:
-            return
-        for layer in reversed(self._middleware):
-            try:
-                layer.after_run(run, error)
-            except Exception:
-                log.exception("[%s] %r raised after the run", run.job_id, layer)
+        if run is not None:
+            layers = reversed(self._middleware)
+            tell(layers, run.job_id, lambda layer: layer.after_run(run, error))
 
     # -- ends before its time --------------------------------------------------------------------
 

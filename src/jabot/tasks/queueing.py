@@ -38,13 +38,9 @@ def defaults(
         seconds = None if expires is None else parse_duration(expires)
     except ConfigError as error:
         raise ConfigError(f"expires: {error}") from None
-    _made(JobOptions, expires=seconds)
-    _made(JobOptions, priority=priority)
-    _made(JobOptions, unique=THIS if unique is True else unique)
-    return JobOptions(
-        priority=priority,
-        expires=seconds,
-        unique=THIS if unique is True else unique,
+    name = THIS if unique is True else unique
+    return msgspec.structs.replace(
+        _made(JobOptions, priority=priority, expires=seconds, unique=name),
         lane=lane(pool_concurrency, rate, slots_option="pool_concurrency"),
         retry=policy(retry) if retry is not None and retry.travels else None,
     )
@@ -61,10 +57,9 @@ def lane(
     `name` (None: of the task). Raises `ConfigError`, naming the option."""
     if slots is None and rate is None:
         return None
-    group = _made(Lane, {"name": "limit_key"}, name=name or THIS).name
-    starts = None if rate is None else _made(Lane, name=group, rate=_rate(rate)).rate
-    at_once = _made(Lane, {"slots": slots_option}, name=group, slots=slots).slots
-    return Lane(group, at_once, starts)
+    starts = None if rate is None else _rate(rate)
+    options = {"name": "limit_key", "slots": slots_option}
+    return _made(Lane, options, name=name or THIS, slots=slots, rate=starts)
 
 
 def policy(retry: Retry) -> RetryOptions:

@@ -97,11 +97,8 @@ class Stream(ClientXMPP, asyncio.BufferedProtocol):
         self.received_at = self.loop.time()
         self.whitespace_keepalive = False  # the session pings, and looks for the answer
         # PLAIN would show the password to whoever sits behind TLS; SCRAM shows it to nobody.
-        self.plugin["feature_mechanisms"].use_mechs = {"SCRAM-SHA-256", "SCRAM-SHA-1"} | {
-            "SCRAM-SHA-256-PLUS",
-            "SCRAM-SHA-1-PLUS",
-            "SCRAM-SHA-512",
-            "SCRAM-SHA-512-PLUS",
+        self.plugin["feature_mechanisms"].use_mechs = {
+            f"SCRAM-SHA-{size}{plus}" for size in (1, 256, 512) for plus in ("", "-PLUS")
         }
         # In place of slixmpp's two handlers, which pass by messages without a body (typing states)
         # and take errors twice.
