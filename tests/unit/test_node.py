@@ -252,7 +252,7 @@ async def test_a_start_hook_that_raises_keeps_it_from_signing_in(serve):
 async def test_a_rule_for_a_task_that_is_not_there_keeps_it_from_signing_in(serve):
     node = Node(allow={"alice@localhost": ["lfit"]})
     node.task(name="lift")(lambda: None)
-    with pytest.raises(ConfigError, match="names the task lfit"):
+    with pytest.raises(ConfigError, match="run lfit, and this node has no such task"):
         await serve(node)
     assert not Session.last.connected
 
