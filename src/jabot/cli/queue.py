@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
 
 import click
 
@@ -12,6 +12,8 @@ from jabot.cli.account import account_option
 from jabot.cli.queue_stats import pause, resume, stats
 from jabot.cli.rooms import room_option
 from jabot.cli.values import Value
+
+Option: TypeAlias = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 def _who(text: str) -> str:
@@ -28,6 +30,19 @@ def _rules(
             raise click.BadParameter(f"{text!r}: write WHO, or WHO=TASK,TASK")
         rules[who] = [task.strip() for task in tasks.split(",")] if equals else "*"
     return rules
+
+
+def _whom(name: str, text: str) -> Option:
+    return click.option(name, multiple=True, metavar="WHO", type=Value("who", _who), help=text)
+
+
+def _how_long(name: str, usual: str, text: str) -> Option:
+    return click.option(name, default=usual, show_default=True, metavar="TIME", help=text)
+
+
+def _how_many(name: str, usual: int, text: str) -> Option:
+    least = click.IntRange(min=1)
+    return click.option(name, default=usual, show_default=True, type=least, metavar="N", help=text)
 
 
 @click.group(
@@ -49,71 +64,17 @@ def _rules(
     help="Who may have jobs done, besides the own account: an address, *@DOMAIN or *; "
     "TASKS separated by commas, all when left out.",
 )
-@click.option(
-    "--manage",
-    multiple=True,
-    metavar="WHO",
-    type=Value("who", _who),
-    help="Who may see and handle the jobs of others, and stop the queue.",
+@_whom("--manage", "Who may see and handle the jobs of others, and stop the queue.")
+@_whom("--work", "Whose nodes may take its jobs, besides those of the own account.")
+@_how_long("--lease", "15s", "How long a silent worker keeps its jobs.")
+@_how_long("--grace", "1s", "How long a worker that went offline keeps them.")
+@_how_many(
+    "--losses", 5, "How often a job without retries is run in all when its workers are lost."
 )
-@click.option(
-    "--work",
-    multiple=True,
-    metavar="WHO",
-    type=Value("who", _who),
-    help="Whose nodes may take its jobs, besides those of the own account.",
-)
-@click.option(
-    "--lease",
-    default="15s",
-    show_default=True,
-    metavar="TIME",
-    help="How long a silent worker keeps its jobs.",
-)
-@click.option(
-    "--grace",
-    default="1s",
-    show_default=True,
-    metavar="TIME",
-    help="How long a worker that went offline keeps them.",
-)
-@click.option(
-    "--losses",
-    default=5,
-    show_default=True,
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="How often a job without retries is run in all when its workers are lost.",
-)
-@click.option(
-    "--jobs-per-caller",
-    default=1_000_000,
-    show_default=True,
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="How many unfinished jobs one account may have in it.",
-)
-@click.option(
-    "--keep",
-    default="1d",
-    show_default=True,
-    metavar="TIME",
-    help="How long a job is kept whose submitter has its result.",
-)
-@click.option(
-    "--keep-unread",
-    default="7d",
-    show_default=True,
-    metavar="TIME",
-    help="How long a job is kept whose submitter has not.",
-)
-@click.option(
-    "--keep-failed",
-    default="30d",
-    show_default=True,
-    metavar="TIME",
-    help="How long a job is kept that failed for good.",
-)
+@_how_many("--jobs-per-caller", 1_000_000, "How many unfinished jobs one account may have in it.")
+@_how_long("--keep", "1d", "How long a job is kept whose submitter has its result.")
+@_how_long("--keep-unread", "7d", "How long a job is kept whose submitter has not.")
+@_how_long("--keep-failed", "30d", "How long a job is kept that failed for good.")
 @room_option
 @account_option
 @click.pass_context
