@@ -1,7 +1,8 @@
-"""The fixtures of the stores' suite: each test that asks for `queue` runs on every store."""
+"""Fixtures of the suites: a store of every kind, and people who are signed in to an XMPP server."""
 
 import pytest
 import stores
+from other_client import online
 
 
 @pytest.fixture(params=list(stores.KINDS))
@@ -17,3 +18,21 @@ async def store(request, tmp_path):
 def queue(store):
     """The same, to be asked in short words."""
     return stores.Asked(store)
+
+
+@pytest.fixture
+async def ann(xmpp):
+    async with online(xmpp) as ann:
+        yield ann
+
+
+@pytest.fixture
+async def bob(xmpp):
+    async with online(xmpp, resource="b") as bob:
+        yield bob
+
+
+@pytest.fixture
+async def cat(xmpp):
+    async with online(xmpp, resource="c") as cat:
+        yield cat

@@ -20,18 +20,6 @@ def node():
     return f"sensors/{secrets.token_hex(4)}"
 
 
-@pytest.fixture
-async def ann(xmpp):
-    async with online(xmpp) as ann:
-        yield ann
-
-
-@pytest.fixture
-async def bob(xmpp):
-    async with online(xmpp, resource="b") as bob:
-        yield bob
-
-
 def form(form_type, options):
     fields = "".join(
         f"<field var='pubsub#{name}'><value>{value}</value></field>"

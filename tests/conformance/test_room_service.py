@@ -29,24 +29,6 @@ def room():
     return f"room-{secrets.token_hex(4)}@{SERVICE}"
 
 
-@pytest.fixture
-async def ann(xmpp):
-    async with online(xmpp) as ann:
-        yield ann
-
-
-@pytest.fixture
-async def bob(xmpp):
-    async with online(xmpp, resource="b") as bob:
-        yield bob
-
-
-@pytest.fixture
-async def cat(xmpp):
-    async with online(xmpp, resource="c") as cat:
-        yield cat
-
-
 async def enter(client, room, nick, **history):
     """Join, and give own presence, subject, occupants and history."""
     muc = client.plugin["xep_0045"]

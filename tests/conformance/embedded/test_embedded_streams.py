@@ -5,19 +5,11 @@ import re
 import ssl
 
 import pytest
-from embedded_client import SASL, Raw, signed_in
+from embedded_client import SASL, USERS, Raw, signed_in
 
 import jabot.server.server
 import jabot.testing
 from jabot.server import Server, ServerConfig
-
-USERS = {"ann": "secret", "bob": "secret"}
-
-
-@pytest.fixture
-async def server():
-    async with jabot.testing.server(users=USERS) as running:
-        yield running
 
 
 @pytest.fixture

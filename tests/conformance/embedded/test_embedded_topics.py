@@ -5,37 +5,15 @@ import base64
 import hashlib
 import re
 
-import pytest
-from embedded_client import signed_in
+from embedded_client import USERS, signed_in
 
 import jabot.testing
 
-USERS = dict.fromkeys(("ann", "bob", "cat"), "secret")
 SERVICE = "pubsub.localhost"
 ANN = "ann@localhost"
 PUBSUB = "http://jabber.org/protocol/pubsub"
 INFO = "http://jabber.org/protocol/disco#info"
 NODE = "urn:example:status"
-
-
-@pytest.fixture
-async def server():
-    async with jabot.testing.server(users=USERS) as running:
-        yield running
-
-
-@pytest.fixture
-async def ann(server):
-    client = await signed_in(server, "ann", "a")
-    yield client
-    await client.close()
-
-
-@pytest.fixture
-async def bob(server):
-    client = await signed_in(server, "bob", "b")
-    yield client
-    await client.close()
 
 
 async def ask(client, kind, content, to=SERVICE, ns=PUBSUB):

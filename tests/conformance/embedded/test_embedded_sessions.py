@@ -5,27 +5,16 @@ import socket
 
 import pytest
 import slixmpp
-from embedded_client import Raw, signed_in
+from embedded_client import USERS, Raw, signed_in
 
 import jabot.testing
 from jabot.errors import ConfigError
 from jabot.server import Server, ServerConfig
 
-USERS = {"ann": "secret", "bob": "secret"}
-
 
 @pytest.fixture
-async def server():
-    async with jabot.testing.server(users=USERS) as running:
-        yield running
-
-
-@pytest.fixture
-async def pair(server):
-    ann, bob = await signed_in(server, "ann", "a"), await signed_in(server, "bob", "b")
-    yield ann, bob
-    await ann.close()
-    await bob.close()
+def pair(ann, bob):
+    return ann, bob
 
 
 async def test_a_message_and_its_order(pair):

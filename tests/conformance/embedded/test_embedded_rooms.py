@@ -4,35 +4,14 @@ import asyncio
 import re
 
 import pytest
-from embedded_client import signed_in
+from embedded_client import USERS, signed_in
 
 import jabot.testing
 
-USERS = dict.fromkeys(("ann", "bob", "cat"), "secret")
 ROOM = "fleet@conference.localhost"
 MUC = "http://jabber.org/protocol/muc"
 JOIN = f"<x xmlns='{MUC}'/>"
 SUBMIT = f"<query xmlns='{MUC}#owner'><x xmlns='jabber:x:data' type='submit'>%s</x></query>"
-
-
-@pytest.fixture
-async def server():
-    async with jabot.testing.server(users=USERS) as running:
-        yield running
-
-
-@pytest.fixture
-async def ann(server):
-    client = await signed_in(server, "ann", "a")
-    yield client
-    await client.close()
-
-
-@pytest.fixture
-async def bob(server):
-    client = await signed_in(server, "bob", "b")
-    yield client
-    await client.close()
 
 
 async def enter(client, nick, room=ROOM, join=JOIN):
