@@ -12,7 +12,14 @@ from .callers import calling
 from .fleet import Fleet, fresh_room, told
 from .nodes import QUICK, Served, jabot_account, serving
 from .person import CHAT_STATES, CORRECT, LIMIT, Heard, Person, Seen, signed_in
-from .programs import Program, account_environment, clean_environment, node_program, program
+from .programs import (
+    Program,
+    account_environment,
+    all_ended,
+    clean_environment,
+    node_program,
+    program,
+)
 from .queues import Bench
 
 __all__ = [
@@ -28,6 +35,7 @@ __all__ = [
     "Seen",
     "Served",
     "account_environment",
+    "all_ended",
     "calling",
     "clean_environment",
     "fresh_room",

@@ -1,17 +1,20 @@
 """Programs of users, and the jabot command, as processes of their own."""
 
 import asyncio
+import contextlib
 import os
 import re
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from textwrap import dedent
 
-from servers import Account, Server
+import psutil
+
+from servers import Account, Server, runs
 
 from .person import LIMIT
 
@@ -82,6 +85,16 @@ class Program:
         if self._process.poll() is None:
             self._process.kill()
         self._process.wait()
+
+
+async def all_ended(processes: Iterable[psutil.Process], limit: float = LIMIT) -> bool:
+    """Whether all of them have ended, or do so within the time."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(limit):
+            while any(runs(process) for process in processes):
+                await asyncio.sleep(_LOOK_EVERY)
+            return True
+    return False
 
 
 def clean_environment(folder: Path) -> dict[str, str]:

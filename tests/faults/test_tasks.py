@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import os
 import re
 import signal
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from chatting import LIMIT, node_program, serving, signed_in
+from chatting import all_ended, node_program, serving, signed_in
 from jabot import Node
 from servers import Server
 
@@ -209,8 +208,12 @@ async def test_a_process_that_is_killed_from_outside_fails_its_job_only(
     account = xmpp.fresh_user("bot")
     async with node_program(SLEEPING, tmp_path, xmpp, account) as bot, signed_in(xmpp) as ann:
         await ann.ask(account.jid, "sleep", "^Scheduled")
-        os.kill(int(await bot.printed(r"process (\d+)")), signal.SIGKILL)
+        child = psutil.Process(int(await bot.printed(r"process (\d+)")))
+        started = child.children()
+        assert len(started) == 1
+        child.kill()
         await ann.hear(r"^sleep .* failed: the process of sleep died \(signal SIGKILL\)$")
+        assert await all_ended(started)
         await ann.ask(account.jid, "sleep 0.1", "is done: slept$")
 
 
@@ -224,6 +227,5 @@ async def test_with_a_node_that_is_killed_end_its_processes(xmpp: Server, tmp_pa
         assert len(family) == 2
         bot.send(signal.SIGKILL)
         assert await bot.ended() == -signal.SIGKILL
-        _, alive = psutil.wait_procs(family, timeout=LIMIT)
-        assert [p for p in alive if p.status() != psutil.STATUS_ZOMBIE] == []
+        assert await all_ended(family)
         await ann.see(account.jid, type="unavailable")

@@ -6,7 +6,7 @@ from .certificates import Authority, Certificate
 from .ejabberd import Ejabberd
 from .embedded import Embedded
 from .memory import MEMORY, InMemory
-from .process import Account, Server, ServerMissingError
+from .process import Account, Server, ServerMissingError, runs
 from .prosody import Prosody
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "Server",
     "ServerMissingError",
     "create",
+    "runs",
 ]
 
 KINDS: dict[str, type[Server]] = {kind.kind: kind for kind in (Embedded, Ejabberd, Prosody)}

@@ -198,7 +198,7 @@ class Server(ABC):
             self._process.wait()
             self._process = None
         deadline = time.monotonic() + _HELPERS_LIMIT
-        while alive := [helper for helper in self._descendants if _runs(helper)]:
+        while alive := [helper for helper in self._descendants if runs(helper)]:
             if time.monotonic() > deadline:
                 for helper in alive:
                     with contextlib.suppress(psutil.NoSuchProcess):
@@ -207,8 +207,8 @@ class Server(ABC):
         self._descendants = []
 
 
-def _runs(process: psutil.Process) -> bool:
-    """An orphan that has ended stays a zombie until the system's first process collects it."""
+def runs(process: psutil.Process) -> bool:
+    """Whether it has not ended: an orphan that has stays a zombie until the system collects it."""
     with contextlib.suppress(psutil.NoSuchProcess):
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     return False

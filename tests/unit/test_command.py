@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chatting import all_ended
 from jabot import Node
 from jabot.chat import words
 from jabot.errors import BadArguments, ConfigError, JobCancelled, JobTimeout, TaskFailed
@@ -19,8 +20,6 @@ from jabot.runner import Runner, State
 from jabot.tasks import Command, Kind, Retry, Task
 from unit.clock import turns
 from unit.test_runner_programs import submit
-
-LIMIT = 20
 
 
 def python(code, *arguments, **options):
@@ -203,13 +202,13 @@ async def test_cancelling_is_sigterm_to_all_of_it_and_then_sigkill(tmp_path, how
     runner = Runner(cancel_grace=30 if how == "polite" else 0.2)
     job = submit(runner, python(code, "{how}", "{path}"), how, str(tmp_path / "tidy"))
     [pid] = await first_step(job)
-    assert not gone(int(pid), 0)
+    assert psutil.pid_exists(int(pid))
     runner.cancel(job)
     with pytest.raises(JobCancelled):
         await job
     assert (tmp_path / "tidy").exists() == (how == "polite")
     assert runner.running == 0
-    assert gone(int(pid))
+    assert await gone(int(pid))
 
 
 async def test_a_command_that_takes_too_long_is_stopped():
@@ -235,7 +234,7 @@ async def test_what_it_leaves_running_ends_with_it():
     code = "import subprocess; print(subprocess.Popen(['sleep', '600']).pid)"
     job = submit(Runner(), python(code))
     assert await job == 0
-    assert gone(int(job.step.text))
+    assert await gone(int(job.step.text))
 
 
 async def test_a_flood_of_output_leaves_room_for_others():
@@ -264,7 +263,7 @@ async def test_a_launcher_that_is_killed_fails_its_job():
     os.kill(launcher, signal.SIGKILL)
     with pytest.raises(TaskFailed, match="its launcher died"):
         await job
-    assert gone(program)
+    assert await gone(program)
 
 
 NODE = """
@@ -289,9 +288,9 @@ async def test_it_ends_when_its_node_is_killed():
     try:
         pids = [int(pid) for pid in (await asyncio.to_thread(node.stdout.readline)).split()]
         assert len(pids) == 2
-        assert not any(gone(pid, 0) for pid in pids)
+        assert all(psutil.pid_exists(pid) for pid in pids)
         node.send_signal(signal.SIGKILL)
-        assert all([await asyncio.to_thread(gone, pid) for pid in pids])
+        assert all([await gone(pid) for pid in pids])
     finally:
         node.kill()
         node.wait()
@@ -305,12 +304,10 @@ async def first_step(job):
     return job.step.text.split("\n")
 
 
-def gone(pid, timeout=LIMIT):
+async def gone(pid):
     """Whether a process has ended, or does so within the time."""
     try:
-        process = psutil.Process(pid)
-        _, alive = psutil.wait_procs([process], timeout=timeout)
-        return not [p for p in alive if p.status() != psutil.STATUS_ZOMBIE]
+        return await all_ended([psutil.Process(pid)])
     except psutil.NoSuchProcess:
         return True
 

@@ -93,10 +93,12 @@ def _order(job: Job) -> Order:
 
 
 async def _end(child: asyncio.subprocess.Process, kill_after: float) -> None:
-    """See the child off, and whatever it started: they share a process group."""
+    """See the child off, and whatever it started: they share a process group.
+
+    Of a child that died by itself, what it started may be left, and the group bears its number.
+    """
     with contextlib.suppress(ProcessLookupError):
-        if child.returncode is None:
-            os.killpg(child.pid, signal.SIGTERM)
+        os.killpg(child.pid, signal.SIGTERM)
     try:
         await asyncio.wait_for(child.wait(), kill_after)
     except (TimeoutError, asyncio.CancelledError):
