@@ -4,8 +4,8 @@
 MAKEFLAGS += --no-print-directory
 
 PYTHON ?= python3
-# Most tests wait for a server or a process: four at a time keep two cores busy.
-PARALLEL ?= -n 4 --dist loadfile
+# Most tests wait for a server or a process: six at a time keep two cores busy.
+PARALLEL ?= -n 6 --dist loadfile --no-loadscope-reorder
 # More options for pytest and the benchmark: make test ARGS="tests/unit -x"
 ARGS ?=
 

@@ -26,7 +26,7 @@ from servers.ports import LOOPBACK, free_port
 T = TypeVar("T")
 
 _CHUNK = 65_536
-_CALL_LIMIT = 10.0  # seconds for the proxy's thread to obey
+_CALL_LIMIT = 30.0  # seconds for the proxy's thread to obey
 # "Linger for 0 seconds": closing then sends a reset instead of an orderly end.
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 

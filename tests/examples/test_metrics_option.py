@@ -24,7 +24,7 @@ OWN_LAYER = {"more": "from jabot.metrics import Metrics", "layers": ", middlewar
 
 
 def fetch(url: str) -> list[str]:
-    with urllib.request.urlopen(url, timeout=10) as page:
+    with urllib.request.urlopen(url, timeout=30) as page:
         return page.read().decode().splitlines()
 
 

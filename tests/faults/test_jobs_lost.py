@@ -179,7 +179,8 @@ async def test_a_worker_that_hangs_and_then_dies(xmpp: Server, tmp_path: Path) -
         assert not any(task.done() for task in flood)
         bot.send(signal.SIGKILL)
         ends = await asyncio.wait_for(asyncio.gather(*flood), 2 * LIMIT)
-        assert {type(end) for end in ends} == {WorkerLost, NobodyThere}
+        # Those that waited are sent in vain; when the server says so too late, they are lost, too.
+        assert WorkerLost in {type(end) for end in ends} <= {WorkerLost, NobodyThere}
         assert len(app._calls) == 0
 
 

@@ -173,7 +173,7 @@ async def test_a_server_that_is_down_is_said_to_be_and_used_again(own_postgres):
     (added,) = await store.apply([job])
     assert not added.is_new
     assert (await store.read(Look("a"))).id == "a"
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while News("ready", "lift") not in heard:
             await asyncio.sleep(0.01)
     await store.close()

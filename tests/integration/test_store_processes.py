@@ -70,7 +70,7 @@ async def opened(url):
         await store.close()
 
 
-async def until(condition, limit=10.0):
+async def until(condition, limit=30.0):
     async with asyncio.timeout(limit):
         while not condition():
             await asyncio.sleep(0.005)
@@ -119,7 +119,7 @@ async def test_unfinished_jobs_are_counted_over_all_processes(opened):
     gone = one._writer.pid
     assert gone in await counting(two)
     await one.close()
-    async with asyncio.timeout(10):  # until the server has seen that off
+    async with asyncio.timeout(30):  # until the server has seen that off
         while gone in await counting(two):
             await two.apply([Prune(1.0, 1e9, 1e9, 1e9)])
     assert await add(two, "d", 2) == ("too_many", "2")

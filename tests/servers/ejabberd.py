@@ -14,7 +14,7 @@ from .ports import free_port
 from .process import Server, ServerMissingError
 
 _TEMPLATE = Path(__file__).with_name("ejabberd.yml")
-_API_LIMIT = 10.0  # seconds for one call
+_API_LIMIT = 30.0  # seconds for one call
 
 
 class Ejabberd(Server):

@@ -5,7 +5,7 @@ import socket
 
 import pytest
 import slixmpp
-from embedded_client import USERS, Raw, signed_in
+from embedded_client import TIMEOUT, USERS, Raw, signed_in
 
 import jabot.testing
 from jabot.errors import ConfigError
@@ -262,7 +262,7 @@ class Client(slixmpp.ClientXMPP):
         started = asyncio.get_running_loop().create_future()
         self.add_event_handler("session_start", lambda _: started.set_result(None), disposable=True)
         self.connect(server.host, server.port)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(TIMEOUT):
             await started
             self.send_presence()
             await self.get_roster()
@@ -276,7 +276,7 @@ async def test_slixmpp_talks_through_it(tmp_path, tls):
         ann, bob = Client("ann@localhost/a", tls, ca), Client("bob@localhost/b", tls, ca)
         await asyncio.gather(ann.go(server), bob.go(server))
         ann.send_message("bob@localhost", "hi <there> & 'you' \N{ROBOT FACE}", mtype="chat")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(TIMEOUT):
             message = await bob.messages.get()
             assert message["body"] == "hi <there> & 'you' \N{ROBOT FACE}"
             assert message["from"] == "ann@localhost/a"
