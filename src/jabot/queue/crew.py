@@ -140,6 +140,11 @@ class Crew:
         self._on_change()
         return worker
 
+    def claimed(self, worker: Worker, most: int) -> None:
+        """The store has answered a claim of so many slots of a worker."""
+        worker.claiming -= most
+        self._forget(worker)
+
     def heard(self, jid: str) -> bool:
         """A worker said something; True when it had been silent for too long."""
         worker = self._workers.get(jid)
@@ -157,8 +162,7 @@ class Crew:
             worker.stay += 1
             worker.here, worker.gone_at = False, now
             self._on_change()
-        if not worker.held and not worker.claiming:
-            del self._workers[jid]
+        self._forget(worker)
         return True
 
     def offline(self) -> None:
@@ -167,8 +171,7 @@ class Crew:
         for worker in list(self._workers.values()):
             worker.stay += 1
             worker.here, worker.gone_at = False, None
-            if not worker.held and not worker.claiming:
-                del self._workers[worker.jid]
+            self._forget(worker)
 
     def online(self, now: float) -> None:
         """It is back: all have a whole lease to say what they have."""
@@ -211,8 +214,7 @@ class Crew:
         if worker is not None and worker.held.get(held.id) is held:
             del worker.held[held.id]
             worker.ending -= held.ending
-            if not worker.here and not worker.held and not worker.claiming:
-                del self._workers[worker.jid]
+            self._forget(worker)
 
     def renew(
         self, jid: str, pairs: Iterable[tuple[str, int]], now: float
@@ -302,6 +304,11 @@ class Crew:
         if len(found) == 1:
             return [(worker, does, worker.free) for worker, does in found]
         return [(worker, does, max(1, worker.free // 4)) for worker, does in found]
+
+    def _forget(self, worker: Worker) -> None:
+        """Who went and has nothing is not known any more."""
+        if not worker.here and not worker.held and not worker.claiming:
+            self._workers.pop(worker.jid, None)
 
     def _known(self, jid: str, account: str) -> Worker:
         worker = self._workers.get(jid)

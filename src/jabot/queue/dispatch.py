@@ -109,7 +109,7 @@ class Dispatch:
     # -- within -------------------------------------------------------------------------------
 
     def _claimed(self, worker: Worker, claim: Claim, words: int, records: Claimed) -> None:
-        worker.claiming -= claim.most
+        self._crew.claimed(worker, claim.most)
         if len(records) < claim.most and not records.more:
             self._ready.exhausted(claim.kinds, words)
         else:
@@ -119,9 +119,8 @@ class Dispatch:
         now, wall = self._loop.time(), self._wall()
         if any(record.options.lane is not None for record in records):
             self._due_at(wall)  # upkeep knows when the lane lets the next one through
-        present = self._crew.get(worker.jid) is worker and worker.here
         for record in records:
-            if present:
+            if worker.here:
                 self._send(self._crew.hold(record, now), wall)
                 self._callers.begun(record)
             else:
@@ -135,7 +134,7 @@ class Dispatch:
             self._outcomes.cannot_be_sent(held, error)
 
     def _unclaimed(self, worker: Worker, most: int, error: Exception) -> None:
-        worker.claiming -= most
+        self._crew.claimed(worker, most)
 
 
 def _submit(record: Record, wall: float) -> Submit:
