@@ -12,7 +12,7 @@ from jabot.queue.callers import Callers
 from jabot.queue.store import open_store
 from jabot.queue.store.verbs import Add, Adopt, Claim, News, Orphans, Record
 from unit.clock import turns
-from unit.queue_house import APP, APP_TOO, BOT, BOT_TOO, House
+from unit.queue_house import APP, BOT, BOT_TOO, House
 
 LEASE = 15.0
 
@@ -172,7 +172,8 @@ async def test_what_another_node_took_over_is_taken_back(house, monkeypatch, cas
 
         async def robbed(verbs):
             answers = await apply(verbs)
-            return [[] if type(verb) is Orphans else a for verb, a in zip(verbs, answers)]
+            pairs = zip(verbs, answers, strict=True)
+            return [[] if type(verb) is Orphans else answer for verb, answer in pairs]
 
         monkeypatch.setattr(house.shelf, "apply", robbed)
     house.serving.attendance.take_over()
