@@ -40,6 +40,7 @@ from jabot.jid import JID
 from jabot.middleware import Middleware, Run, Submission
 from jabot.neighbours import Neighbours
 from jabot.node import Node
+from jabot.node_jobs import NodeJob
 from jabot.peers import Peer
 from jabot.status import NodeStatus
 from jabot.tasks import Context, Description, Retry, Step, Task
@@ -73,6 +74,7 @@ __all__ = [
     "Neighbours",
     "NobodyThere",
     "Node",
+    "NodeJob",
     "NodeStatus",
     "NotAllowed",
     "Occupant",

@@ -32,6 +32,7 @@ from jabot.intake import Intake
 from jabot.jid import JID
 from jabot.middleware import Middleware
 from jabot.neighbours import Neighbourhood, Neighbours
+from jabot.node_jobs import job_tasks
 from jabot.peers import Peer
 from jabot.pool import Pool
 from jabot.protocol.frames import Hello
@@ -108,7 +109,7 @@ class Serving(SessionListener):
         self.pool = Pool(is_queue=self._is_queue)
         self.link = Link(self.session)
         status = Status(lambda: self.desk, definition.status_fields, lambda: self._offer(None))
-        own_tasks = {task.name: task for task in [status.task()]}
+        own_tasks = {t.name: t for t in (status.task(), *job_tasks(lambda: self.desk))}
         definition.access.offer_to_all(own_tasks)
         self.desk = Desk(
             lambda: self.session.jid, definition.tasks, self.runner, definition.access, own_tasks

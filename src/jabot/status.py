@@ -66,6 +66,10 @@ class NodeStatus(msgspec.Struct, frozen=True):
     slots: int
     load: float
     stopping: bool
+    succeeded: int | None
+    """Jobs that have ended well since it began to be served; None at a queue."""
+    failed: int | None
+    """Likewise, jobs that have failed."""
     jobs: list[RunningJob]
     """Those of the asker, oldest first, and of everybody for who manages the node; at most 200."""
     cpu: float
@@ -162,11 +166,11 @@ class Status:
             slots=peer.slots,
             load=peer.load,
             stopping=desk.runner.draining,
-            jobs=[
-                _running(job, now)
-                for job in desk.runner.jobs
-                if job.started is not None and (manages or job.caller.bare == asker.bare)
-            ][:_MOST_JOBS],
+            succeeded=None if peer.queue else desk.runner.succeeded,
+            failed=None if peer.queue else desk.runner.failed,
+            jobs=[_running(job, now) for job in desk.jobs_for(asker) if job.started is not None][
+                :_MOST_JOBS
+            ],
             cpu=time.process_time(),
             memory=_memory(),
             last_error=LastError(failure.task, failure.message[:_LONGEST_MESSAGE], failure.at)

@@ -6,12 +6,13 @@ import threading
 import msgspec
 import pytest
 
-from jabot import JID, ConfigError, Node, NodeStatus
+from jabot import JID, ConfigError, Node, NodeJob, NodeStatus, NotAllowed, UnknownJob
 from jabot.access import Access
+from jabot.node_jobs import job_tasks
 from jabot.peers import Peer
 from jabot.runner import Desk, Runner
 from jabot.status import Status, StatusFields
-from jabot.tasks import Registry, Task
+from jabot.tasks import Registry, Step, Task
 
 ANN, BOSS, NODE = JID("ann@localhost/1"), JID("boss@localhost/1"), JID("bot@localhost/1")
 BOB = JID("bob@localhost/1")
@@ -163,3 +164,76 @@ async def test_it_is_a_job_that_takes_no_slot(desk):
     found = msgspec.convert(job.value, NodeStatus)
     assert (found.jid, found.slots, found.fields) == (str(NODE), 2, {})
     assert len(desk.runner.jobs) == 3
+
+
+async def test_ends_are_counted(desk):
+    failed, done = (desk.start(Task(f), ANN, lambda signature: ((), {})) for f in (fall, ready))
+    with pytest.raises(Exception, match="ouch"):
+        await failed
+    await done
+    cancelled = desk.start(Task(hold), ANN, lambda signature: ((), {}))
+    desk.cancel(cancelled, ANN)
+    status = told(desk).of(BOB)
+    assert (status.succeeded, status.failed) == (1, 1)
+    queue = Status(lambda: desk, StatusFields(), lambda: Peer(str(NODE), queue=True)).of(BOB)
+    assert (queue.succeeded, queue.failed) == (None, None)  # of the jobs of its workers it cannot
+
+
+async def ready() -> None: ...
+
+
+# --- jobs ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def ask(desk):
+    """What somebody is answered by one of the node's own tasks."""
+    for task in job_tasks(lambda: desk):
+        desk.own_tasks[task.name] = task
+    desk.access.offer_to_all(desk.own_tasks)
+
+    def ask(name, asker, kind, **arguments):
+        job = desk.start(desk.own_tasks[name], asker, lambda s: s.bind((), arguments))
+        return msgspec.convert(job.value, kind)
+
+    return ask
+
+
+async def test_jobs_are_listed_for_who_has_a_right_to_see_them(desk, ask):
+    jobs = [desk.start(Task(hold), who, lambda signature: ((), {})) for who in (ANN, BOB, BOB, ANN)]
+    while jobs[1].started is None:
+        await asyncio.sleep(0)
+    jobs[0].report(Step(3, 10, "so far"))
+
+    def ids(asker, **how):
+        return [job.id for job in ask("node.jobs", asker, list[NodeJob], **how)]
+
+    everything = [job.id for job in jobs]
+    assert ids(BOSS) == everything
+    assert ids(BOSS, limit=1) == everything[:1]
+    assert ids(ANN) == [everything[0], everything[3]]
+    with pytest.raises(NotAllowed):
+        ids(JID("eve@localhost/1"))
+    first, _, third, _ = ask("node.jobs", BOSS, list[NodeJob])
+    assert (first.task, first.caller, first.state) == ("hold", ANN.bare, "running")
+    assert (first.progress, first.attempt, first.stopping) == ("3 of 10 (30%), so far", 1, False)
+    assert first.since is not None
+    assert (third.state, third.since, third.progress) == ("available", None, "")
+
+
+async def test_jobs_are_stopped_by_who_may_see_them(desk, ask):
+    jobs = [desk.start(Task(hold), who, lambda signature: ((), {})) for who in (ANN, BOB)]
+    while jobs[1].started is None:
+        await asyncio.sleep(0)
+    mine, other = jobs
+    for asker, job_id in [(BOB, mine.id), (ANN, other.id), (ANN, mine.id[-4:]), (BOSS, "x")]:
+        with pytest.raises(UnknownJob, match="or it has ended"):
+            ask("node.cancel", asker, NodeJob, id=job_id)
+    with pytest.raises(NotAllowed):
+        ask("node.cancel", JID("eve@localhost/1"), NodeJob, id=mine.id)
+    assert ask("node.cancel", BOB, NodeJob, id=other.id).stopping
+    ask("node.cancel", BOSS, NodeJob, id=mine.id)
+    for job, reason in [(other, "was cancelled$"), (mine, "was cancelled: by boss@localhost$")]:
+        with pytest.raises(Exception, match=reason):
+            await job
+    assert ask("node.jobs", BOSS, list[NodeJob]) == []

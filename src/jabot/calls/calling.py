@@ -9,11 +9,9 @@ from collections.abc import (
     Callable,
     Coroutine,
     Iterable,
-    Iterator,
     Mapping,
-    Sequence,
 )
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from typing import Any, Final, Literal, ParamSpec, TypeVar, Unpack, overload
 
 from jabot.account import parse_jid
@@ -329,27 +327,6 @@ class Calling:
         if address is None:
             raise ConfigError("whose? Give the address, or to= to connect()")
         return str(parse_jid(address))
-
-
-@contextmanager
-def watching(
-    app: Calling, addresses: Sequence[str], on_change: Callable[[], object]
-) -> Iterator[Callable[[], list[Peer]]]:
-    """Who is online at addresses, to be asked within; `on_change` says when to ask again. It costs
-    the nodes no more than a greeting now and then."""
-    calls = app._calls
-
-    def peers() -> list[Peer]:
-        for address in addresses:
-            calls.directory.watch(address)
-        found = {peer.jid: peer for each in addresses for peer in calls.peers.at(each)}
-        return sorted(found.values(), key=lambda peer: peer.jid)
-
-    calls.watchers.append(on_change)
-    try:
-        yield peers
-    finally:
-        calls.watchers.remove(on_change)
 
 
 def spread(

@@ -74,7 +74,9 @@ class Calls(End):
         self._alarm = Alarm(self._tick)
         self._closed: JabotError | None = None
         self._is_online = asyncio.Event()
-        self.watchers: list[Callable[[], object]] = []  # called after each presence
+        # Called after each presence; with None when the connection comes or goes, and when a node
+        # is found to be gone without one.
+        self.watchers: list[Callable[[IncomingPresence | None], object]] = []
         self.peers = Peers(self._caller.in_flight)
         self.directory = Directory(session, self.peers, self._news, self._is_busy)
         self._placing = Placing(self.peers, self.directory, self._place, self._give_up)
@@ -228,8 +230,17 @@ class Calls(End):
         self.directory.received(stanza)
         if before is not None and before.queue and jid not in self.peers:
             self._handle(self._caller.node_gone(jid, self._loop.time()))
-        for watcher in self.watchers:
-            watcher()
+        self._tell_watchers(stanza)
+
+    @property
+    def is_online(self) -> bool:
+        """Whether there is a connection now."""
+        return self._closed is None and self._is_online.is_set()
+
+    @property
+    def closed(self) -> JabotError | None:
+        """Why there will be none any more."""
+        return self._closed
 
     def close(self, error: JabotError) -> None:
         """Nothing more will be heard: what has no outcome fails with `error`."""
@@ -244,6 +255,7 @@ class Calls(End):
             job.ended(None, error)
             self._concluded(submission, error)
         self._jobs.clear()
+        self._tell_watchers()
         for question in self._questions.values():
             if not question.done():
                 question.set_exception(error)
@@ -262,6 +274,7 @@ class Calls(End):
     def bounced(self, peer: str, frames: Sequence[Frame], now: float) -> None:
         if self.peers.gone(peer):
             self._news(peer.partition("/")[0])
+            self._tell_watchers()
         self._handle(self._caller.bounced(peer, frames, now))
 
     def refused(self, peer: str, frames: Sequence[Frame], error: JabotError, now: float) -> None:
@@ -287,13 +300,19 @@ class Calls(End):
             self._is_online.clear()
         self._caller.connection_lost(leftovers)
         self.directory.offline()
+        self._tell_watchers()
 
     def online(self, now: float) -> None:
         self._is_online.set()
         self.directory.online()
         self._handle(self._caller.reconnected(now))
+        self._tell_watchers()
 
     # -- within -------------------------------------------------------------------------------
+
+    def _tell_watchers(self, stanza: IncomingPresence | None = None) -> None:
+        for watcher in self.watchers:
+            watcher(stanza)
 
     async def _room(self, peer: str) -> None:
         await self._link.wait_for_room(peer)

@@ -204,12 +204,12 @@ class Directory:
         for address in addresses if is_said else addresses[:1]:
             place = self._places[address]
             if is_refusal and stanza.sender.resource:
-                place.refusals[jid] = NotAllowed(f"{jid} does not allow {own} anything")
+                place.refusals[jid] = _not_allowed(jid, own)
                 place.news_at = self._loop.time()
             if self._peers.at(address):
                 continue
             if is_refusal:
-                place.problem = NotAllowed(f"{address} does not allow {own} anything")
+                place.problem = _not_allowed(address, own)
             elif is_said:
                 place.problem = NobodyThere(
                     f"{stanza.sender} shows itself to no more programs: too many of them have "
@@ -279,3 +279,7 @@ def _unreachable(jid: str, condition: str) -> str:
     else:
         reason = "that is what its server answers"
     return f"{jid} cannot be reached: {reason} ({condition})"
+
+
+def _not_allowed(jid: str, own: str) -> NotAllowed:
+    return NotAllowed(f"{jid} does not allow {own} anything; who runs it can, with allow=")

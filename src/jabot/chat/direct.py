@@ -96,7 +96,7 @@ class Direct:
     def _jobs(self, asker: Asker, words: list[str]) -> Answer:
         """`jobs`: one's own, and everybody's for those who manage the node."""
         alone(words, "jobs")
-        jobs = self._visible(asker)
+        jobs = self._desk.jobs_for(asker.jid)
         return "\n".join(texts.job_line(j, with_caller=asker.manages) for j in jobs) or "No jobs."
 
     def _cancel(self, asker: Asker, words: list[str]) -> Answer:
@@ -105,7 +105,7 @@ class Direct:
         word = given.casefold()
         found = [
             job
-            for job in self._visible(asker)
+            for job in self._desk.jobs_for(asker.jid)
             if job.id.endswith(word) or job.task.name.casefold() == word
         ]
         if not found:
@@ -114,14 +114,8 @@ class Direct:
             lines = [f"{texts.job_line(j, with_caller=asker.manages)} ({j.id})" for j in found]
             return "\n".join(["Which one?", *lines])
         job = found[0]
-        by_other = job.caller.bare != asker.jid.bare
-        self._runner.cancel(job, f"by {asker.jid.bare}" if by_other else "")
+        self._desk.cancel(job, asker.jid)
         return f"Cancelling {job.task.name} {job.short_id}."
-
-    def _visible(self, asker: Asker) -> list[Job]:
-        return [
-            job for job in self._runner.jobs if asker.manages or job.caller.bare == asker.jid.bare
-        ]
 
     def _status(self, _: Asker, words: list[str]) -> Answer:
         """`status`: how busy, for how long, which version."""

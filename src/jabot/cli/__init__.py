@@ -24,6 +24,7 @@ _COMMANDS = {
     "publish": "jabot.cli.topics",
     "follow": "jabot.cli.topics",
     "nodes": "jabot.cli.nodes",
+    "top": "jabot.cli.top.command",
     "describe": "jabot.cli.describe",
     "chat": "jabot.cli.chat",
     "contacts": "jabot.cli.contacts",

@@ -6,37 +6,51 @@ import asyncio
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, Final
 
 import click
+from rich.console import Group
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from jabot.account import Account
-from jabot.calls.calling import watching
+from jabot.calls.watch import Watch
 from jabot.cli.interrupt import Interrupt
 from jabot.cli.progress import ProgressLine
-from jabot.cli.screen import as_json, output
+from jabot.cli.screen import as_json, clean, output
 from jabot.client import Client
 from jabot.peers import Peer
 
 _PACE: Final = 1.0  # seconds between two pictures, at least
-_LOOK_AGAIN: Final = 2.0  # seconds; what goes with the connection is told by no presence
+_LOOK_AGAIN: Final = 2.0  # seconds; why nobody is there becomes clear without a presence
+_LOST: Final = "No connection to the server; trying again. This is how it was."
 
 Picture = Callable[[Sequence[Peer]], Table]
 Plain = Callable[[Peer], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Who is online, and what else there is to say."""
+
+    peers: Sequence[Peer] = ()
+    notes: Sequence[str] = ()
+    """Why nobody is at an address, or that nothing is known just now."""
 
 
 async def watch(
     account: Account, addresses: Sequence[str], picture: Picture, plain: Plain | None
 ) -> int:
     """Show the nodes at the addresses until a signal comes: a table that changes in its place, or
-    with `plain` a JSON array a line. The exit code is that of the signal."""
+    with `plain` a JSON array a line. The exit code is that of the signal. Raises what ended the
+    connection for good."""
     with ProgressLine("nodes") as line, Interrupt(line) as interrupt:
         try:
             line.where(f"- signing in as {account.jid}")
             async with Client(account) as app:
-                await _gather(app, addresses)
+                await gather(app, addresses)
                 line.close()
                 await _show(app, addresses, picture, plain)
         except asyncio.CancelledError:
@@ -45,7 +59,7 @@ async def watch(
     return interrupt.code or 0
 
 
-async def _gather(app: Client, addresses: Sequence[str]) -> None:
+async def gather(app: Client, addresses: Sequence[str]) -> None:
     """Greet all, and wait for those who answer. Who refuses us now may not do so later."""
     await asyncio.gather(*(app.nodes(each) for each in addresses), return_exceptions=True)
 
@@ -54,35 +68,67 @@ async def _show(
     app: Client, addresses: Sequence[str], picture: Picture, plain: Plain | None
 ) -> None:
     changed = asyncio.Event()
-    with watching(app, addresses, changed.set) as peers:
-        if plain is not None:
-            await _each(peers, changed, lambda there: _print([plain(peer) for peer in there]))
+    with Watch(app, addresses, lambda _: changed.set()) as there:
+        if plain is not None or not sys.stdout.isatty():
+            lines = _Lines(picture, plain)
+            await each(there, changed, lines.show)
             return
-        if not sys.stdout.isatty():
-            await _each(peers, changed, lambda there: output().print(picture(there)))
-            return
-        with Live(picture(peers()), console=output(), auto_refresh=False, screen=True) as live:
-            await _each(peers, changed, lambda there: live.update(picture(there), refresh=True))
+        with Live(console=output(), auto_refresh=False, screen=True) as live:
+            await each(
+                there, changed, lambda seen: live.update(_screen(seen, picture), refresh=True)
+            )
 
 
-async def _each(
-    peers: Callable[[], list[Peer]],
-    changed: asyncio.Event,
-    show: Callable[[list[Peer]], object],
-) -> None:
-    """Show who is there, now and whenever that has changed."""
-    shown: list[Peer] | None = None
+async def each(there: Watch, changed: asyncio.Event, show: Callable[[Seen], object]) -> None:
+    """Show who is there, now and whenever that has changed, but not twice within a second."""
+    shown: Seen | None = None
     while True:
         changed.clear()
-        there = peers()
-        if there != shown:
-            show(there)
-            shown = there
+        seen = _look(there, shown or Seen())
+        if seen is not None and seen != shown:
+            show(seen)
+            shown = seen
             await asyncio.sleep(_PACE)
         with suppress(TimeoutError):
             await asyncio.wait_for(changed.wait(), _LOOK_AGAIN)
 
 
-def _print(value: Any) -> None:
-    click.echo(as_json(value))
-    sys.stdout.flush()
+def _look(there: Watch, before: Seen) -> Seen | None:
+    """Who is there; None when a new connection is about to make that clear."""
+    if there.closed is not None:
+        raise there.closed
+    if not there.is_online:
+        return Seen(before.peers, (_LOST,))
+    peers, missing = there.peers(), there.missing()
+    if before.notes == (_LOST,) and there.unclear():
+        return None
+    return Seen(peers, tuple(map(str, missing.values())))
+
+
+class _Lines:
+    """For who reads no screen: each change below the one before, notes on standard error."""
+
+    def __init__(self, picture: Picture, plain: Plain | None) -> None:
+        self._picture, self._plain = picture, plain
+        self._shown: Sequence[Peer] | None = None
+        self._said: Sequence[str] = ()
+
+    def show(self, seen: Seen) -> None:
+        for note in seen.notes:
+            if note not in self._said:
+                click.echo(clean(note), err=True)
+        self._said = seen.notes
+        if seen.peers == self._shown:
+            return
+        self._shown = seen.peers
+        if self._plain is None:
+            output().print(self._picture(seen.peers))
+        else:
+            click.echo(as_json([self._plain(peer) for peer in seen.peers]))
+        sys.stdout.flush()
+
+
+def _screen(seen: Seen, picture: Picture) -> Group:
+    notes = [Text(clean(note), style="yellow") for note in seen.notes]
+    table = [picture(seen.peers)] if seen.peers else []
+    return Group(*table, *([Text()] if table and notes else []), *notes)

@@ -43,7 +43,8 @@ class Desk:
         """Check the caller's right, then the arguments (`bind` makes them), then take the job.
 
         One of the node's own tasks is done at once, and takes no slot: a full node answers, too.
-        Raises `NotAllowed`, `BadArguments`, `Draining` or `TooManyJobs`; nothing ran then.
+        Raises `NotAllowed`, `BadArguments`, `Draining`, `TooManyJobs`, and `UnknownJob` when a task
+        of the node's own is about a job that is not there; nothing ran then.
         """
         # A queue has looked at its caller's right.
         decision = self.may_run(options.via or caller, task.name)
@@ -65,6 +66,16 @@ class Desk:
     def may_manage(self, caller: JID) -> Decision:
         """Whether `caller` may stop this node and handle the jobs of others."""
         return self.access.may_manage(self.own(), caller)
+
+    def jobs_for(self, asker: JID) -> list[Job]:
+        """The unfinished jobs that somebody may see and stop, oldest first: the own ones, and
+        everybody's for who manages the node."""
+        manages = bool(self.may_manage(asker))
+        return [job for job in self.runner.jobs if manages or job.caller.bare == asker.bare]
+
+    def cancel(self, job: Job, by: JID) -> None:
+        """Stop a job of `jobs_for(by)`; its caller is told who it was, if it was another."""
+        self.runner.cancel(job, f"by {by.bare}" if job.caller.bare != by.bare else "")
 
     def knows(self, caller: JID) -> bool:
         """Whether `caller` has any right here."""

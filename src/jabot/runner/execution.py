@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
+from jabot.errors import NotAllowed, UnknownJob
 from jabot.jid import JID
 from jabot.runner.command import run_command
 from jabot.runner.failure import failure_of, log_failure
@@ -47,11 +48,14 @@ def answer(
     caller: JID,
     options: Options,
 ) -> Job:
-    """Run a plain function at once, on the event loop: a job that has ended already."""
+    """Run a plain function at once, on the event loop: a job that has ended already. Raises what
+    the function refuses the job with."""
     job = Job(task, args, kwargs, caller, options)
     args, kwargs = _arguments(job, job.report)
     try:
         value = task.signature.check_result(task.function(*args, **kwargs))
+    except (NotAllowed, UnknownJob):
+        raise
     except Exception as error:
         failure = failure_of(error)
         log_failure(job, failure, None)

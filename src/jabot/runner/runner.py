@@ -57,6 +57,7 @@ class Runner:
         self.cancel_grace = cancel_grace
         self.on_change = on_change
         self.draining = False
+        self.succeeded = self.failed = 0  # jobs that have ended so
         self.last_failure: Failure | None = None
         self._middleware = tuple(middleware)
         self._chance = chance
@@ -303,7 +304,10 @@ class Runner:
         if job.status != "unknown":
             return
         job.state = state
-        if state is State.FAILED:
+        if state is State.SUCCEEDED:
+            self.succeeded += 1
+        elif state is State.FAILED:
+            self.failed += 1
             self.last_failure = Failure(job.task.name, job.caller.bare, str(outcome), time.time())
         if job.alarm is not None:
             job.alarm.cancel()

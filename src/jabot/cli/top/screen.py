@@ -1,0 +1,246 @@
+"""The screen of the fleet, and the program around it."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from contextlib import suppress
+from typing import ClassVar, Final
+
+from rich.text import Text
+from textual.app import App, ComposeResult
+from textual.binding import Binding, BindingType
+from textual.widgets import Input, Static
+
+from jabot.cli.asking import span
+from jabot.cli.screen import one_line
+from jabot.cli.top.columns import fitted_line, node_columns
+from jabot.cli.top.dialogs import Events, Help, keys_line
+from jabot.cli.top.feed import Feed
+from jabot.cli.top.fleet import Event, Sort
+from jabot.cli.top.node_screen import NodeScreen
+from jabot.cli.top.picker import Picker
+
+_PACE: Final = 0.2  # seconds between two pictures, at least
+_TICK: Final = 1.0  # seconds after which the picture is made anew in any case
+_ASK: Final = 2.0  # seconds between two questions to a node in view
+_TALL: Final = 36  # lines of a terminal from which on more events are shown
+_STYLES: Final = {"good": "green", "bad": "red", "plain": ""}
+_DIM: Final = "bright_black"
+
+_CSS: Final = """
+Screen { padding: 0 1; }
+#head { height: 2; margin-bottom: 1; }
+#nodes, #jobs, #all-events { height: 1fr; }
+#events { height: 6; margin-top: 1; }
+.tall #events { height: 12; }
+#keys, #filter { height: 1; }
+#filter { border: none; padding: 0; display: none; }
+.filtering #filter { display: block; }
+.filtering #keys { display: none; }
+#about { height: auto; max-height: 6; margin-bottom: 1; }
+#said { height: auto; max-height: 2; }
+Help, Question { align: center middle; padding: 0; background: ansi_default 0%; }
+.box { width: 60; height: auto; max-height: 100%; border: round ansi_blue; padding: 0 2;
+       background: ansi_default; }
+.wide { width: 78; }
+.below { margin-top: 1; }
+"""
+
+
+class Top(App[None]):
+    """The fleet. `return_code` says how it ended: 0, or 143 after SIGTERM."""
+
+    CSS = _CSS
+    ENABLE_COMMAND_PALETTE = False
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("q", "quit", show=False),
+        Binding("ctrl+c", "quit", show=False, priority=True),
+        Binding("slash", "filter", show=False),
+        Binding("s", "sort", show=False),
+        Binding("S", "reverse", show=False),
+        Binding("e", "events", show=False),
+        Binding("question_mark", "help", show=False),
+        Binding("escape", "all", show=False),
+    ]
+
+    def __init__(self, feed: Feed) -> None:
+        super().__init__()
+        self.theme = "ansi-dark"  # the terminal's own colours, whichever they are
+        self._feed = feed
+        self._words = ""
+        self._sort = Sort.NODE
+        self._reverse = False
+        self._is_due = False
+
+    def compose(self) -> ComposeResult:
+        yield Static(id="head")
+        yield Picker(id="nodes")
+        yield Static(id="events")
+        yield Static(id="keys")
+        hint = "part of an address, a label or a task"
+        yield Input(placeholder=hint, id="filter", select_on_focus=False)
+
+    def on_mount(self) -> None:
+        self._feed.on_change = self._show_soon
+        self.query_one("#nodes", Picker).focus()
+        self.set_interval(_TICK, self._tick)
+        self.set_interval(_ASK, self._ask)
+        self._show()
+        self.call_after_refresh(self._ask)
+        loop = asyncio.get_running_loop()
+        for number, code in ((signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, 0)):
+            with suppress(RuntimeError, ValueError):  # not in a thread
+                loop.add_signal_handler(number, self._leave, code)
+
+    def on_resize(self) -> None:
+        self.set_class(self.size.height >= _TALL, "tall")
+        self._show_soon()
+
+    # -- pictures ---------------------------------------------------------------------------------
+
+    def _tick(self) -> None:
+        self._feed.look()
+        self._show()
+
+    def _show_soon(self) -> None:
+        if not self._is_due:
+            self._is_due = True
+            self.call_later(self._wait)  # Textual's timers belong to who starts them
+
+    def _wait(self) -> None:
+        self.set_timer(_PACE, self._look)
+
+    def _look(self) -> None:
+        self._is_due = False
+        self._tick()
+
+    def _show(self) -> None:
+        """Draw what is known now."""
+        if not self.screen_stack:
+            return  # it is about to leave
+        base = self.screen_stack[0]
+        width = self.size.width - 2
+        columns = node_columns(width)
+        rows = self._feed.fleet.rows(self._words, self._sort, reverse=self._reverse)
+        lines = [(row.jid, columns.line(row, "" if row.fresh else _DIM)) for row in rows]
+        base.query_one("#head", Static).update(self._head(width))
+        base.query_one("#nodes", Picker).show(columns.heading, lines, self._nothing())
+        events = base.query_one("#events", Static)
+        events.update(self._events(max(1, events.size.height - 1)))
+        base.query_one("#keys", Static).update(self._keys())
+
+    def _head(self, width: int) -> Text:
+        fleet, totals = self._feed.fleet, self._feed.fleet.totals()
+        name = Text("jabot top", style="bold")
+        name.append(f"  {one_line(' '.join(self._feed.addresses))}", style=_DIM)
+        clock = Text(time.strftime("%H:%M:%S"), style=_DIM)
+        first = fitted_line(name, clock, width)
+        if fleet.lost_at is not None:
+            away = span(time.time() - fleet.lost_at)
+            text = f"No connection for {away}; trying again. This is how it was."
+            return first + Text("\n") + Text(text, style="red")
+        parts = [
+            f"{totals.nodes:,} node{'' if totals.nodes == 1 else 's'}",
+            f"{totals.running:,} of {totals.slots:,} slots taken",
+            f"{totals.waiting:,} waiting",
+        ]
+        if totals.rate is not None:
+            parts.append(f"{totals.rate:.1f} jobs/s{'' if totals.whole else ' in view'}")
+        second = Text(", ".join(parts) if totals.nodes else "")
+        missing = self._feed.notes if totals.nodes else []
+        right = Text(f"{len(missing)} addresses are empty" if len(missing) > 1 else "")
+        if len(missing) == 1:
+            right = Text(one_line(missing[0]))
+        right.stylize("yellow")
+        if right and second.cell_len + right.cell_len + 2 > width:
+            right.truncate(max(0, width - second.cell_len - 2), overflow="ellipsis")
+        return first + Text("\n") + fitted_line(second, right, width)
+
+    def _nothing(self) -> list[Text]:
+        """Why there is no node to be seen."""
+        if self._words and self._feed.fleet.totals().nodes:
+            return [Text(f"no node fits {self._words}; Esc shows all", style=_DIM)]
+        notes = [Text(one_line(note), style="yellow", no_wrap=False) for note in self._feed.notes]
+        return notes or [Text("looking for nodes ...", style=_DIM)]
+
+    def _events(self, room: int) -> Text:
+        shown = list(self._feed.fleet.events)[-room:]
+        lines = [_event_line(event) for event in shown] or [Text("nothing yet", style=_DIM)]
+        text = Text("\n").join([Text("EVENTS", style="bold"), *lines])
+        text.no_wrap, text.overflow = True, "ellipsis"
+        return text
+
+    def _keys(self) -> Text:
+        order = self._sort.value + (" reversed" if self._reverse else "")
+        shown = f"filter: {self._words}" if self._words else "filter"
+        keys = [("/", shown), ("s", f"sort: {order}"), ("Enter", "jobs"), ("e", "events")]
+        return keys_line([*keys, ("?", "help"), ("q", "quit")])
+
+    # -- keys -------------------------------------------------------------------------------------
+
+    def action_filter(self) -> None:
+        """Ask for words."""
+        self.screen_stack[0].add_class("filtering")
+        asked = self.screen_stack[0].query_one("#filter", Input)
+        asked.value = self._words
+        asked.cursor_position = len(self._words)
+        asked.focus()
+
+    def action_all(self) -> None:
+        """Show all nodes again."""
+        self._words = ""
+        self._done_filtering()
+
+    def action_sort(self) -> None:
+        """Sort by the next column."""
+        every = list(Sort)
+        self._sort = every[(every.index(self._sort) + 1) % len(every)]
+        self._show()
+
+    def action_reverse(self) -> None:
+        """Sort the other way round."""
+        self._reverse = not self._reverse
+        self._show()
+
+    def action_events(self) -> None:
+        """Show all events."""
+        self.push_screen(Events([_event_line(event) for event in self._feed.fleet.events]))
+
+    def action_help(self) -> None:
+        """Show what the keys do."""
+        self.push_screen(Help())
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        self._words = event.value
+        self._show()
+
+    def on_input_submitted(self) -> None:
+        self._done_filtering()
+
+    def on_picker_picked(self, event: Picker.Picked) -> None:
+        if event.picker.id == "nodes":
+            self.push_screen(NodeScreen(self._feed, event.key))
+
+    def _done_filtering(self) -> None:
+        base = self.screen_stack[0]
+        base.remove_class("filtering")
+        base.query_one("#nodes", Picker).focus()
+        self._show()
+
+    # -- within -----------------------------------------------------------------------------------
+
+    def _ask(self) -> None:
+        for base in self.screen_stack[:1]:  # none when it is about to leave
+            self._feed.ask(base.query_one("#nodes", Picker).in_sight)
+
+    def _leave(self, code: int) -> None:
+        self.exit(return_code=code)
+
+
+def _event_line(event: Event) -> Text:
+    line = Text(time.strftime("%H:%M:%S  ", time.localtime(event.at)), style=_DIM)
+    line.append(one_line(event.text), style=_STYLES[event.kind])
+    line.no_wrap = True
+    return line

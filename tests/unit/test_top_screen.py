@@ -1,0 +1,315 @@
+"""What `jabot top` shows, and what its keys do: on a made-up terminal, without a network."""
+
+import asyncio
+import re
+
+import pytest
+
+from jabot.cli.top.columns import node_columns, size
+from jabot.cli.top.picker import Picker
+from jabot.cli.top.screen import Top
+from unit.fleet_told import POOL, Feed, job, node, standing, status
+
+W1, W2 = f"{POOL}/w1", f"{POOL}/w2"
+
+
+def picture(app):
+    """What the terminal shows, as lines."""
+    return [strip.text.rstrip() for strip in app.screen._compositor.render_strips()]
+
+
+def text(app):
+    return "\n".join(picture(app))
+
+
+async def sees(app, pilot, shown):
+    """Wait until it is on the screen."""
+    async with asyncio.timeout(20):
+        while shown not in text(app):
+            await pilot.pause(0.01)
+
+
+async def settle(app, pilot):
+    """Bring the screen up to date, as it does by itself in a second."""
+    app._tick()
+    await pilot.pause()
+
+
+@pytest.fixture
+def feed():
+    feed = Feed(node("w1", running=3, waiting=2), node("w2", slots=8, labels={"gpu": "a100"}))
+    for succeeded in (0, 5):
+        feed.clock.now += 2
+        feed.fleet.answered(W1, status(W1, succeeded=succeeded, cpu=succeeded / 10, uptime=7200))
+    return feed
+
+
+async def test_a_small_terminal_shows_all_of_it(feed):
+    app = Top(feed)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(app, pilot)
+        lines = picture(app)
+        assert len(lines) == 24
+        assert all(len(line) <= 80 for line in lines)
+        assert re.fullmatch(rf" jabot top  {POOL} +\d\d:\d\d:\d\d", lines[0])
+        assert lines[1] == " 2 nodes, 3 of 12 slots taken, 2 waiting, 2.5 jobs/s in view"
+        assert lines[3].split() == ["NODE", "LOAD", "WAIT", "JOBS/S", "CPU", "MEM", "UP"]
+        assert " ".join(lines[4].split()) == "w1 ━━━━━━━━━━ 3 of 4 2 2.5 25% 45M 2 h"
+        assert " ".join(lines[5].split()) == "w2 ────────── 0 of 8 0 - - - -"
+        assert lines[17:19] == [" EVENTS", " nothing yet"]
+        assert lines[23].startswith(" / filter   s sort: node   Enter jobs ")
+        assert feed.asked[:2] == [W1, W2]  # those in view are asked how they are
+
+
+async def test_only_nodes_in_view_are_asked(feed):
+    feed.peers = [node(f"w{number:03}") for number in range(200)]
+    feed.look()
+    app = Top(feed)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(app, pilot)
+        feed.asked.clear()
+        app._ask()
+        assert feed.asked == [f"{POOL}/w{number:03}" for number in range(len(feed.asked))]
+        assert len(feed.asked) < 24
+        await pilot.press("end")
+        feed.asked.clear()
+        app._ask()
+        assert feed.asked[-1] == f"{POOL}/w199"
+
+
+async def test_the_choice_stays_with_its_node(feed):
+    feed.peers = [node(f"w{number:02}") for number in range(40)]
+    feed.look()
+    app = Top(feed)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(app, pilot)
+        picker = app.query_one("#nodes", Picker)
+        await pilot.press(*["down"] * 20)
+        assert picker.chosen == f"{POOL}/w20"
+        top = picker.in_sight[0]
+        feed.peers = feed.peers[:5] + feed.peers[6:20] + [node("w20")] + feed.peers[21:]
+        await settle(app, pilot)
+        assert picker.chosen == f"{POOL}/w20"
+        assert picker.in_sight[0] in (top, f"{POOL}/w{int(top[-2:]) + 1:02}")
+        feed.peers = [peer for peer in feed.peers if peer.jid != f"{POOL}/w20"]
+        await settle(app, pilot)
+        assert picker.chosen == f"{POOL}/w21"  # the one that took its place
+        await pilot.press("home", "k")
+        assert picker.chosen == f"{POOL}/w00"
+        await pilot.press("pagedown", "G", "pageup", "j")
+        feed.peers = []
+        await settle(app, pilot)
+        assert picker.chosen is None
+        await pilot.press("down", "enter", "pageup")  # nothing to choose, and no harm
+
+
+async def test_a_filter_is_typed_and_taken_back(feed):
+    app = Top(feed)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("slash", *"gpu=")
+        await settle(app, pilot)
+        assert "w2" in text(app)
+        assert "w1" not in text(app)
+        await pilot.press("enter")
+        assert "filter: gpu=" in text(app)
+        await pilot.press("slash", *"zq")  # a q that is typed leaves nothing
+        await settle(app, pilot)
+        assert "no node fits gpu=zq; Esc shows all" in text(app)
+        await pilot.press("escape")
+        await settle(app, pilot)
+        assert "w1" in text(app)
+        assert app.is_running
+
+
+async def test_sorting(feed):
+    app = Top(feed)
+    async with app.run_test(size=(80, 24)) as pilot:
+        picker = app.query_one("#nodes", Picker)
+        await pilot.press("S")
+        assert picker.in_sight == [W2, W1]
+        await pilot.press("S", "s")
+        assert picker.in_sight == [W1, W2]
+        assert "sort: load" in text(app)
+        await pilot.press("s", "s", "s", "s")
+        assert "sort: node" in text(app)
+
+
+async def test_the_jobs_of_a_node_and_stopping_one(feed):
+    feed.listed[W1] = [
+        job("0199-aaaa1111", progress="3 of 10 (30%)"),
+        job("0199-bbbb2222", caller="bob@localhost"),
+        job("0199-cccc3333", state="available", since=None),
+    ]
+    feed.foreign = {"0199-bbbb2222"}
+    app = Top(feed)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("enter")
+        await sees(app, pilot, "3 of 10 (30%)")
+        shown = text(app)
+        assert shown.startswith(f" {W1}  3 of 4 slots taken\n vm, process 7, jabot 0.1.0, up 2 h,")
+        assert re.search(r"aaaa1111 +lift +ann@localhost +running", shown)
+        await pilot.press("down", "c")
+        await sees(app, pilot, "Stop lift bbbb2222 of bob@localhost?")
+        await pilot.press("enter", "x", "n")  # only y is a yes
+        await sees(app, pilot, "c stop the job")
+        assert feed.cancelled == []
+        await pilot.press("c")
+        await sees(app, pilot, "y yes")
+        await pilot.press("y")
+        await sees(app, pilot, "lift bbbb2222 could not be stopped: it is not yours")
+        await pilot.press("up", "c")
+        await sees(app, pilot, "y yes")
+        await pilot.press("y")
+        await sees(app, pilot, "lift aaaa1111 is told to stop")
+        assert feed.cancelled == [(W1, "0199-aaaa1111")]
+        await pilot.press("escape")
+        await sees(app, pilot, "EVENTS")
+
+
+async def test_a_question_waits_however_often_the_jobs_are_looked_at(feed):
+    feed.listed[W1] = [job("0199-aaaa1111")]
+    app = Top(feed)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("enter")
+        await pilot.pause()
+        await sees(app, pilot, "aaaa1111")
+        screen = app.screen
+        await pilot.press("c")
+        await sees(app, pilot, "Stop lift")
+        screen._load()
+        await pilot.pause()
+        await pilot.press("y")
+        await sees(app, pilot, "is told to stop")
+        assert feed.cancelled == [(W1, "0199-aaaa1111")]
+
+
+async def test_a_node_without_jobs_says_why(feed):
+    app = Top(feed)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("enter")
+        await sees(app, pilot, "none of yours; what others have here is shown to who manages it")
+        await pilot.press("escape", "down", "enter")
+        await sees(app, pilot, "no jobs")
+        assert "labels gpu=a100" in text(app)
+        feed.peers = []
+        await settle(app, pilot)
+        app.screen._show()
+        await sees(app, pilot, f"{W2}  is gone")
+
+
+async def test_a_lost_connection_is_said_and_rows_are_kept(feed):
+    app = Top(feed)
+    async with app.run_test(size=(80, 24)) as pilot:
+        feed.online = False
+        await settle(app, pilot)
+        assert "trying again. This is how it was." in text(app)
+        assert "w1 " in text(app)
+        assert "the connection to the server is lost" in text(app)
+        feed.online = True
+        await settle(app, pilot)
+        assert "trying again" not in text(app)
+        assert "the connection is back" in text(app)
+
+
+async def test_nobody_there_says_why():
+    feed = Feed()
+    app = Top(feed)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(app, pilot)
+        assert "looking for nodes ..." in text(app)
+        why = "nobody at bot@localhost answers: is it online, and does it allow ann@localhost?"
+        feed.notes = [why]
+        await settle(app, pilot)
+        assert why.split()[-1] in text(app)  # all of it, on as many lines as it takes
+        feed.peers = [node("w1")]
+        await settle(app, pilot)
+        assert "nobody at bot@localhost answers" in text(app)  # of one address of several
+
+
+async def test_what_others_write_does_no_harm(feed):
+    feed.peers = [node("\x1b[2J\x9bw\n1" + "x" * 200, labels={"a": "\x1b]0;x\x07"})]
+    feed.look()
+    (peer,) = feed.peers
+    bad = status(peer.jid, failed=1, error="\x1b[31m\nred[b]", fields={"x": "\x1b[1m\x9b"})
+    feed.fleet.answered(peer.jid, status(peer.jid))
+    feed.fleet.answered(peer.jid, bad)
+    feed.listed[peer.jid] = [job("\x1b[0m", task="\x1bt", caller="\x9bc", progress="[b]\x1b")]
+    app = Top(feed)
+    async with app.run_test(size=(80, 24)) as pilot:
+        for key in ("e", "escape", "enter", "c"):
+            await settle(app, pilot)
+            assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f]", text(app))
+            await pilot.press(key)
+        await sees(app, pilot, "Stop")
+        assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f]", text(app))
+
+
+async def test_help_and_events(feed):
+    app = Top(feed)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("question_mark")
+        await sees(app, pilot, "after a question")
+        assert text(app).count("│") == 2 * 18  # nothing is folded
+        await pilot.press("escape")
+        feed.peers = []
+        for number in range(40):
+            feed.fleet._note("plain", f"event {number}")
+        await pilot.press("e")
+        await sees(app, pilot, "event 39")
+        assert "event 5\n" not in text(app)
+        await pilot.press("home", "escape")
+        assert app.screen is app.screen_stack[0]
+
+
+@pytest.mark.parametrize("key", ["q", "ctrl+c"])
+async def test_leaving(feed, key):
+    app = Top(feed)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press(key)
+    assert not app.return_code
+
+
+async def test_a_wide_terminal_has_longer_bars_and_more_events(feed):
+    for number in range(20):
+        feed.fleet._note("plain", f"event {number}")
+    app = Top(feed)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(app, pilot)
+        assert "━" * 20 in text(app)
+        assert "event 9\n" in text(app)
+
+
+async def test_a_queue(feed):
+    feed.peers.append(node("q", running=5, slots=8, queue=True))
+    feed.look()
+    feed.fleet.stood(POOL, standing(POOL, available=12_345, ended=600))
+    app = Top(feed)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(app, pilot)
+        (line,) = [line for line in picture(app) if line.startswith(" q queue")]
+        assert " ".join(line.split()[2:]) == "━━━━━━──── 5 of 8 12k 10.0 - - -"
+
+
+@pytest.mark.parametrize(
+    ("octets", "shown"),
+    [(None, "-"), (0, "0K"), (412 << 10, "412K"), (45 << 20, "45M"), (1288490189, "1.2G")],
+)
+def test_sizes(octets, shown):
+    assert size(octets) == shown
+
+
+def test_of_a_long_name_both_ends_are_kept(feed):
+    feed.peers = [node("a-machine-with-a-very-long-name-indeed-4711-x8f3")]
+    feed.look()
+    line = node_columns(78).line(feed.fleet.rows()[0]).plain
+    name = line.split("  ")[0]
+    assert name.startswith("a-mach")
+    assert name.endswith("-4711-x8f3")
+    assert "…" in name
+
+
+def test_a_narrow_terminal_leaves_out_the_last_columns(feed):
+    columns = node_columns(50)
+    assert columns.heading.plain.split()[:2] == ["NODE", "LOAD"]
+    assert "UP" not in columns.heading.plain
+    assert columns.line(feed.fleet.rows()[0]).cell_len <= 50
