@@ -6,12 +6,14 @@ import logging
 import re
 import sys
 from collections.abc import Callable, Collection
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import click
 import msgspec
-from rich.console import Console
-from rich.table import Table
+
+if TYPE_CHECKING:  # a worker shows no tables: rich is imported where one is made
+    from rich.console import Console
+    from rich.table import Table
 
 _PIPE_WIDTH: Final = 100_000  # nothing is folded where a program reads
 
@@ -50,6 +52,8 @@ def print_json(value: Any) -> None:
 def plain_table(*names: str, numbers: Collection[str] = (), folded: bool = False) -> Table:
     """A table without lines. Columns of numbers stand to the right; what is too long is cut off,
     or with `folded` goes on in the next line."""
+    from rich.table import Table
+
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for name in names:
         side: Literal["left", "right"] = "right" if name in numbers else "left"
@@ -61,6 +65,8 @@ def plain_table(*names: str, numbers: Collection[str] = (), folded: bool = False
 
 def output() -> Console:
     """Standard output: colours on a terminal only, and as wide as need be elsewhere."""
+    from rich.console import Console
+
     width = None if sys.stdout.isatty() else _PIPE_WIDTH
     return Console(highlight=False, markup=False, emoji=False, width=width)
 
