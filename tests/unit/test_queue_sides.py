@@ -9,7 +9,6 @@ from jabot.protocol.frames import Submit, Succeeded
 from jabot.protocol.options import NO_OPTIONS
 from jabot.protocol.states import JobState
 from jabot.queue.callers import Callers
-from jabot.queue.store import open_store
 from jabot.queue.store.verbs import Add, Adopt, Claim, News, Orphans, Record
 from unit.clock import turns
 from unit.queue_house import APP, BOT, BOT_TOO, House
@@ -144,19 +143,16 @@ async def test_a_worker_that_goes_while_the_store_takes_its_time_gets_nothing(ho
     assert len(house.serving.crew) == 0  # nobody remembers it
 
 
-async def test_what_the_store_says_that_a_worker_has_is_watched(monkeypatch, clock, tmp_path):
+async def test_what_the_store_says_that_a_worker_has_is_watched(house, clock):
     """A worker that does not come back, after the queue was started anew."""
-    url = f"sqlite:///{tmp_path / 'jobs.db'}"
-    before = open_store(url)
-    await before.open()
     args = (Raw(b"[]"), Raw(b"{}"), NO_OPTIONS, {}, 0.0)
-    await before.apply([Add("j", "app@localhost", "lift", *args)])
-    await before.apply([Claim("old", BOT, ["lift"], 1, 0.0)])
-    await before.close()
-    async with House(monkeypatch, clock, open_store(url)) as house:
-        await clock.advance(2 * LEASE)
-        record = await house.record("j")
-        assert (record.state, record.history[-1].outcome) == (JobState.AVAILABLE, "lost")
+    job = Add("j", "app@localhost", "lift", *args)
+    await house.shelf.apply([job, Claim("old", BOT, ["lift"], 1, 0.0)])
+    house.serving.attendance.take_over()
+    await turns()
+    await clock.advance(LEASE + 1)
+    record = await house.record("j")
+    assert (record.state, record.history[-1].outcome) == (JobState.AVAILABLE, "lost")
 
 
 @pytest.mark.parametrize("case", ["acked", "ours", "unacked", "ending"])
