@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from jabot.chat import texts
@@ -45,6 +45,7 @@ class _Line:
     is_known: bool  # whether its sender has a right here
     may_refuse: bool  # whether its sender, who has none, is still to be told so
     there: list[str]  # nicks of those that are still in the room, in order
+    nicks: dict[JID, str] = field(default_factory=dict)  # by address, as far as they were known
     mine: Part | None = None
     collection: Collection | None = None  # of the speaker
     timer: asyncio.TimerHandle | None = None
@@ -247,7 +248,7 @@ class Assembly(RoomListener):
         self._turn_to_speaker(line)
 
     def _add(self, line: _Line, collection: Collection, share: Share) -> None:
-        nick = next((n for n in line.all if self._address_of(line, n) == share.sender), "")
+        nick = self._nick_of(line, share.sender)
         if nick and nick != line.own:
             collection.add(nick, share.status, texts.cut(share.text))
             self._look(line, collection)
@@ -314,6 +315,13 @@ class Assembly(RoomListener):
             occupant = self._rooms.occupant(JID(f"{line.room}/{nick}"))
             line.all[nick] = occupant.jid if occupant is not None else None
         return line.all[nick]
+
+    def _nick_of(self, line: _Line, sender: JID) -> str:
+        """Whose address it is, of those that have heard a line; empty when it is nobody's."""
+        if sender not in line.nicks:
+            addresses = {nick: self._address_of(line, nick) for nick in line.all}
+            line.nicks = {jid: nick for nick, jid in addresses.items() if jid is not None}
+        return line.nicks.get(sender, "")
 
     def _lines_in(self, room: JID) -> list[_Line]:
         return [line for line in self._lines.values() if line.room == room.bare]

@@ -10,6 +10,7 @@ from jabot.xmpp.shares import Status
 
 Heard: TypeAlias = Status | Literal["left", "silent", "unheard"]
 
+_OPEN: Final = frozenset({"unheard", "running"})
 _NAMES: Final = 5  # that are written out
 _MOST: Final = 2_000  # characters of one group's text, where there are several
 
@@ -19,11 +20,13 @@ class Collection:
 
     def __init__(self, nicks: Iterable[str]) -> None:
         self._heard: dict[str, tuple[Heard, str]] = dict.fromkeys(sorted(nicks), ("unheard", ""))
+        self._open = len(self._heard)  # of which more is to come
 
     def add(self, nick: str, status: Heard, text: str = "") -> None:
         """Take a node's share, the first that is not only that it runs."""
-        if self._heard[nick][0] in ("unheard", "running"):
+        if self._heard[nick][0] in _OPEN:
             self._heard[nick] = (status, text)
+            self._open -= status not in _OPEN
 
     def left(self, nick: str) -> None:
         """It has left the room; what it had said before counts."""
@@ -32,7 +35,7 @@ class Collection:
     @property
     def is_complete(self) -> bool:
         """Whether nothing more is to come."""
-        return not self._with("unheard", "running")
+        return not self._open
 
     @property
     def runs(self) -> bool:
@@ -51,7 +54,7 @@ class Collection:
 
     def text(self) -> str:
         """What is said in the room; empty when nobody has anything to say."""
-        concerned = [nick for nick in self._heard if nick not in self._with("nothing")]
+        concerned = [nick for nick, (status, _) in self._heard.items() if status != "nothing"]
         parts = [self._group(concerned, nicks, said) for said, nicks in self._groups("answered")]
         for said, nicks in self._groups("failed"):
             who = f"{_names(nicks)}: " if len(concerned) > 1 else ""
