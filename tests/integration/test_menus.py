@@ -131,6 +131,20 @@ async def test_a_stranger_finds_nothing(xmpp: Server, ann: Person) -> None:
             await eve.plugin["xep_0092"].get_version(browser.bot, timeout=LIMIT)
 
 
+async def test_a_contact_finds_the_programs_of_a_bot_at_its_address(
+    xmpp: Server, ann: Person
+) -> None:
+    """Where Gajim has one choose what to give a command to."""
+    async with browsing(xmpp, bot_for(ann), ann) as browser:
+        disco, bare = ann.plugin["xep_0030"], browser.bot.bare
+        with pytest.raises(IqError):
+            await disco.get_items(jid=bare, timeout=LIMIT)
+        ann.send_presence_subscription(bare)
+        await ann.see(browser.bot, type="available")
+        found = await disco.get_items(jid=bare, timeout=LIMIT)
+        assert {jid for jid, _, _ in found["disco_items"]["items"]} == {str(browser.bot)}
+
+
 async def test_what_it_is_can_be_verified_by_its_hash(xmpp: Server, ann: Person) -> None:
     for plugin in PLUGINS:
         ann.register_plugin(plugin)

@@ -58,7 +58,7 @@ class Host:
         """Accounts have nodes of their own, and are told the news of others' (XEP-0163)."""
         arrivals = self.pubsub.arrivals
         self.pubsub.offer_personal(self.account_iqs)
-        AccountInformation(store, self.pubsub.descriptions, self.account_iqs)
+        AccountInformation(store, self.sessions, self.pubsub.descriptions, self.account_iqs)
         self._presence.on_available.append(arrivals.available)
         self._presence.on_shown.append(self._capabilities.seen)
         self._capabilities.on_learnt.append(arrivals.learnt)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from importlib.metadata import version
-from typing import Protocol
+from typing import Final, Protocol
 
 from jabot.jid import JID
 from jabot.server.conditions import StanzaError
@@ -12,6 +12,7 @@ from jabot.server.element import Element
 from jabot.server.iq import IqTable
 from jabot.server.namespaces import DISCO_INFO, DISCO_ITEMS, OFFLINE, PING, SESSION, VERSION
 from jabot.server.router import Router
+from jabot.server.session import Sessions
 from jabot.server.store import Store
 
 
@@ -48,11 +49,17 @@ class NodeInformation(Protocol):
     def items(self, service: str, query: Element, sender: JID) -> Element: ...
 
 
+_LISTED: Final = 500  # sessions of one account
+
+
 class AccountInformation:
     """Answers for an account, to itself and to those who may see its presence."""
 
-    def __init__(self, store: Store, nodes: NodeInformation, accounts: IqTable) -> None:
+    def __init__(
+        self, store: Store, sessions: Sessions, nodes: NodeInformation, accounts: IqTable
+    ) -> None:
         self._store = store
+        self._sessions = sessions
         self._nodes = nodes
         self._features = accounts.features
         accounts.add("get", DISCO_INFO, "query", self._info)
@@ -73,7 +80,13 @@ class AccountInformation:
 
     def _items(self, stanza: Element, query: Element) -> Element:
         self._check(stanza)
-        return self._nodes.items(_account(stanza), query, JID(stanza.attrs["from"]))
+        account = _account(stanza)
+        items = self._nodes.items(account, query, JID(stanza.attrs["from"]))
+        if not query.attrs.get("node"):
+            # Where else would somebody look for what a program of the account can do?
+            online = self._sessions.available(account)[:_LISTED]
+            items.children += [Element(DISCO_ITEMS, "item", {"jid": s.full}) for s in online]
+        return items
 
     def _ping(self, stanza: Element, _ping: Element) -> None:
         self._check(stanza)
