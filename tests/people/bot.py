@@ -84,6 +84,13 @@ class Bot:
         if error is not None:
             error.add_note(f"what the bot logged:\n{self.log()}")
 
+    @property
+    def full(self) -> str:
+        """Its full address, as its log says it."""
+        found = re.search(r"online as (\S+)", self.log())
+        assert found is not None
+        return found[1]
+
     def await_log(self, pattern: str) -> None:
         """Wait until its log holds a match."""
         deadline = time.monotonic() + START_LIMIT
