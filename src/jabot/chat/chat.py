@@ -83,7 +83,7 @@ class Chat:
         if text.type not in ("chat", "normal") or text.automatic or not text.body.strip():
             return
         # What waited in a store, the server gives to one node alone.
-        if text.to != self._clerk.own() and not text.delayed:
+        if text.to != self._clerk.desk.own() and not text.delayed:
             if not self._pool.joined:
                 self._held.append((text, self._pool.has_place))
                 return
@@ -102,10 +102,10 @@ class Chat:
 
     def _answer(self, text: IncomingText) -> None:
         now = asyncio.get_running_loop().time()
-        if not self._clerk.knows(text.sender):
+        if not self._clerk.desk.knows(text.sender):
             log.info("refused a line of %s, who has no rights here", text.sender.bare)
             if self._strangers.take(text.sender.bare, now):
-                self._say(text.sender, texts.stranger(self._clerk.own()))
+                self._say(text.sender, texts.stranger(self._clerk.desk.own()))
         elif text.delayed:
             self._missed_line(text)
         elif self._within_pace(text.sender, now):
@@ -153,7 +153,7 @@ class Chat:
         return start(offer, person, bind)
 
     def _asker(self, person: JID) -> Asker:
-        return Asker(person, bool(self._clerk.may_manage(person)))
+        return Asker(person, bool(self._clerk.desk.may_manage(person)))
 
     def _dunno(self, person: JID, word: str) -> str:
         if not self._dunnos.take(person.bare, asyncio.get_running_loop().time()):
@@ -164,7 +164,7 @@ class Chat:
 
     def knows(self, person: JID) -> bool:
         """Whether somebody has any right here."""
-        return self._clerk.knows(person)
+        return self._clerk.desk.knows(person)
 
     def part(
         self, person: JID, line: str, *, beside_others: bool = False
@@ -174,7 +174,7 @@ class Chat:
         `beside_others` is whether nodes that are no queues hear the line as well: then this one, if
         it is a queue, leaves to them what it would have a worker do.
         """
-        if not self._clerk.knows(person):
+        if not self._clerk.desk.knows(person):
             return "stranger", ""
         if not self._pace.take(person.bare, asyncio.get_running_loop().time()):
             return (

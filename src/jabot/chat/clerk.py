@@ -6,9 +6,9 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
-from jabot.access import Decision
 from jabot.errors import BadArguments
 from jabot.jid import JID
+from jabot.runner import Desk
 from jabot.tasks import Offer, Signature
 
 Answer: TypeAlias = str | Coroutine[Any, Any, str]
@@ -46,17 +46,9 @@ class Clerk(Protocol):
     def commands(self) -> Mapping[str, Command]:
         """Its words, besides those that all have."""
 
-    def own(self) -> JID:
-        """The node's full address."""
-
-    def knows(self, person: JID) -> bool:
-        """Whether somebody has any right here."""
-
-    def may_manage(self, person: JID) -> Decision:
-        """Whether somebody may stop the node and handle the jobs of others."""
-
-    def may_run(self, person: JID, task: str) -> Decision:
-        """Whether somebody may have a task run."""
+    @property
+    def desk(self) -> Desk:
+        """Who the node is, and who may do what there."""
 
     def find(self, word: str) -> Offer | None:
         """The task that a person means by a word."""

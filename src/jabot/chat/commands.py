@@ -42,7 +42,7 @@ class Commands:
             if command is not None:
                 return command.help
             offer = self._clerk.find(words[0])
-            if offer is not None and self._clerk.may_run(asker.jid, offer.name):
+            if offer is not None and self._clerk.desk.may_run(asker.jid, offer.name):
                 return texts.task_help(offer)
             return dunno(words[0], self.allowed_names(asker))
         mine = [texts.task_line(offer) for offer in self._clerk.allowed(asker.jid)]
@@ -62,11 +62,11 @@ class Commands:
             return "Only those who manage me may ask that about others."
         offer = self._clerk.find(words[1])
         if words[1].casefold() == "exit":
-            decision = self._clerk.may_manage(jid)
+            decision = self._clerk.desk.may_manage(jid)
         elif offer is None:
             return dunno(words[1], self.allowed_names(asker))
         else:
-            decision = self._clerk.may_run(jid, offer.name)
+            decision = self._clerk.desk.may_run(jid, offer.name)
         return f"{'Yes' if decision else 'No'}: {decision.reason}."
 
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from importlib.metadata import version
 
-from jabot.access import Decision
 from jabot.chat import texts
 from jabot.chat.clerk import Answer, Arguments, Asker, Command, Taken, alone, one
 from jabot.chat.talk import Talks
@@ -23,7 +22,7 @@ class Direct:
     """Starts jobs at the desk. `stop()` has the node leave when its jobs are done."""
 
     def __init__(self, desk: Desk, talks: Talks, stop: Callable[[], None]) -> None:
-        self._desk = desk
+        self.desk = desk
         self._runner = desk.runner
         self._talks = talks
         self._stop = stop
@@ -44,26 +43,14 @@ class Direct:
 
     # -- see `Clerk` ---------------------------------------------------------------------------
 
-    def own(self) -> JID:
-        return self._desk.own()
-
-    def knows(self, person: JID) -> bool:
-        return self._desk.knows(person)
-
-    def may_manage(self, person: JID) -> Decision:
-        return self._desk.may_manage(person)
-
-    def may_run(self, person: JID, task: str) -> Decision:
-        return self._desk.may_run(person, task)
-
     def find(self, word: str) -> Offer | None:
-        return self._desk.tasks.find(word)
+        return self.desk.tasks.find(word)
 
     def does(self, offer: Offer) -> bool:
         return True
 
     def allowed(self, person: JID) -> Sequence[Offer]:
-        return self._desk.allowed(person)
+        return self.desk.allowed(person)
 
     def start(
         self,
@@ -72,10 +59,10 @@ class Direct:
         bind: Callable[[Signature], Arguments],
         taken: Taken = lambda job_id: None,
     ) -> Answer:
-        task = self._desk.tasks[offer.name]
+        task = self.desk.tasks[offer.name]
         runner = self._runner
         before = runner.waiting + 1 if runner.running >= runner.concurrency else 0
-        job = self._desk.start(task, person, bind)
+        job = self.desk.start(task, person, bind)
         self._talks.accompany(person, job.id, task.name)
         taken(job.id)
         self._talks.begun(job.id)
@@ -84,7 +71,7 @@ class Direct:
         return texts.scheduled(task, job.id, before)
 
     def run(self, offer: Offer, person: JID, bind: Callable[[Signature], Arguments]) -> Answer:
-        return _awaited(self._desk.start(self._desk.tasks[offer.name], person, bind))
+        return _awaited(self.desk.start(self.desk.tasks[offer.name], person, bind))
 
     # -- within --------------------------------------------------------------------------------
 
@@ -96,7 +83,7 @@ class Direct:
     def _jobs(self, asker: Asker, words: list[str]) -> Answer:
         """`jobs`: one's own, and everybody's for those who manage the node."""
         alone(words, "jobs")
-        jobs = self._desk.jobs_for(asker.jid)
+        jobs = self.desk.jobs_for(asker.jid)
         return "\n".join(texts.job_line(j, with_caller=asker.manages) for j in jobs) or "No jobs."
 
     def _cancel(self, asker: Asker, words: list[str]) -> Answer:
@@ -105,7 +92,7 @@ class Direct:
         word = given.casefold()
         found = [
             job
-            for job in self._desk.jobs_for(asker.jid)
+            for job in self.desk.jobs_for(asker.jid)
             if job.id.endswith(word) or job.task.name.casefold() == word
         ]
         if not found:
@@ -114,7 +101,7 @@ class Direct:
             lines = [f"{texts.job_line(j, with_caller=asker.manages)} ({j.id})" for j in found]
             return "\n".join(["Which one?", *lines])
         job = found[0]
-        self._desk.cancel(job, asker.jid)
+        self.desk.cancel(job, asker.jid)
         return f"Cancelling {job.task.name} {job.short_id}."
 
     def _status(self, _: Asker, words: list[str]) -> Answer:
@@ -133,7 +120,7 @@ class Direct:
         """`exit`: the node finishes what it has and leaves."""
         alone(words, "exit")
         if not asker.manages:
-            decision = self._desk.may_manage(asker.jid)
+            decision = self.desk.may_manage(asker.jid)
             return f"You may not stop me: {decision.reason}."
         left = len(self._runner.jobs)
         self._stop()

@@ -62,13 +62,13 @@ class Menu:
     # -- what there is to find: see `Shelf` ------------------------------------------------------
 
     def knows(self, asker: JID) -> bool:
-        return not self._is_room(asker.bare) and self._clerk.knows(asker)
+        return not self._is_room(asker.bare) and self._clerk.desk.knows(asker)
 
     def tasks(self, asker: JID) -> list[str]:
         return sorted(offer.name for offer in self._clerk.allowed(asker))
 
     def commands(self, asker: JID) -> Mapping[str, str]:
-        manages = bool(self._clerk.may_manage(asker))
+        manages = bool(self._clerk.desk.may_manage(asker))
         words = {
             name: label
             for name, label in _WORDS.items()
@@ -97,7 +97,7 @@ class Menu:
         offer = self._clerk.find(node)
         if offer is None or offer.name != node:
             raise StanzaError("item-not-found", f"there is no command {texts.cut(node, 60)}")
-        decision = self._clerk.may_run(person, node)
+        decision = self._clerk.desk.may_run(person, node)
         if not decision:
             raise StanzaError("forbidden", f"you may not run {node}: {decision.reason}")
         if filled is None and offer.signature.parameters:
@@ -105,7 +105,7 @@ class Menu:
         return await self._task(command, offer, person, filled or {})
 
     async def _word(self, command: ET.Element, word: str, person: JID) -> ET.Element:
-        manages = self._clerk.may_manage(person)
+        manages = self._clerk.desk.may_manage(person)
         known = self._clerk.commands[word]
         if known.for_managers and not manages:
             raise StanzaError("forbidden", f"you may not do that: {manages.reason}")

@@ -10,7 +10,6 @@ from typing import Any, Final
 import msgspec
 from msgspec import Raw
 
-from jabot.access import Decision
 from jabot.chat import texts
 from jabot.chat.clerk import Answer, Arguments, Asker, Command, Taken, alone, one
 from jabot.chat.commands import dunno
@@ -69,6 +68,7 @@ class QueueClerk:
         stop: Callable[[], None],
         wall: Callable[[], float] = time.time,
     ) -> None:
+        self.desk = direct.desk
         self._direct = direct
         self._talks = talks
         self._catalogue = catalogue
@@ -111,18 +111,6 @@ class QueueClerk:
 
     # -- see `Clerk` ---------------------------------------------------------------------------
 
-    def own(self) -> JID:
-        return self._rights.own()
-
-    def knows(self, person: JID) -> bool:
-        return self._rights.may_call(str(person))
-
-    def may_manage(self, person: JID) -> Decision:
-        return self._rights.may_manage(person)
-
-    def may_run(self, person: JID, task: str) -> Decision:
-        return self._rights.may_run(person, task)
-
     def find(self, word: str) -> Offer | None:
         own = self._direct.find(word)
         return self._catalogue.find(word) if own is None or _is_office(own) else own
@@ -132,7 +120,7 @@ class QueueClerk:
 
     def allowed(self, person: JID) -> Sequence[Offer]:
         own = [offer for offer in self._direct.allowed(person) if not _is_office(offer)]
-        theirs = [name for name in self._catalogue.names if self.may_run(person, name)]
+        theirs = [name for name in self._catalogue.names if self.desk.may_run(person, name)]
         return [*own, *map(self._catalogue.offer, theirs)]
 
     def start(
@@ -176,7 +164,7 @@ class QueueClerk:
             {},
             now,
             person=str(person),
-            teller=str(self._rights.own()),
+            teller=str(self.desk.own()),
             most=self._most_jobs,
         )
         options = with_defaults(NO_OPTIONS, self._catalogue.defaults.get(offer.name), add)
@@ -227,7 +215,7 @@ class QueueClerk:
         """`retry ID`: who has it run again is told how that ends."""
         job = await self._office.retry(asker.jid, one(given, "retry ID"))
         self._talks.accompany(asker.jid, job.id, job.task)
-        await self._ledger.ask(Tell(job.id, str(asker.jid), str(self._rights.own())))
+        await self._ledger.ask(Tell(job.id, str(asker.jid), str(self.desk.own())))
         return f"Running {job.task} {short_id(job.id)} again."
 
     def _line(self, job: JobLine, asker: Asker) -> str:
@@ -272,7 +260,7 @@ class QueueClerk:
         """`exit`: this program of the queue leaves."""
         alone(given, "exit")
         if not asker.manages:
-            return f"You may not stop me: {self._rights.may_manage(asker.jid).reason}."
+            return f"You may not stop me: {self.desk.may_manage(asker.jid).reason}."
         self._stop()
         return "Leaving. The jobs are kept, and go on when I am back."
 
