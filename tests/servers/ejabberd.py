@@ -27,12 +27,12 @@ class Ejabberd(Server):
     kind = "ejabberd"
 
     def __init__(
-        self, folder: Path, certificate: Certificate, *, send_pings: bool = False, **where: Any
+        self, folder: Path, certificate: Certificate, *, keepalive: int | None = None, **where: Any
     ) -> None:
         super().__init__(folder, certificate, **where)
         self.tls_port = free_port()
         self._api_port = free_port()
-        self._send_pings = send_pings
+        self._keepalive = keepalive  # seconds of silence until a ping, and again until the end
         self._config = folder / "ejabberd.yml"
         self._spool = folder / "spool"
         self._logs = folder / "logs"
@@ -49,7 +49,8 @@ class Ejabberd(Server):
                 port=self.port,
                 tls_port=self.tls_port,
                 api_port=self._api_port,
-                send_pings=str(self._send_pings).lower(),
+                send_pings=str(self._keepalive is not None).lower(),
+                keepalive=self._keepalive or 30,
             )
         )
 

@@ -3,8 +3,24 @@
 import shutil
 import socket
 import sys
+from pathlib import Path
+from typing import Any
 
+from .certificates import Certificate
 from .process import Server
+
+# Its limits are no options of the command line.
+_IMPATIENT = """
+import asyncio, sys
+from pathlib import Path
+from jabot.cli.server import _serve
+from jabot.server import ServerConfig
+
+domain, host, port, data, keepalive = sys.argv[1:]
+where = {"domain": domain, "host": host, "port": int(port), "data": Path(data)}
+limits = {"ping_interval": float(keepalive), "ping_timeout": float(keepalive)}
+asyncio.run(_serve(ServerConfig(**where, **limits)))
+"""
 
 
 class Embedded(Server):
@@ -15,6 +31,12 @@ class Embedded(Server):
 
     kind = "embedded"
 
+    def __init__(
+        self, folder: Path, certificate: Certificate, *, keepalive: int | None = None, **where: Any
+    ) -> None:
+        super().__init__(folder, certificate, **where)
+        self._keepalive = keepalive  # seconds of silence until a ping, and again until the end
+
     def prepare(self) -> None:
         data = self.folder / "data"
         data.mkdir(mode=0o700, exist_ok=True)
@@ -22,6 +44,9 @@ class Embedded(Server):
         shutil.copy(self.certificate.key_file, data / "key.pem")
 
     def command(self) -> list[str]:
+        if self._keepalive is not None:
+            words = (self.domain, self.host, self.port, self.folder / "data", self._keepalive)
+            return [sys.executable, "-c", _IMPATIENT, *map(str, words)]
         return [
             *(sys.executable, "-m", "jabot", "server"),
             *("--domain", self.domain, "--host", self.host, "--port", str(self.port)),

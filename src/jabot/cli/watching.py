@@ -80,17 +80,24 @@ async def _show(
 
 
 async def each(there: Watch, changed: asyncio.Event, show: Callable[[Seen], object]) -> None:
-    """Show who is there, now and whenever that has changed, but not twice within a second."""
-    shown: Seen | None = None
+    """Show who is there, now and whenever that has changed, but not twice within a second, unless
+    somebody goes."""
+    loop, shown, due = asyncio.get_running_loop(), Seen(), float("-inf")
     while True:
         changed.clear()
-        seen = _look(there, shown or Seen())
-        if seen is not None and seen != shown:
-            show(seen)
-            shown = seen
-            await asyncio.sleep(_PACE)
+        seen, now, pause = _look(there, shown), loop.time(), _LOOK_AGAIN
+        if seen is not None and (seen != shown or due == float("-inf")):
+            if now >= due or _somebody_left(shown, seen):
+                show(seen)
+                shown, due = seen, now + _PACE
+            else:
+                pause = due - now
         with suppress(TimeoutError):
-            await asyncio.wait_for(changed.wait(), _LOOK_AGAIN)
+            await asyncio.wait_for(changed.wait(), pause)
+
+
+def _somebody_left(before: Seen, now: Seen) -> bool:
+    return bool({peer.jid for peer in before.peers} - {peer.jid for peer in now.peers})
 
 
 def _look(there: Watch, before: Seen) -> Seen | None:
