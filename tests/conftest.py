@@ -24,7 +24,6 @@ from servers.postgres import Postgres, end_shared, shared
 
 EVERYWHERE = ("embedded", "ejabberd")
 LINGER = 2.0  # seconds that tasks have to end by themselves after a test
-_SERVER_FIXTURES = {"xmpp", "own_xmpp", "new_xmpp"}
 
 # slixmpp never ends its sending task: it serves the next connection of the same client.
 _HARMLESS_TASKS = {"XMLStream.run_filters"}
@@ -48,7 +47,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if _SERVER_FIXTURES & set(metafunc.fixturenames):
+    if "server_kind" in metafunc.fixturenames:
         kinds = list(EVERYWHERE)
         if metafunc.definition.get_closest_marker("also_prosody"):
             kinds.append("prosody")
@@ -86,7 +85,7 @@ def server_kind(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="session")
-def _shared_servers(
+def shared_servers(
     tmp_path_factory: pytest.TempPathFactory, authority: Authority
 ) -> Iterator[Callable[[str], Server]]:
     running: dict[str, Server] = {}
@@ -106,10 +105,10 @@ def _shared_servers(
 
 
 @pytest.fixture
-def xmpp(server_kind: str, _shared_servers: Callable[[str], Server]) -> Iterator[Server | InMemory]:
+def xmpp(server_kind: str, shared_servers: Callable[[str], Server]) -> Iterator[Server | InMemory]:
     """A running server that other tests use as well: take a `fresh_user()`, leave it be."""
     if server_kind != MEMORY:
-        yield _shared_servers(server_kind)
+        yield shared_servers(server_kind)
         return
     memory = InMemory()
     yield memory

@@ -36,13 +36,27 @@ class Screen(pexpect.spawn):
 Terminal = Callable[..., Screen]
 
 
-@pytest.fixture
-def bot(request: pytest.FixtureRequest, xmpp: Server, tmp_path: Path) -> Iterator[Bot]:
-    """The `PROGRAM` of the test's module, served."""
-    program = tmp_path / "gym.py"
+@pytest.fixture(scope="module")
+def shared_bot(
+    request: pytest.FixtureRequest,
+    server_kind: str,
+    shared_servers: Callable[[str], Server],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Bot]:
+    server, folder = shared_servers(server_kind), tmp_path_factory.mktemp("bot")
+    program = folder / "gym.py"
     program.write_text(request.module.PROGRAM)
-    with Bot(program, xmpp, xmpp.fresh_user("bot"), tmp_path) as bot:
+    with Bot(program, server, server.fresh_user("bot"), folder) as bot:
         yield bot
+
+
+@pytest.fixture
+def bot(shared_bot: Bot) -> Bot:
+    """The `PROGRAM` of the test's module, served: the same for all of its tests, or the next one
+    when it was ended."""
+    if not shared_bot.is_running:
+        shared_bot.start()
+    return shared_bot
 
 
 @pytest.fixture

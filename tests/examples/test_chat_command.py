@@ -89,3 +89,4 @@ def test_at_a_terminal_the_farewell_is_seen(terminal, bot: Bot, ann: dict[str, s
     chat.see(f"{bot.jid.partition('@')[0]} is away: jabot down")
     chat.send("\x04")
     assert chat.see_end() == 0
+    assert bot.await_end() == 0

@@ -142,10 +142,11 @@ def test_the_traceback_of_a_task_is_shown_when_asked_for(submit: Submit) -> None
     assert "jabot/" not in done.stderr  # only of the task's own code
 
 
-def test_a_node_that_vanishes_is_1_for_its_job_may_have_run(submit: Submit) -> None:
+def test_a_node_that_vanishes_is_1_for_its_job_may_have_run(submit: Submit, bot: Bot) -> None:
     done = submit("vanish")
     assert done.returncode == 1
     assert "may have run" in done.stderr
+    assert bot.await_end() == 1
 
 
 def test_nobody_there_is_3(run, xmpp: Server, ann: dict[str, str]) -> None:

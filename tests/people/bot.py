@@ -56,7 +56,12 @@ class Bot:
     def log(self) -> str:
         return self._log.read_text(errors="replace")
 
-    def __enter__(self) -> Self:
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def start(self) -> None:
+        """Start, or start again; returns when it takes what people say."""
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
                 self._command,
@@ -72,6 +77,9 @@ class Bot:
         except BaseException:
             self._end()
             raise
+
+    def __enter__(self) -> Self:
+        self.start()
         return self
 
     def __exit__(
@@ -95,10 +103,14 @@ class Bot:
         """Wait until its log holds a match."""
         deadline = time.monotonic() + START_LIMIT
         while not re.search(pattern, self.log()):
-            gone = self._process is None or self._process.poll() is not None
-            if gone or time.monotonic() > deadline:
+            if not self.is_running or time.monotonic() > deadline:
                 raise AssertionError(f"the bot did not log {pattern!r}:\n{self.log()}")
             time.sleep(_LOOK_EVERY)
+
+    def await_end(self) -> int:
+        """Wait until it has ended by itself; its exit code."""
+        assert self._process is not None
+        return self._process.wait(STOP_LIMIT)
 
     def _end(self) -> None:
         if self._process is None:
