@@ -4,18 +4,23 @@ What gives jobs to them is in `test_shown_callers.py`, what tests them in `test_
 """
 
 import re
+import shlex
 from pathlib import Path
 
+import click
 import pytest
 
 from chatting import node_program, signed_in
 from jabot import Node
+from jabot.cli import cli
 from servers import Server
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\(([^)#:]*)#?([^)#:]*)\)")
+_INLINE = re.compile(r"`(jabot (?!down)[^`]+)`")  # "jabot down" is a presence
+CONTEXT = click.Context(cli)
 _HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 
 
@@ -76,3 +81,30 @@ def _as_anchor(heading: str) -> str:
 def test_code_stands_on_the_first_screen_of_the_readme() -> None:
     lines = (ROOT / "README.md").read_text().splitlines()
     assert lines.index("```python") < 20
+
+
+SHOWN_COMMANDS = sorted(
+    {
+        line.partition("#")[0].strip()
+        for document in DOCUMENTS
+        for text in (*blocks(document, "sh"), *_INLINE.findall(document.read_text()))
+        for line in text.splitlines()
+        if line.startswith("jabot ")
+    }
+)
+
+
+@pytest.mark.parametrize("line", SHOWN_COMMANDS)
+def test_a_command_that_is_shown_exists_with_its_options(line: str) -> None:
+    """Not its arguments: they are of an example's world, or stand for others."""
+    command: click.Command | None = cli
+    words = shlex.split(line)[1:]
+    while isinstance(command, click.Group) and words and words[0] in command.list_commands(CONTEXT):
+        command = command.get_command(CONTEXT, words.pop(0))
+    assert command is not None
+    known = {option for each in command.params for option in each.opts} | {"-h", "--help"}
+    if isinstance(command, click.Group):
+        assert not words or words[0] in known, f"there is no {words}"
+    for word in words[: words.index("--") if "--" in words else None]:
+        if word.startswith("-"):
+            assert word.partition("=")[0] in known, word

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from jabot.protocol.options import NO_OPTIONS
+from jabot.queue.due import due
 from jabot.queue.store import verbs
 from jabot.queue.store.rows import Undecodable
 from jabot.queue.store.verbs import kind_of
@@ -86,7 +87,7 @@ def _add(verb: verbs.Add) -> AddArguments:
         meta=_encode(verb.meta).decode(),
         reply_to=verb.reply_to,
         now=verb.now,
-        due=max(verb.now + options.delay, options.at or 0.0),
+        due=due(options, verb.now),
         priority=options.priority or 0,
         plain=not (large or options.key or options.unique or lane or options.after or verb.person),
         deadline=deadline,
