@@ -1,11 +1,15 @@
 """`jabot queue`, and the commands that look after one, as processes."""
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from test_documents import ROOT, blocks
 
 from chatting import account_environment
 from chatting.fleet import fresh_room
@@ -60,3 +64,38 @@ def test_a_queue_is_run_and_looked_after(
             screen.sendline(answer)
             screen.see(says)
             assert screen.see_end() == end
+
+
+def test_the_program_of_the_page_about_queues(
+    xmpp: Server, run: Callable[..., Any], tmp_path: Path
+) -> None:
+    """Its second block finds nothing that failed; that it can ask is what is tried."""
+    caller, again = blocks(ROOT / "docs" / "queue.md", "python")
+    worker = blocks(ROOT / "README.md", "python")[0]
+    queue, bot, app = (xmpp.fresh_user(name) for name in ("jobs", "bot", "app"))
+    for shown, ours in (("app@example.org", app.jid), ("jobs@example.org", queue.jid)):
+        caller = caller.replace(shown, ours)
+    (tmp_path / "durable.py").write_text(caller.replace('"lift", 30', '"lift", 1'))
+    (tmp_path / "again.py").write_text(
+        f"import asyncio\nimport jabot\n\n{again}\n\nasync def main():\n"
+        f"    async with jabot.connect({app.jid!r}, to={queue.jid!r}) as app:\n"
+        "        await run_again(app)\n\nasyncio.run(main())\n"
+    )
+    program = tmp_path / "lifter.py"
+    program.write_text(worker)
+    environment = account_environment(xmpp, app)
+    with (
+        Bot(None, xmpp, queue, tmp_path, "--allow", app.jid, "--work", bot.jid),
+        Bot(program, xmpp, bot, tmp_path, "--queue", queue.jid),
+    ):
+        for name, says in (("durable.py", "Lifted 1\n"), ("again.py", "")):
+            done = subprocess.run(
+                [sys.executable, name],
+                cwd=tmp_path,
+                env=os.environ | environment,
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=False,
+            )
+            assert (done.returncode, done.stdout) == (0, says), done.stderr

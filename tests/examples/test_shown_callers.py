@@ -66,7 +66,7 @@ async def in_a_client(function):
 
 
 async def test_the_page_about_the_fleet(xmpp: Server, tmp_path: Path) -> None:
-    worker, caller, look = blocks(ROOT / "docs" / "fleet.md", "python")
+    worker, caller, look, *_nodes = blocks(ROOT / "docs" / "fleet.md", "python")
     caller = "\n".join([caller, look, _IN_A_CLIENT, "asyncio.run(in_a_client(look))\n"])
     bot, app, room = xmpp.fresh_user("bot"), xmpp.fresh_user("app"), fresh_room(xmpp)
     for shown, ours in (
