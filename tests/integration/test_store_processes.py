@@ -37,6 +37,7 @@ from jabot.queue.store.verbs import (
     Tell,
     Told,
     Untold,
+    kind_of,
 )
 
 CLAIMER = Path(__file__).parents[1] / "faults" / "store_claimer.py"
@@ -283,6 +284,21 @@ async def test_they_hear_of_what_may_be_claimed_and_what_changed(opened):
         News("cancelling", "a", "enough \0 of it"),
     }
     assert echo == []
+
+
+async def test_after_a_death_all_look_again_also_for_kinds_with_long_names(opened):
+    one, two = await opened(), await opened()
+    where = {"host": [f"machine-{number}" for number in range(150)]}
+    ready = News("ready", kind_of("lift", where))
+    heard = []
+    two.listen(heard.append)
+    await until(lambda: one._voice.has_company)
+    await one.apply([Orphans("one", 60.0, 0.0), new("a", where=where)])
+    await until(lambda: ready in heard)
+    heard.clear()
+    await asyncio.sleep(0.1)
+    await two.apply([Orphans("two", 0.05, 0.0)])  # one has been silent for longer
+    await until(lambda: ready in heard)
 
 
 async def test_one_that_is_alone_does_not_speak(url, opened):

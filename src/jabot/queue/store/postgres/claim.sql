@@ -161,10 +161,10 @@ BEGIN
         FROM (SELECT name, count(*) AS starts FROM unnest(lanes_used) AS name GROUP BY name) AS u
         WHERE l.name = u.name AND l.gap IS NOT NULL;
     -- Others did not see what was looked at here and not taken: they look again.
-    PERFORM pg_notify('jabot', json_build_object(
-            'kind', 'ready', 'what', kind)::text)
-        FROM unnest(left_over) AS kind
-        WHERE length(kind) < 1000 AND (SELECT count(*) FROM nodes) > 1 GROUP BY kind;
+    PERFORM pg_notify('jabot', word) FROM (
+        SELECT json_build_object('kind', 'ready', 'what', kind)::text AS word
+        FROM unnest(left_over) AS kind WHERE (SELECT count(*) FROM nodes) > 1 GROUP BY kind
+    ) AS words WHERE octet_length(word) < 7900;
     RETURN '{"more":' || (hidden AND cardinality(chosen) < most)
         || ',"rows":[' || concat_ws(',', before, answer) || ']}';
 END $$;
@@ -235,9 +235,10 @@ BEGIN
         );
         IF FOUND THEN
             -- What a process that died may have been about to take is there for all.
-            PERFORM pg_notify('jabot', json_build_object(
-                    'all', true, 'kind', 'ready', 'what', kind)::text)
-                FROM pg_temp.kinds() AS kind WHERE length(kind) < 1000;
+            PERFORM pg_notify('jabot', word) FROM (
+                SELECT json_build_object('all', true, 'kind', 'ready', 'what', kind)::text AS word
+                FROM pg_temp.kinds() AS kind
+            ) AS words WHERE octet_length(word) < 7900;
         END IF;
         UPDATE jobs SET node = v.node WHERE seq IN (
             SELECT j.seq FROM jobs AS j
