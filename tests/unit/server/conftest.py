@@ -77,6 +77,9 @@ class Client:
         self._host.end(self.session)
 
 
+SECRET = hash_password("secret", 4096)
+
+
 class Town:
     """A host with the accounts ann, bob and cat."""
 
@@ -85,7 +88,7 @@ class Town:
         self.router = Router()
         self.host = Host(config, "localhost", self.store, self.router)
         for name in ("ann", "bob", "cat"):
-            self.store.set_credentials(f"{name}@localhost", hash_password("secret", 4096))
+            self.store.set_credentials(f"{name}@localhost", SECRET)
 
     def client(self, jid: str) -> Client:
         return Client(self.host, jid)
