@@ -188,7 +188,7 @@ class Stay:
         self._looks = 0
         if any(occupant.jid is None for occupant in self.there.values()):
             self._look_later()
-        log.info("in the room %s as %s; others in it: %d", self.jid, self.nick, len(self.there) - 1)
+        log.info("in the room %s as %s, others in it: %d", self.jid, self.nick, len(self.there) - 1)
         for listener in self._listeners:
             listener.entered(self.jid)
 
