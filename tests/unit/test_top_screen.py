@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from pathlib import Path
 
 import pytest
 
@@ -313,3 +314,36 @@ def test_a_narrow_terminal_leaves_out_the_last_columns(feed):
     assert columns.heading.plain.split()[:2] == ["NODE", "LOAD"]
     assert "UP" not in columns.heading.plain
     assert columns.line(feed.fleet.rows()[0]).cell_len <= 50
+
+
+async def test_the_picture_on_the_page_about_the_fleet_is_true():
+    page = (Path(__file__).parents[2] / "docs" / "fleet.md").read_text(encoding="utf-8")
+    block = re.search(r"```\n( jabot top .*?)```", page, re.DOTALL)
+    gone = node("yard-0799-77aa", running=1)
+    feed = Feed(
+        node("hall-4711-x8f3", running=4, waiting=2), node("hall-4712-01c7", running=3), gone
+    )
+    feed.clock.now += 60
+    yard = node("yard-0815-9b2e")
+    feed.peers.append(yard)
+    feed.look()
+    jids = [peer.jid for peer in (*feed.peers[:2], yard)]
+    told = zip(jids, (45, 44, 41), (7198, 7198, 718), (6, 2, 0), (0.5, 0.24, 0), strict=True)
+    for jid, memory, uptime, done, cpu in told:
+        feed.fleet.answered(jid, status(jid, memory=memory << 20, uptime=uptime))
+        feed.clock.now += 2
+        error = None if done != 2 else "ValueError: too heavy"
+        more = {"failed": 1, "error": error} if error else {}
+        feed.fleet.answered(
+            jid, status(jid, done, memory=memory << 20, uptime=uptime + 2, cpu=cpu, **more)
+        )
+    feed.peers.remove(gone)
+    feed.look()
+    app = Top(feed)
+    async with app.run_test(size=(80, 16)) as pilot:
+        await settle(app, pilot)
+
+        def timeless(lines):
+            return [re.sub(r"\d\d:\d\d:\d\d", "TIME", line) for line in lines if line.strip()]
+
+        assert timeless(picture(app)) == timeless(block[1].splitlines())

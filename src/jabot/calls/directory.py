@@ -81,6 +81,19 @@ class Directory:
             self._ask_anew(address, place, now)
         place.asked = now
 
+    def look(self, address: str) -> JabotError | None:
+        """See to it that who is at an address stays known, for who asks again and again: where
+        nobody is, a greeting has its time before the next one. Gives why nobody is there, when that
+        is clear."""
+        place, why = self._places.get(address), None
+        if place is not None and not self._peers.anybody_at(address):
+            if self.settles(address) > self._loop.time():
+                place.asked = self._loop.time()
+                return None
+            why = self.nobody(address)
+        self.watch(address)
+        return why
+
     def settles(self, address: str) -> float:
         """The moment from which on it is known whether anybody is at a watched address; without a
         connection, that is never."""
@@ -102,10 +115,7 @@ class Directory:
     def nobody(self, address: str) -> JabotError:
         """Why there is nobody at a watched address."""
         problem = self._places[address].problem
-        own = self._session.jid.bare
-        return problem or NobodyThere(
-            f"nobody at {address} answers: is it online, and does it allow {own}?"
-        )
+        return problem or nobody_at(address, self._session.jid.bare)
 
     async def settled(self, address: str, *, quiet: float = _QUIET) -> list[Peer]:
         """The nodes at an address, when they have had time to answer: until none has come for
@@ -279,6 +289,13 @@ def _unreachable(jid: str, condition: str) -> str:
     else:
         reason = "that is what its server answers"
     return f"{jid} cannot be reached: {reason} ({condition})"
+
+
+def nobody_at(address: str, own: str) -> NobodyThere:
+    """What an account is told of an address where nobody answers."""
+    if address == own:
+        return NobodyThere(f"no node of {own} is online")
+    return NobodyThere(f"nobody at {address} answers: is it online, and does it allow {own}?")
 
 
 def _not_allowed(jid: str, own: str) -> NotAllowed:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self
@@ -53,9 +52,12 @@ class Watch:
     def peers(self) -> list[Peer]:
         """The nodes that are online, by address. To be asked now and then: where nobody is, it says
         hello again."""
-        if self.is_online:
-            for address in self._addresses:
-                self._calls.directory.watch(address)
+        for address in self._addresses if self.is_online else ():
+            why = self._calls.directory.look(address)
+            if why is not None:
+                self._why[address] = why
+            elif self._calls.peers.anybody_at(address):
+                self._why.pop(address, None)
         found = {peer.jid: peer for each in self._addresses for peer in self._calls.peers.at(each)}
         return sorted(found.values(), key=lambda peer: peer.jid)
 
@@ -66,13 +68,5 @@ class Watch:
         return any(each not in self._why and not anybody_at(each) for each in self._addresses)
 
     def missing(self) -> dict[str, JabotError]:
-        """The addresses where nobody is, as far as that is known by now, and why."""
-        directory, now = self._calls.directory, asyncio.get_running_loop().time()
-        for address in self._addresses:
-            if self._calls.peers.anybody_at(address):
-                self._why.pop(address, None)
-            elif self.is_online:
-                directory.watch(address)
-                if directory.settles(address) <= now:
-                    self._why[address] = directory.nobody(address)
+        """The addresses where `peers` has found nobody, as far as that is clear, and why."""
         return {each: self._why[each] for each in self._addresses if each in self._why}

@@ -12,13 +12,14 @@ from rich.table import Table
 from rich.text import Text
 
 from jabot.account import Account
+from jabot.calls.directory import nobody_at
 from jabot.cli import watching
 from jabot.cli.account import account_option, run_as
 from jabot.cli.exit_codes import code_of
 from jabot.cli.screen import clean, json_option, one_line, output, plain_table, print_json
 from jabot.cli.values import ADDRESS
 from jabot.client import Client
-from jabot.errors import JabotError, NobodyThere, NotAllowed
+from jabot.errors import JabotError, NotAllowed
 from jabot.peers import Peer
 
 
@@ -70,11 +71,7 @@ async def _at(app: Client, address: str) -> list[Peer] | JabotError:
         found = await app.nodes(address)
     except NotAllowed as refusal:
         return refusal
-    own = app.jid.bare
-    if address == own:
-        return found or NobodyThere(f"no node of {own} is online")
-    text = f"nobody at {address} answers: is it online, and does it allow {own}?"
-    return found or NobodyThere(text)
+    return found or nobody_at(address, app.jid.bare)
 
 
 def _plain(peer: Peer) -> dict[str, Any]:

@@ -42,7 +42,7 @@ class Help(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="box wide"):
-            yield Static(Text("jabot top\n", style="bold") + Text(_HELP))
+            yield Static(Text().append("jabot top\n", style="bold").append(_HELP))
             yield Static(Text("Esc back", style="bright_black"))
 
 

@@ -34,6 +34,7 @@ Screen { padding: 0 1; }
 #head { height: 2; margin-bottom: 1; }
 #nodes, #jobs, #all-events { height: 1fr; }
 #events { height: 6; margin-top: 1; }
+#head, #events, #keys, #about { text-wrap: nowrap; text-overflow: ellipsis; }
 .tall #events { height: 12; }
 #keys, #filter { height: 1; }
 #filter { border: none; padding: 0; display: none; }
