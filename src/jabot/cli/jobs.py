@@ -13,7 +13,7 @@ from jabot.cli.exit_codes import failure
 from jabot.cli.job_changes import cancel, purge, retry
 from jabot.cli.job_filters import STATES, Chosen, filters, pages
 from jabot.cli.job_tables import job_table, show_sheet
-from jabot.cli.screen import as_json, clean, output, print_json
+from jabot.cli.screen import clean, output, print_json
 from jabot.cli.values import DURATION
 from jabot.cli.waiting import wait_for
 from jabot.queue.answers import JobLine, JobSheet
@@ -109,7 +109,7 @@ def wait(asking: Asking, ids: Sequence[str], timeout: float | None, verbose: boo
             if not asking.json:
                 click.echo(f"Error: {clean(outcome.name)}: {problem.message}", err=True)
         elif not asking.json:
-            click.echo(as_json(outcome.result, indent=sys.stdout.isatty()))
+            print_json(outcome.result)
     if code:
         sys.exit(code)
 

@@ -27,7 +27,7 @@ from jabot.cli.job_options import (
     words_argument,
 )
 from jabot.cli.progress import ProgressLine
-from jabot.cli.screen import as_json, is_verbose
+from jabot.cli.screen import is_verbose, print_json
 from jabot.cli.values import ADDRESS, DURATION
 from jabot.client import Client
 from jabot.errors import ConfigError, JabotError, JobTimeout
@@ -138,7 +138,7 @@ async def _submit(account: Account, order: Order, *, verbose: bool) -> int:
             return interrupt.code
         except JabotError as error:
             raise failure(error, interrupt.code, verbose=verbose) from error
-    click.echo(result if order.leave else as_json(result, indent=sys.stdout.isatty()))
+    click.echo(result) if order.leave else print_json(result)
     return interrupt.code or 0
 
 
