@@ -1,6 +1,7 @@
 """The status of nodes as a topic: who is told of it, and what of nodes that are gone."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -157,3 +158,40 @@ async def test_what_a_killed_node_left_behind_is_taken_away(xmpp: Server, tmp_pa
                 while await kept(own, bot.jid) != [second.jid.resource]:
                     await asyncio.sleep(0.1)
         await screen.stop()
+
+
+@pytest.mark.not_on("embedded")  # where topics cannot be turned off
+async def test_a_server_without_topics(
+    new_xmpp: Callable[..., Server], caplog: pytest.LogCaptureFixture
+) -> None:
+    """The log says so once, and the node does its jobs."""
+    server = new_xmpp(topics=False)
+    bot = server.fresh_user("bot")
+    node = Node(status_topic=True)
+
+    @node.on(["sensors/*", "doors/front"])
+    def heard(payload: Any) -> None: ...
+
+    @node.on("mood", of=bot.jid)
+    def own(payload: Any) -> None: ...
+
+    @node.task
+    async def lift() -> str:
+        with pytest.raises(StanzaError, match="no publish-subscribe service; ejabberd: mod_pubsub"):
+            await node.publish("sensors/hall", 1)
+        with pytest.raises(StanzaError, match="no topics of their own"):
+            await node.publish("mood", 1, own=True)
+        return "Lifted"
+
+    async with serving(node, server, bot), calling(server, bot.jid, bot) as app:
+        assert await asyncio.wait_for(await app.submit("lift"), LIMIT) == "Lifted"
+        async with asyncio.timeout(LIMIT):
+            for said in (
+                "the status as a topic: feature not implemented",
+                "cannot ask for the topics: the server localhost has no publish-subscribe service",
+                "the topic doors/front is not followed: feature not implemented: the server localhost",
+                "the topic mood is not followed: feature not implemented: cannot subscribe to mood",
+            ):
+                while said not in caplog.text:
+                    await asyncio.sleep(0.01)
+    assert "Traceback" not in caplog.text

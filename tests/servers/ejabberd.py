@@ -27,12 +27,19 @@ class Ejabberd(Server):
     kind = "ejabberd"
 
     def __init__(
-        self, folder: Path, certificate: Certificate, *, keepalive: int | None = None, **where: Any
+        self,
+        folder: Path,
+        certificate: Certificate,
+        *,
+        keepalive: int | None = None,
+        topics: bool = True,
+        **where: Any,
     ) -> None:
         super().__init__(folder, certificate, **where)
         self.tls_port = free_port()
         self._api_port = free_port()
         self._keepalive = keepalive  # seconds of silence until a ping, and again until the end
+        self._topics = topics
         self._config = folder / "ejabberd.yml"
         self._spool = folder / "spool"
         self._logs = folder / "logs"
@@ -51,6 +58,7 @@ class Ejabberd(Server):
                 api_port=self._api_port,
                 send_pings=str(self._keepalive is not None).lower(),
                 keepalive=self._keepalive or 30,
+                topics="mod_pubsub: {plugins: [flat, pep]}" if self._topics else "",
             )
         )
 
