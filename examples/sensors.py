@@ -19,6 +19,7 @@ A sensor knows nobody who reads; who reads need not know which sensors there are
 
 import argparse
 import asyncio
+import itertools
 import math
 import os
 import random
@@ -26,6 +27,7 @@ import sys
 import time
 from collections import defaultdict
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from PIL import Image, ImageDraw
@@ -82,7 +84,7 @@ def plot(readings: dict[str, list[Reading]], size: tuple[int, int] = (800, 400))
     everything = [reading for several in readings.values() for reading in several]
     left, right = min(r.at for r in everything), max(r.at for r in everything)
     low, high = min(r.celsius for r in everything) - 1, max(r.celsius for r in everything) + 1
-    width, height = size[0] - 120, size[1] - 20
+    width, height = size[0] - 120, size[1] - 35
 
     def place(reading: Reading) -> tuple[float, float]:
         x = 10 + width * (reading.at - left) / ((right - left) or 1)
@@ -92,11 +94,18 @@ def plot(readings: dict[str, list[Reading]], size: tuple[int, int] = (800, 400))
         y = place(Reading(degrees, left))[1]
         draw.line([(10, y), (10 + width, y)], fill="gainsboro")
         draw.text((15 + width, y - 6), f"{degrees} °C", fill="grey")
-    for number, name in enumerate(sorted(readings)):
-        colour = COLOURS[number % len(COLOURS)]
+    for at, x in ((left, 10), (right, width - 40)):
+        draw.text((x, size[1] - 14), f"{datetime.fromtimestamp(at):%H:%M:%S}", fill="grey")
+    colours = dict(zip(sorted(readings), itertools.cycle(COLOURS), strict=False))
+    ends: dict[str, float] = {}
+    for name, colour in colours.items():
         points = [place(r) for r in sorted(readings[name], key=lambda r: r.at)]
         draw.line(points, fill=colour, width=2)
-        draw.text((55 + width, points[-1][1] - 6), name, fill=colour)
+        ends[name] = points[-1][1] - 6
+    lowest = -12.0
+    for name in sorted(ends, key=ends.__getitem__):  # no name is written over another one
+        lowest = max(ends[name], lowest + 12)
+        draw.text((55 + width, lowest), name, fill=colours[name])
     return image
 
 

@@ -189,7 +189,7 @@ async def test_a_server_without_topics(
             for said in (
                 "the status as a topic: feature not implemented",
                 "cannot ask for the topics: the server localhost has no publish-subscribe service",
-                "the topic doors/front is not followed: feature not implemented: the server localhost",
+                "the topic doors/front is not followed: feature not implemented: the server",
                 "the topic mood is not followed: feature not implemented: cannot subscribe to mood",
             ):
                 while said not in caplog.text:

@@ -35,7 +35,6 @@ _OF_BOTH = (
     "multi-items",
     "outcast-affiliation",
     "persistent-items",
-    "presence-notifications",
     "publish",
     "publish-only-affiliation",
     "publish-options",
@@ -49,7 +48,12 @@ _OF_BOTH = (
     "rsm",
     "subscribe",
 )
-_OF_ACCOUNTS = ("auto-subscribe", "filtered-notifications", "pubsub-on-a-jid")
+_OF_ACCOUNTS = (
+    "auto-subscribe",
+    "filtered-notifications",
+    "presence-notifications",
+    "pubsub-on-a-jid",
+)
 
 SERVICE_FEATURES: Final = [PUBSUB, *(f"{PUBSUB}#{each}" for each in _OF_BOTH)]
 ACCOUNT_FEATURES: Final = [PUBSUB, *(f"{PUBSUB}#{each}" for each in (*_OF_BOTH, *_OF_ACCOUNTS))]
