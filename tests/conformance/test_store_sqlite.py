@@ -1,6 +1,7 @@
 """What is special about a file: whose it is, what may be wrong with it, and how it is asked."""
 
 import asyncio
+import itertools
 import re
 import shutil
 import sqlite3
@@ -21,7 +22,7 @@ from jabot.queue.store.arguments import AddArguments, FinishArguments
 from jabot.queue.store.sql import PLAIN, migrations, queries
 from jabot.queue.store.sqlite import SqliteStore
 from jabot.queue.store.sqlite.file import APPLICATION, connect, migrate
-from jabot.queue.store.sqlite.program import PACKAGE, install, statements
+from jabot.queue.store.sqlite.program import PACKAGE, install, statements, with_told
 from jabot.queue.store.verbs import (
     Cancel,
     Claim,
@@ -30,6 +31,7 @@ from jabot.queue.store.verbs import (
     Filter,
     Finish,
     List,
+    Look,
     Orphans,
     Prune,
     PutSchedule,
@@ -303,8 +305,36 @@ async def test_a_turn_is_one_commit_and_few_steps(queue):
         Claim(NODE, WORKER, ["lift"], 200, 0.0),
         *(Finish(f"j{number}", 1, "succeed", 0.0) for number in range(150)),
     )
-    rows = ["INSERT", "INSERT"]  # 300 are 256 and the rest
-    assert said == ["BEGIN", *rows, "SELECT", *["INSERT", "SELECT"] * 2, "COMMIT"]
+    adds = ["SAVEPOINT", "INSERT", "INSERT", "RELEASE"]  # 300 are 256 and the rest
+    assert said == ["BEGIN", *adds, "INSERT", "SELECT", "SAVEPOINT", "UPDATE", "RELEASE", "COMMIT"]
+    said.clear()
+    await queue.do(new("alone"))
+    assert said == ["BEGIN", "INSERT", "COMMIT"]
+
+
+async def test_what_is_not_plain_takes_no_others_of_its_turn_with_it(queue):
+    await queue.do(new("old"))
+    added = await queue.do(new("a"), new("old"), new("b"), new("a"))
+    assert [each.is_new for each in added] == [True, False, True, False]
+    await queue.do(Claim(NODE, WORKER, ["lift"], 3, 0.0))
+    ends = [("a", 1), ("b", 2), ("old", 1), ("a", 1)]
+    finished = await queue.do(*(Finish(*end, "succeed", 0.0) for end in ends))
+    assert [each.stands for each in finished] == [True, False, True, False]
+    assert [(await queue.do(Look(job))).state for job in ("a", "b", "old")] == [
+        JobState.SUCCEEDED,
+        JobState.RUNNING,
+        JobState.SUCCEEDED,
+    ]
+
+
+async def test_the_last_ones_up_to_a_callers_limit_are_counted_one_by_one(queue):
+    def jobs(names, owner):
+        return [new(name, owner=owner, most=4) for name in names]
+
+    ann, bob = jobs("abcdef", "ann@b"), jobs("uvwxyz", "bob@b")
+    added = await queue.do(*itertools.chain(*zip(ann, bob, strict=True)))
+    assert [each.refused for each in added[::2]] == 4 * [""] + 2 * ["too_many"]
+    assert [each.refused for each in added[1::2]] == 4 * [""] + 2 * ["too_many"]
 
 
 class Overheard:
@@ -314,7 +344,7 @@ class Overheard:
         self._db, self._said = db, said
 
     def execute(self, sql, *parameters):
-        self._said.append(sql.split()[0])
+        self._said.append(re.search(r"^\w+", sql, re.MULTILINE)[0])  # after comments
         return self._db.execute(sql, *parameters)
 
     def close(self):
@@ -360,6 +390,8 @@ def plans():
             sql = re.sub(
                 r":(\w+)", lambda m, q=query: "?" if m[1] in q.parameters else m[0], statement
             )
+            if query.name in PLAIN:
+                sql = with_told(statement, tuple(query.parameters), 2)
             rows = db.execute(f"EXPLAIN QUERY PLAN {sql}", [None] * sql.count("?"))
             yield query.name, sql, [row[3].decode() for row in rows]
     db.close()

@@ -1,20 +1,26 @@
 -- name: add_plain(i, id, owner, task, kind, args, kwargs, options, meta, reply_to, now, due, priority, deadline, expires, most)
--- Keep one new job that has no limits, no key and no parents, and small arguments.
+-- Keep new jobs that have no limits, no key and no parents, and small arguments.
 INSERT INTO jobs (
     id, owner, task, kind, state, priority, created, due, expires, timeout, deadline, begin_by,
     reply_to, size, options, meta, args, kwargs
 )
-    SELECT :id, :owner, :task, :kind,
-        CASE WHEN :due > :now THEN 'scheduled' ELSE 'available' END,
-        :priority, :now, :due, :expires, :deadline - :now, :deadline,
-        CASE WHEN :expires IS NULL THEN :deadline
-            ELSE min(coalesce(:deadline, 1e300), :due + :expires) END,
-        :reply_to, 0, :options, :meta, :args, :kwargs
-    WHERE NOT EXISTS (SELECT 1 FROM aliases AS a WHERE a.id = :id)
-        AND (:most IS NULL OR :most > coalesce(
-            (SELECT c.unfinished FROM callers AS c WHERE c.owner = :owner), 0))
+    SELECT id, owner, task, kind,
+        CASE WHEN due > now THEN 'scheduled' ELSE 'available' END,
+        priority, now, due, expires, deadline - now, deadline,
+        CASE WHEN expires IS NULL THEN deadline
+            ELSE min(coalesce(deadline, 1e300), due + expires) END,
+        reply_to, 0, options, meta, args, kwargs
+    FROM told WHERE NOT EXISTS (SELECT 1 FROM aliases AS a WHERE a.id = told.id)
+        -- `i` is at least how many jobs of its owner are kept before it.
+        AND (most IS NULL OR most > i + coalesce(
+            (SELECT c.unfinished FROM callers AS c WHERE c.owner = told.owner), 0))
     ON CONFLICT (id) DO NOTHING;
-INSERT INTO rest SELECT :i WHERE changes() = 0;
+-- The others.
+SELECT json_group_array(i) FROM told
+    WHERE EXISTS (SELECT 1 FROM jobs AS j WHERE j.id = told.id)
+        OR EXISTS (SELECT 1 FROM aliases AS a WHERE a.id = told.id)
+        OR most <= i + coalesce(
+            (SELECT c.unfinished FROM callers AS c WHERE c.owner = told.owner), 0);
 
 -- name: same_job(i, verb)
 -- Which job it is that was there when one of the same id was to be added.

@@ -1,11 +1,18 @@
 -- name: succeed(i, id, attempt, worker, now, result)
--- End one attempt that nothing waits behind, unless it is stale.
-UPDATE jobs SET state = 'succeeded', worker = NULL, node = NULL, ended = :now, result = :result,
-        failure = NULL
-    WHERE id = :id AND state = 'running' AND attempt = :attempt
-        AND worker = coalesce(:worker, worker) AND lane IS NULL AND unique_name IS NULL
+-- End attempts that nothing waits behind, unless they are stale.
+UPDATE jobs SET state = 'succeeded', worker = NULL, node = NULL, ended = told.now,
+        result = told.result, failure = NULL
+    FROM told WHERE jobs.id = told.id AND jobs.state = 'running' AND jobs.attempt = told.attempt
+        AND jobs.worker = coalesce(told.worker, jobs.worker)
+        AND jobs.lane IS NULL AND jobs.unique_name IS NULL
         AND NOT EXISTS (SELECT 1 FROM links AS l WHERE l.parent = jobs.seq);
-INSERT INTO rest SELECT :i WHERE changes() = 0;
+-- The others.
+SELECT json_group_array(i) FROM told WHERE NOT EXISTS (
+    SELECT 1 FROM jobs AS j WHERE j.id = told.id AND j.state = 'running'
+        AND j.attempt = told.attempt AND j.worker = coalesce(told.worker, j.worker)
+        AND j.lane IS NULL AND j.unique_name IS NULL
+        AND NOT EXISTS (SELECT 1 FROM links AS l WHERE l.parent = j.seq)
+);
 
 -- name: finish(verbs)
 -- End attempts, unless they are stale, and let follow what waited for that.

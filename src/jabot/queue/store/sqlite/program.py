@@ -5,9 +5,10 @@ back after that, which takes up to 5 ms while the event loop is busy. A query of
 the body of a trigger is one step: `INSERT INTO do_claim VALUES (the verbs)`. It leaves its answer
 in the table `answer`. A query may call others in the same way: their views are procedures.
 
-JSON costs more than all else that SQLite does for a job. The queries for plain verbs (`PLAIN`) get
-none: a verb is a row of `INSERT INTO add_plain VALUES (...), (...)`, still in one step. What they
-leave is in the table `rest`.
+JSON costs more than all else that SQLite does for a job, and a trigger that runs for each verb
+comes next. The queries for plain verbs (`PLAIN`) have neither: they are two statements, each of
+which finds all verbs as rows of a table `told`. The first does all that are plain indeed. When
+these are fewer than were told, it is taken back, and the second says which are not.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import sqlite3
 from collections.abc import Iterator
 from functools import cache
 from importlib import resources
-from typing import Any, Final
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import msgspec
 from msgspec import Raw
@@ -29,66 +30,115 @@ _ANSWER: Final = "SELECT json FROM answer"
 _MOST_ROWS: Final = 256  # in one statement
 
 
+_Rows: TypeAlias = list[tuple[int, Any]]  # each verb with its place
+
+
+class _Plain(NamedTuple):
+    """A query for plain verbs."""
+
+    columns: tuple[str, ...]
+    do: str
+    others: str
+
+
 class Program:
     """The queries of one connection."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
-        self._widths = install(db)
+        self._plain = install(db)
 
     def run(self, call: Call) -> bytes:
         """One query, and its answer."""
         if call.query not in PLAIN:
             return self._by_json(call)
-        self._by_rows(call)
-        (rest,) = self._db.execute("SELECT json_group_array(i) FROM rest").fetchone()
-        if rest == b"[]":
+        plain, rows = self._plain[call.query], list(enumerate(call.told))
+        if self._do_all(plain, rows):
             return b"{}"
-        self._db.execute("DELETE FROM rest")
-        places: list[int] = msgspec.json.decode(rest)
-        answer = self._by_json(Call(PLAIN[call.query], [call.told[place] for place in places]))
+        others = self._others(plain, rows)
+        if not self._do_all(plain, [row for row in rows if row[0] not in others]):
+            others = dict(rows)
+        answer = self._by_json(Call(PLAIN[call.query], list(others.values())))
         answers = msgspec.json.decode(answer, type=list[Raw])
-        return msgspec.json.encode(dict(zip(places, answers, strict=True)))
+        return msgspec.json.encode(dict(zip(others, answers, strict=True)))
 
     def _by_json(self, call: Call) -> bytes:
         self._db.execute(f"INSERT INTO do_{call.query} VALUES (?)", (call.json,))  # noqa: S608
         (answer,) = self._db.execute(_ANSWER).fetchone()
         return bytes(answer)
 
-    def _by_rows(self, call: Call) -> None:
-        """Each verb's first fields, in the order in which the query names them. Statements come in
-        few sizes, so that they stay prepared; rows too many have no place, and do nothing."""
-        width = self._widths[call.query]
-        for start in range(0, len(call.told), _MOST_ROWS):
-            told = call.told[start : start + _MOST_ROWS]
-            values: list[Any] = []
-            for place, each in enumerate(told, start):
-                values.append(place)
-                values += msgspec.structs.astuple(each)[: width - 1]
-            rows = 1 << (len(told) - 1).bit_length()
-            values += [None] * (rows * width - len(values))
-            self._db.execute(_insert(call.query, width, rows), values)
+    def _do_all(self, plain: _Plain, rows: _Rows) -> bool:
+        """All of these or none."""
+        several = len(rows) > 1  # one alone is done or not, without more
+        if several:
+            self._db.execute("SAVEPOINT plain")
+        done = sum(
+            self._db.execute(sql, values).rowcount
+            for sql, values in _statements(plain.do, plain.columns, rows)
+        )
+        if several and done != len(rows):
+            self._db.execute("ROLLBACK TO plain")
+        if several:
+            self._db.execute("RELEASE plain")
+        return done == len(rows)
+
+    def _others(self, plain: _Plain, rows: _Rows) -> dict[int, Any]:
+        """Those that are not plain, or follow another verb about the same job."""
+        places: set[int] = set()
+        for sql, values in _statements(plain.others, plain.columns, rows):
+            (found,) = self._db.execute(sql, values).fetchone()
+            places.update(msgspec.json.decode(found))
+        seen: set[str] = set()
+        for place, verb in rows:
+            if verb.id in seen:
+                places.add(place)
+            seen.add(verb.id)
+        return {place: verb for place, verb in rows if place in places}
+
+
+def _statements(
+    text: str, columns: tuple[str, ...], rows: _Rows
+) -> Iterator[tuple[str, list[Any]]]:
+    """One of a plain query's, for a part of the rows at a time: its SQL, and its values."""
+    for start in range(0, len(rows), _MOST_ROWS):
+        some = rows[start : start + _MOST_ROWS]
+        values: list[Any] = []
+        for place, verb in some:
+            values.append(place)
+            values += msgspec.structs.astuple(verb)[: len(columns) - 1]
+        size = 1 << (len(some) - 1).bit_length()
+        values += [None] * (size * len(columns) - len(values))
+        yield with_told(text, columns, size), values
 
 
 @cache
-def _insert(query: str, width: int, rows: int) -> str:
-    row = f"({', '.join('?' * width)})"
-    return f"INSERT INTO {query} VALUES {', '.join([row] * rows)}"  # noqa: S608
+def with_told(text: str, columns: tuple[str, ...], rows: int) -> str:
+    """The statement, with the verbs in place of the table `told`. They come in few sizes, so that
+    statements stay prepared: rows too many have no place, and are left out."""
+    names = ", ".join(f"column{n} AS {name}" for n, name in enumerate(columns, 1))
+    row = f"({', '.join('?' * len(columns))})"
+    values = f"(VALUES {', '.join([row] * rows)})"
+    told = f"(SELECT {names} FROM {values} WHERE column1 IS NOT NULL) AS told"  # noqa: S608
+    return text.replace("FROM told", f"FROM {told}")
 
 
-def install(db: sqlite3.Connection) -> dict[str, int]:
-    """Make the scratch tables and procedures of a connection; how many parameters each has."""
+def install(db: sqlite3.Connection) -> dict[str, _Plain]:
+    """Make the scratch tables and procedures of a connection; gives the queries for plain verbs."""
     scratch = resources.files(PACKAGE).joinpath("scratch.sql").read_text(encoding="utf-8")
     for statement in statements(scratch):
         db.execute(statement)
     found = queries(PACKAGE)
+    plain = {name: found.pop(name) for name in PLAIN}
     # Those called by others must be there first, as views; what they do may follow.
     for query in found.values():
         columns = ", ".join(f"NULL AS {name}" for name in query.parameters)
         db.execute(f"CREATE TEMP VIEW {_view(query)} AS SELECT {columns}")
     for query in found.values():
         db.execute(_trigger(query))
-    return {name: len(query.parameters) for name, query in found.items()}
+    return {
+        name: _Plain(tuple(query.parameters), *statements(query.text + "\n"))
+        for name, query in plain.items()
+    }
 
 
 def statements(script: str) -> Iterator[str]:
@@ -115,7 +165,6 @@ def _trigger(query: Query) -> str:
 
     body = re.sub(r":(\w+)", column, query.text)
     first = "DELETE FROM answer;\n" if _is_verb(query) else ""
-    when = " WHEN NEW.i IS NOT NULL" if query.name in PLAIN else ""
     view = _view(query)
-    begin = f"CREATE TEMP TRIGGER run_{view} INSTEAD OF INSERT ON {view}{when} BEGIN"
+    begin = f"CREATE TEMP TRIGGER run_{view} INSTEAD OF INSERT ON {view} BEGIN"
     return f"{begin}\n{first}{body}\nEND"
