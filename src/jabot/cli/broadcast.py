@@ -43,7 +43,7 @@ def _batch(text: str) -> str:
     return text
 
 
-@click.command(cls=LiteralWords)
+@click.command(short_help="Have a task run by every node, and print the replies.", cls=LiteralWords)
 @click.argument("task")
 @words_argument
 @click.option(

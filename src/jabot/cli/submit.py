@@ -46,7 +46,7 @@ class Order:
     """Whether its id is enough."""
 
 
-@click.command(cls=LiteralWords)
+@click.command(short_help="Have a task run, and print its result.", cls=LiteralWords)
 @click.argument("task")
 @words_argument
 @click.option(
