@@ -48,7 +48,6 @@ def _how_many(name: str, usual: int, text: str) -> Option:
 @click.group(
     short_help="Run a queue: jobs on disk; or see how one stands.",
     invoke_without_command=True,
-    short_help="Run a queue: jobs on disk, done by nodes that work for it; or see how one stands.",
 )
 @click.option(
     "--store",
