@@ -42,16 +42,19 @@ class NodeScreen(Screen[None]):
         self._problem = ""
         self._said = Text()
         self._known = False  # whether its jobs have been told yet
+        self._top_lines, self._rows, self._last_line = (
+            Static(id="about"),
+            Picker(id="jobs"),
+            Static(id="said"),
+        )
 
     def compose(self) -> ComposeResult:
-        yield Static(id="about")
-        yield Picker(id="jobs")
-        yield Static(id="said")
+        yield from (self._top_lines, self._rows, self._last_line)
         keys = [("c", "stop the job"), ("Esc", "back"), ("?", "help"), ("q", "quit")]
         yield Static(keys_line(keys), id="keys")
 
     def on_mount(self) -> None:
-        self.query_one(Picker).focus()
+        self._rows.focus()
         self.set_interval(_EVERY, self._load)
         self.set_interval(1.0, self._show)
         self._load()
@@ -75,15 +78,13 @@ class NodeScreen(Screen[None]):
         self._show()
 
     def _show(self) -> None:
-        width = self.size.width
-        self.query_one("#about", Static).update(self._about())
-        columns = job_columns(width, time.time())
+        if not self._rows.is_attached:
+            return  # it is being taken down
+        self._top_lines.update(self._about())
+        columns = job_columns(self.size.width - 2, time.time())
         lines = [(job.id, columns.line(job)) for job in self._jobs.values()]
-        picker = self.query_one(Picker)
-        picker.show(columns.heading, lines, [Text(self._nothing(), style=_DIM)])
-        self.query_one("#said", Static).update(
-            Text(self._problem, style="red") if self._problem else self._said
-        )
+        self._rows.show(columns.heading, lines, [Text(self._nothing(), style=_DIM)])
+        self._last_line.update(Text(self._problem, style="red") if self._problem else self._said)
 
     def _nothing(self) -> str:
         if not self._known:
@@ -130,7 +131,7 @@ class NodeScreen(Screen[None]):
     @work(exclusive=True, group="cancel")
     async def action_cancel(self) -> None:
         """Stop the chosen job, after a question."""
-        chosen = self.query_one(Picker).chosen
+        chosen = self._rows.chosen
         job = self._jobs.get(chosen or "")
         if job is None:
             return

@@ -74,18 +74,24 @@ class Top(App[None]):
         self._sort = Sort.NODE
         self._reverse = False
         self._is_due = False
+        # Kept, because timers still fire when the screen is being taken down.
+        self._top_lines, self._rows = Static(id="head"), Picker(id="nodes")
+        self._event_lines, self._key_line = Static(id="events"), Static(id="keys")
+        hint = "part of an address, a label or a task"
+        self._filter_line = Input(placeholder=hint, id="filter", select_on_focus=False)
 
     def compose(self) -> ComposeResult:
-        yield Static(id="head")
-        yield Picker(id="nodes")
-        yield Static(id="events")
-        yield Static(id="keys")
-        hint = "part of an address, a label or a task"
-        yield Input(placeholder=hint, id="filter", select_on_focus=False)
+        yield from (
+            self._top_lines,
+            self._rows,
+            self._event_lines,
+            self._key_line,
+            self._filter_line,
+        )
 
     def on_mount(self) -> None:
         self._feed.on_change = self._show_soon
-        self.query_one("#nodes", Picker).focus()
+        self._rows.focus()
         self.set_interval(_TICK, self._tick)
         self.set_interval(_ASK, self._ask)
         self._show()
@@ -119,20 +125,18 @@ class Top(App[None]):
 
     def _show(self) -> None:
         """Draw what is known now."""
-        if not self.screen_stack:
-            return  # it is about to leave
-        base = self.screen_stack[0]
+        if not self._rows.is_attached:
+            return
         width = self.size.width - 2
         columns = node_columns(width)
         rows = self._feed.fleet.rows(self._words, self._sort, reverse=self._reverse)
         lines = [(row.jid, columns.line(row, "" if row.fresh else _DIM)) for row in rows]
-        base.query_one("#head", Static).update(self._head(width))
-        base.query_one("#nodes", Picker).show(columns.heading, lines, self._nothing())
-        events = base.query_one("#events", Static)
-        events.update(self._events(max(1, events.size.height - 1)))
-        base.query_one("#keys", Static).update(self._keys())
+        self._top_lines.update(self._summary(width))
+        self._rows.show(columns.heading, lines, self._nothing())
+        self._event_lines.update(self._events(max(1, self._event_lines.size.height - 1)))
+        self._key_line.update(self._what_keys_do())
 
-    def _head(self, width: int) -> Text:
+    def _summary(self, width: int) -> Text:
         fleet, totals = self._feed.fleet, self._feed.fleet.totals()
         name = Text("jabot top", style="bold")
         name.append(f"  {one_line(' '.join(self._feed.addresses))}", style=_DIM)
@@ -173,7 +177,7 @@ class Top(App[None]):
         text.no_wrap, text.overflow = True, "ellipsis"
         return text
 
-    def _keys(self) -> Text:
+    def _what_keys_do(self) -> Text:
         order = self._sort.value + (" reversed" if self._reverse else "")
         shown = f"filter: {self._words}" if self._words else "filter"
         keys = [("/", shown), ("s", f"sort: {order}"), ("Enter", "jobs"), ("e", "events")]
@@ -184,10 +188,9 @@ class Top(App[None]):
     def action_filter(self) -> None:
         """Ask for words."""
         self.screen_stack[0].add_class("filtering")
-        asked = self.screen_stack[0].query_one("#filter", Input)
-        asked.value = self._words
-        asked.cursor_position = len(self._words)
-        asked.focus()
+        self._filter_line.value = self._words
+        self._filter_line.cursor_position = len(self._words)
+        self._filter_line.focus()
 
     def action_all(self) -> None:
         """Show all nodes again."""
@@ -221,20 +224,18 @@ class Top(App[None]):
         self._done_filtering()
 
     def on_picker_picked(self, event: Picker.Picked) -> None:
-        if event.picker.id == "nodes":
+        if event.picker is self._rows:
             self.push_screen(NodeScreen(self._feed, event.key))
 
     def _done_filtering(self) -> None:
-        base = self.screen_stack[0]
-        base.remove_class("filtering")
-        base.query_one("#nodes", Picker).focus()
+        self.screen_stack[0].remove_class("filtering")
+        self._rows.focus()
         self._show()
 
     # -- within -----------------------------------------------------------------------------------
 
     def _ask(self) -> None:
-        for base in self.screen_stack[:1]:  # none when it is about to leave
-            self._feed.ask(base.query_one("#nodes", Picker).in_sight)
+        self._feed.ask(self._rows.in_sight)
 
     def _leave(self, code: int) -> None:
         self.exit(return_code=code)
