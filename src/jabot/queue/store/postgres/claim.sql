@@ -40,7 +40,9 @@ BEGIN
         )
     ) OR (
         SELECT sum(j.size) > most_bytes FROM unnest(kinds) AS k CROSS JOIN LATERAL (
-            SELECT pg_temp.size_of(f.args, f.kwargs, f.parents, f.seq) AS size FROM jobs AS f
+            SELECT octet_length(f.args) + octet_length(f.kwargs)
+                + CASE WHEN f.parents = 0 THEN 0 ELSE pg_temp.size_before(f.seq) END AS size
+            FROM jobs AS f
             WHERE f.kind = k AND f.state = 'available' AND f.waits_for = 0 AND NOT f.limited
             ORDER BY f.priority DESC, f.seq LIMIT most
         ) AS j
@@ -110,7 +112,8 @@ BEGIN
         SELECT c.* FROM (
             SELECT free.*, 0 AS room FROM unnest(kinds) AS k CROSS JOIN LATERAL (
                 SELECT f.seq, f.priority, f.kind, f.lane, f.owner, f.unique_name,
-                    pg_temp.size_of(f.args, f.kwargs, f.parents, f.seq) AS size
+                    octet_length(f.args) + octet_length(f.kwargs)
+                        + CASE WHEN f.parents = 0 THEN 0 ELSE pg_temp.size_before(f.seq) END AS size
                 FROM jobs AS f
                 WHERE f.kind = k AND f.state = 'available' AND f.waits_for = 0 AND NOT f.limited
                     AND (f.begin_by IS NULL OR f.begin_by > now)
@@ -120,7 +123,8 @@ BEGIN
             SELECT laned.*, w.room FROM pg_temp.lanes_with_room(kinds, now) AS w
             CROSS JOIN LATERAL (
                 SELECT f.seq, f.priority, f.kind, f.lane, f.owner, f.unique_name,
-                    pg_temp.size_of(f.args, f.kwargs, f.parents, f.seq) AS size
+                    octet_length(f.args) + octet_length(f.kwargs)
+                        + CASE WHEN f.parents = 0 THEN 0 ELSE pg_temp.size_before(f.seq) END AS size
                 FROM jobs AS f
                 WHERE f.kind = w.kind AND coalesce(f.lane, '') = w.lane
                     AND f.state = 'available' AND f.waits_for = 0 AND f.limited

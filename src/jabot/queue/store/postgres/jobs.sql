@@ -38,13 +38,10 @@ CREATE FUNCTION pg_temp.results_before(of bigint) RETURNS json LANGUAGE sql STAB
     FROM links AS l LEFT JOIN jobs AS p ON p.seq = l.parent WHERE l.child = of
 $$;
 
--- How many bytes a job takes on its way to a worker.
-CREATE FUNCTION pg_temp.size_of(args text, kwargs text, parents int, of bigint) RETURNS bigint
-LANGUAGE sql STABLE AS $$
-    SELECT octet_length(args) + octet_length(kwargs) + CASE WHEN parents = 0 THEN 0 ELSE (
-        SELECT coalesce(sum(octet_length(p.result)), 0) FROM links AS l JOIN jobs AS p
-            ON p.seq = l.parent WHERE l.child = of
-    ) END
+-- How many bytes those results are.
+CREATE FUNCTION pg_temp.size_before(of bigint) RETURNS bigint LANGUAGE sql STABLE AS $$
+    SELECT coalesce(sum(octet_length(p.result)), 0)
+    FROM links AS l JOIN jobs AS p ON p.seq = l.parent WHERE l.child = of
 $$;
 
 -- The job that has an id, its own or another one that it is known by.
