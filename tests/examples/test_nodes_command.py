@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from chatting import account_environment
+from network import Proxy
 from people.bot import Bot
 from servers import Account, Server
 
@@ -114,3 +115,21 @@ def test_it_shows_what_changes(terminal, run, xmpp: Server, ann: Account, tmp_pa
     lines.see(r"\[\]\r\n")
     lines.sendintr()
     assert lines.see_end() == 130
+
+
+def test_a_lost_connection_is_said_and_made_anew(terminal, xmpp: Server, bot: Bot, ann) -> None:
+    with Proxy(xmpp.port) as proxy:
+        environment = account_environment(xmpp, ann) | {"JABOT_SERVER": proxy.address}
+        screen = terminal("nodes", "--watch", bot.jid, **environment)
+        lines = terminal("nodes", "--watch", "--json", bot.jid, **environment)
+        screen.see("0 of 4")
+        lines.see('"running":0,')
+        proxy.refuse()
+        proxy.cut()
+        screen.see("No connection to the server; trying again.")
+        lines.see("No connection to the server; trying again.")
+        proxy.allow()
+        screen.see("0 of 4")  # drawn anew, without the note
+        for each in (screen, lines):
+            each.sendintr()
+            assert each.see_end() == 130
