@@ -173,7 +173,8 @@ async def test_nothing_of_a_node_is_to_be_learned(fleet: Fleet) -> None:
             for task in ("melt", "no such", "node.status"):
                 with pytest.raises(NotAllowed) as refused:
                     await program.submit(task)
-                assert str(refused.value) == f"{bare} does not allow {account.jid} anything"
+                told = f"{bare} does not allow {account.jid} anything; who runs it can, with allow="
+                assert str(refused.value) == told
 
         await person.hear("I do not take commands from you")
         await person.round_trip()

@@ -96,7 +96,7 @@ async def test_features_are_those_that_are_there(ann):
         *("create-nodes", "delete-items", "delete-nodes", "instant-nodes", "item-ids"),
         *("last-published", "manage-subscriptions", "member-affiliation", "meta-data"),
         *("modify-affiliations", "multi-items", "outcast-affiliation", "persistent-items"),
-        *("presence-notifications", "publish", "publish-only-affiliation", "publish-options"),
+        *("publish", "publish-only-affiliation", "publish-options"),
         *("publisher-affiliation", "purge-nodes", "retract-items", "retrieve-affiliations"),
         *("retrieve-default", "retrieve-items", "retrieve-subscriptions", "rsm", "subscribe"),
     }
