@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import pytest
@@ -94,6 +95,23 @@ async def test_advance_and_settle_go_on_without_a_thread_that_does_not_end(clock
     assert clock.now == 4600
     go.set()
     assert await blocked
+
+
+async def test_a_store_is_waited_for_however_many_calls_it_takes(clock):
+    """As on a busy machine: all together takes longer than the patience for one of them."""
+    done = []
+
+    async def keep():
+        loop = asyncio.get_running_loop()
+        with ThreadPoolExecutor(1) as store:
+            for number in range(4):
+                await loop.run_in_executor(store, time.sleep, 0.2)
+                done.append(number)
+
+    keeping = asyncio.ensure_future(keep())
+    await clock.settle()
+    assert done == [0, 1, 2, 3]
+    await keeping
 
 
 async def test_a_thread_of_an_earlier_test_is_nobody_s(clock):

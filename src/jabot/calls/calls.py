@@ -407,7 +407,8 @@ class Calls(End):
                 if self._placing.anybody_waits:
                     self._placing.forget(event.id, options.to)
                 job.ended(event.result, event.error)
-                self._concluded(submission, job.error)
+                if submission is not None:  # else nobody looks at the error: it stays unseen
+                    self._concluded(submission, job.error)
             case JobAccepted():
                 if event.id in self._jobs:  # not ended by the callback of one before it
                     self._jobs[event.id][0].was_taken(event.peer, event.attempt)

@@ -66,7 +66,8 @@ class Clock:
         self._patience_for = patience  # real seconds
         self._held = True  # made up; else it goes on as the real one, from where it stood
         self._advancing = 0
-        self._calls = 0  # of executors, under way
+        self._calls = 0  # of the loop's own executor, under way
+        self._stores: dict[asyncio.Future[Any], float] = {}  # calls of others, and since when
         self._worked_since: float | None = None  # when something began outside, in real time
         self._resting: list[asyncio.Future[None]] = []
         self._limit = self.now + _MOST
@@ -179,11 +180,14 @@ class Clock:
             self._worked_since = None
         elif self._worked_since is None:
             self._worked_since = time.monotonic()
-        return working
+        return working or bool(self._stores)
 
     def _patience(self) -> float:
+        """For what began last. A store has its own executor: however many calls follow each other,
+        each of them gets its time; of what else works, one thing after another is one."""
         since = self._worked_since
-        return 0.0 if since is None else since + self._patience_for - time.monotonic()
+        begun = max([*self._stores.values(), *(() if since is None else (since,))])
+        return begun + self._patience_for - time.monotonic()
 
     def _may_hear(self) -> bool:
         """Whether a task may be waiting for somebody on a socket."""
@@ -196,8 +200,12 @@ class Clock:
 
     def _called(self, executor: Any, function: Callable[..., Any], *args: Any) -> Any:
         future = self._run_in_executor(executor, function, *args)
-        self._calls += 1
-        future.add_done_callback(self._returned)
+        if executor is None:
+            self._calls += 1
+            future.add_done_callback(self._returned)
+        else:
+            self._stores[future] = time.monotonic()
+            future.add_done_callback(self._stores.pop)
         return future
 
     def _returned(self, _: object) -> None:
