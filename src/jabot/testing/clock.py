@@ -185,9 +185,10 @@ class Clock:
     def _patience(self) -> float:
         """For what began last. A store has its own executor: however many calls follow each other,
         each of them gets its time; of what else works, one thing after another is one."""
-        since = self._worked_since
-        begun = max([*self._stores.values(), *(() if since is None else (since,))])
-        return begun + self._patience_for - time.monotonic()
+        begun = [*self._stores.values()]
+        if self._worked_since is not None:
+            begun.append(self._worked_since)
+        return max(begun) + self._patience_for - time.monotonic()
 
     def _may_hear(self) -> bool:
         """Whether a task may be waiting for somebody on a socket."""
