@@ -18,7 +18,16 @@ from jabot.queue.ledger import Ledger
 from jabot.queue.ready import Ready
 from jabot.queue.rights import Rights
 from jabot.queue.store import open_store
-from jabot.queue.store.verbs import Cancel, Filter, List, PutSchedule, Schedule, Schedules
+from jabot.queue.store.verbs import (
+    Cancel,
+    Filter,
+    Fire,
+    Impossible,
+    List,
+    PutSchedule,
+    Schedule,
+    Schedules,
+)
 
 QUEUE = JID("jobs@example.org/1")
 ANN, BOB, BOSS = (JID(f"{name}@example.org/x") for name in ("ann", "bob", "boss"))
@@ -247,6 +256,31 @@ async def test_a_job_that_the_queue_refuses_is_told_of(desk):
     await desk.ledger.ask(Cancel(jobs[0].id, None, "", desk.wall()))
     await desk.clock.advance(10)
     assert len(await desk.jobs()) == 3
+    (line,) = await desk.agenda.schedules(ANN)
+    assert line.problem == ""
+
+
+async def test_a_job_that_the_store_can_never_keep_is_left_out(desk):
+    apply = desk.store.apply
+    tried = []
+
+    async def picky(verbs):
+        if any(type(verb) is Fire and verb.job is not None for verb in verbs):
+            tried.append(verbs)
+            raise Impossible("no room for it in the index")
+        return await apply(verbs)
+
+    desk.store.apply = picky
+    await desk.add(every=100.0)
+    begun = desk.wall()
+    await desk.clock.advance(150)
+    assert len(tried) == 2  # with what came along, and once more alone: not each second
+    (line,) = await desk.agenda.schedules(ANN)
+    assert line.problem == "its job cannot be kept: no room for it in the index"
+    assert line.upcoming[0] == begun + 200
+    desk.store.apply = apply
+    await desk.clock.advance(51)
+    assert len(await desk.jobs()) == 1
     (line,) = await desk.agenda.schedules(ANN)
     assert line.problem == ""
 

@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from jabot.alarm import Alarm
-from jabot.errors import ConfigError
+from jabot.errors import ConfigError, StoreUnavailable
 from jabot.jid import JID, InvalidJID
 from jabot.moments import Timers
 from jabot.protocol.options import JobOptions
@@ -132,7 +132,7 @@ class Calendar:
         self._ledger.do(
             verb,
             partial(self._fired, schedule, verb),
-            lambda _: self._soon(schedule.name, _AGAIN),
+            partial(self._not_fired, schedule, verb),
         )
 
     def _firing(self, schedule: Schedule, now: float) -> tuple[Firing, str]:
@@ -164,6 +164,15 @@ class Calendar:
             schedule.timeout,
             most=self._most_jobs,
         )
+
+    def _not_fired(self, schedule: Schedule, verb: Fire, error: Exception) -> None:
+        if verb.job is None or isinstance(error, StoreUnavailable):
+            self._soon(schedule.name, _AGAIN)
+            return
+        why = f"its job cannot be kept: {error}"  # nor another time: this one is left out
+        log.error("schedule %s does not fire: %s", schedule.name, why)
+        noted = Fire(schedule.name, verb.planned, verb.next, None, why)
+        self._ledger.do(noted, lambda _: self.reload(), lambda _: self._soon(schedule.name, _AGAIN))
 
     def _fired(self, schedule: Schedule, verb: Fire, added: Added | None) -> None:
         if verb.job is None or added is None:  # perhaps another node of the queue was faster
