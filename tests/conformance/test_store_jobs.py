@@ -1,10 +1,13 @@
 """What becomes of one job, verb by verb."""
 
+import random
+
 import pytest
 from msgspec import Raw
 from stores import BOOM, NODE, OWNER, WORKER, json, new
 
-from jabot.protocol.options import NO_OPTIONS, JobOptions
+from jabot.protocol import limits
+from jabot.protocol.options import NO_OPTIONS, JobOptions, Lane
 from jabot.protocol.states import TRANSITIONS, JobEvent, JobState, sources
 from jabot.queue.store.verbs import (
     Adopt,
@@ -14,7 +17,14 @@ from jabot.queue.store.verbs import (
     Look,
     Orphans,
     Pause,
+    kind_of,
 )
+
+
+def any_text(length, seed=0):
+    """Characters of four bytes each, any of them."""
+    choice = random.Random(seed).choices(range(0x20000, 0x2A6D0), k=length)
+    return "".join(map(chr, choice))
 
 
 async def test_a_job_comes_back_as_it_was_submitted(queue):
@@ -89,6 +99,19 @@ async def test_a_claim_takes_only_what_the_worker_can_do(queue):
     assert await queue.claimed(9, 'lift {"gpu":["a100"]}', 'lift {"gpu":["h100"]}') == ["a"]
     assert await queue.claimed(0, "carry") == []
     assert await queue.claimed(9, "carry", "carry") == ["b"]
+
+
+@pytest.mark.parametrize("lane", [None, Lane(any_text(256), slots=1)])
+async def test_the_longest_kind_that_a_queue_takes_is_kept(queue, lane):
+    """Of characters that no compression makes fewer."""
+    task = any_text(100)
+    where = {f"{number:02}": [any_text(10, number)] for number in range(23)}
+    left = limits.KIND - len(kind_of(task, where).encode())
+    where["00"] = [any_text(10), "x" * (left - len(',""'))]
+    kind = kind_of(task, where)
+    assert len(kind.encode()) == limits.KIND
+    await queue.add("a", task=task, where=where, lane=lane)
+    assert await queue.claimed(1, kind) == ["a"]
 
 
 async def test_jobs_of_a_paused_task_are_left(queue):

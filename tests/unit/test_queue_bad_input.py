@@ -93,6 +93,22 @@ async def test_names_with_what_a_store_would_cut_off(house, options):
     assert (frame.code, "U+0000" in frame.message) == ("bad_arguments", True)
 
 
+async def test_labels_to_run_at_that_are_more_than_a_store_can_sort_by(house):
+    fits = {"gpu": ["x" * 60] * 25}  # 1,589 bytes with the task's name
+    await house.submit("j1", where=fits)
+    assert await house.record("j1") is not None
+    for where in ({"gpu": ["ä" * 60] * 25}, {"gpu": fits["gpu"] * 2}):
+        await house.submit("j2", where=where)
+        frame = await refusal(house)
+        assert (frame.code, frame.message.partition(":")[0]) == ("bad_arguments", "where")
+    await house.say_raw(
+        APP, ["submit", "j3", "lift", [], {}, 1, None, {}, {"where": {"gpu": ["x"] * 257}}]
+    )
+    frame = await refusal(house)
+    assert frame.message.startswith("an option cannot be used: ")
+    assert [await house.record(job) for job in ("j2", "j3")] == [None, None]
+
+
 async def test_an_id_with_such_a_character_is_no_other_job(house):
     await house.submit("a")
     await house.submit("a\0b")

@@ -220,6 +220,12 @@ def test_only_who_has_the_task_and_the_labels_gets_a_job(crew):
     assert crew.openings(["dance"]) == []
 
 
+def test_a_name_that_ends_in_a_space_is_another_task(crew):
+    hello(crew)
+    assert crew.openings(["lift "]) == []
+    assert len(crew.openings(["lift"])) == 1
+
+
 def test_a_kind_names_what_is_needed_whatever_the_order():
     assert kind_of("lift", {}) == "lift"
     assert kind_of("lift", {"b": ["2", "1"], "a": ["x"]}) == kind_of(

@@ -29,11 +29,10 @@ LOST = lost("bot@x/1", "vanished")
 
 
 def record(state=JobState.RUNNING, *, runs=1, attempt=1, options=NO_OPTIONS, **more):
-    given = {"deadline": None, **more}
+    given = {"deadline": None, "task": "lift", **more}
     return Record(
         id="j1",
         owner="app@x",
-        task="lift",
         state=state,
         args=Raw(b"[]"),
         kwargs=Raw(b"{}"),
@@ -131,6 +130,12 @@ def test_what_its_worker_says(frame, event, outcome):
     verb = fate().ended(record(attempt=7), frame)
     assert (verb.event, verb.outcome) == (event, outcome)
     assert (verb.id, verb.attempt, verb.worker, verb.now) == ("j1", 7, "bot@x/1", 100.0)
+
+
+def test_a_name_that_no_task_has_is_not_looked_for_without_end():
+    """A kind reads it as another task's, whose workers do not know it."""
+    verb = fate().ended(record(task="lift "), Rejected("j1", 1, "unknown_task", "no"))
+    assert (verb.event, verb.failure) == ("fail", Failure("unknown_task", "no", code="refused"))
 
 
 def test_what_is_kept_of_that():

@@ -37,6 +37,7 @@ HEARTBEAT: Final = 500  # attempts in one heartbeat that we send: no more than f
 DEPTH: Final = 100  # of arrays and objects inside of each other in a payload
 ID: Final = 64  # characters
 TASK: Final = 256
+KIND: Final = 1600  # bytes of a task's name with the labels that its worker must have, as JSON
 TEXT: Final = 4 * KIB  # a message, a progress text
 TRACEBACK: Final = 32 * KIB
 ADDRESS: Final = 3071  # of an XMPP address (RFC 7622 section 3.1)

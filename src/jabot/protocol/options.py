@@ -64,8 +64,11 @@ class JobOptions(msgspec.Struct, frozen=True, omit_defaults=True):
     lane: Lane | None = None
     after: Annotated[list[Id], Meta(max_length=1000)] = []
     """Runs when these jobs of its caller have succeeded, and can read their results."""
-    where: Annotated[dict[Label, list[Label]], Meta(max_length=32)] = {}
-    """Labels that its worker must have: one of these values each."""
+    where: Annotated[
+        dict[Label, Annotated[list[Label], Meta(max_length=256)]], Meta(max_length=32)
+    ] = {}
+    """Labels that its worker must have: one of these values each. With the task's name, all
+    together take up to `limits.KIND` bytes."""
     labels: Annotated[dict[Label, Label], Meta(max_length=32)] = {}
     """Of the job itself, to find it by."""
 

@@ -15,6 +15,7 @@ from jabot.protocol.options import NODE_TASKS, OWN_TASKS, JobOptions
 from jabot.queue import timetable
 from jabot.queue.answers import ScheduleLine, schedule_line
 from jabot.queue.ledger import Ledger
+from jabot.queue.names import check_names
 from jabot.queue.rights import Rights
 from jabot.queue.store.verbs import DropSchedule, PutSchedule, Schedule, Schedules, Store
 
@@ -150,6 +151,7 @@ def _check(schedule: Schedule) -> None:
         raise BadArguments(f"name: {name[:_NAME]!r}; give 1 to {_NAME} printable characters")
     if not schedule.task or schedule.task.startswith((OWN_TASKS, NODE_TASKS)):
         raise BadArguments(f"task: {schedule.task!r} is done by no worker, so it has no schedule")
+    check_names(schedule.task, schedule.options)
     plain = JobOptions()
     for option, reason in _OF_ONE_JOB.items():
         if getattr(schedule.options, option) != getattr(plain, option):

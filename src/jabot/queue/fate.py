@@ -15,6 +15,7 @@ from jabot.protocol.frames import Cancelled, Failed, Rejected, Succeeded
 from jabot.protocol.options import JobOptions, RetryOptions
 from jabot.protocol.refusals import TRANSIENT, shortened, shortened_traceback
 from jabot.protocol.refusals import failure as error_in
+from jabot.queue.names import is_task_name
 from jabot.queue.store.verbs import Failure, Finish, Record
 from jabot.tasks import Retry
 
@@ -66,8 +67,10 @@ class Fate:
                     worker=record.worker,
                     outcome="cancelled",
                 )
-            case Rejected() if frame.code in TRANSIENT or frame.code == "unknown_task":
+            case Rejected() if frame.code in TRANSIENT:
                 return self.released(record)
+            case Rejected() if frame.code == "unknown_task" and is_task_name(record.task):
+                return self.released(record)  # another worker may have it
             case Rejected():
                 failure = Failure(frame.code, frame.message, code="refused")
             case Failed():

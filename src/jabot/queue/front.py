@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 from msgspec import Raw
 
-from jabot.errors import BadArguments, JabotError
+from jabot.errors import JabotError
 from jabot.protocol import Leftover, codec, limits
 from jabot.protocol.codec import Damaged, Incoming
 from jabot.protocol.frames import Cancel, Frame, Query, Rejected, State, Submit
@@ -21,6 +21,7 @@ from jabot.queue.callers import Callers
 from jabot.queue.defaults import with_defaults
 from jabot.queue.due import due, first_look
 from jabot.queue.ledger import Ledger
+from jabot.queue.names import check_names
 from jabot.queue.outcomes import Outcomes
 from jabot.queue.promise import Promise
 from jabot.queue.ready import Ready
@@ -133,7 +134,7 @@ class Front(End):
         try:
             options = _read_options(frame.options)
             self._rights.check(peer, frame.task)
-            check_names(frame, options)
+            check_names(frame.task, options, frame.id)
             check_size(frame)
         except msgspec.MsgspecError as error:
             self._refuse(peer, frame, "bad_arguments", f"an option cannot be used: {error}")
@@ -264,21 +265,6 @@ def refusal(add: Add, added: Added) -> str:
         f"{added.detail} of your jobs in this queue are unfinished, and {add.most} are allowed: "
         "wait for some of them, or cancel some"
     )
-
-
-def check_names(frame: Submit, options: JobOptions) -> None:
-    """Raises `BadArguments` for names that no worker and no store could take as they are."""
-    if not frame.task.isprintable() or " " in frame.task:
-        raise BadArguments(f"{frame.task!r} is no name of a task: it has spaces, or worse")
-    names = [frame.id]
-    if options is not NO_OPTIONS:
-        names += [name for name in (options.key, options.unique) if name is not None]
-        names += [options.lane.name] if options.lane is not None else []
-        names += [*options.after, *options.labels, *options.labels.values(), *options.where]
-        names += [value for values in options.where.values() for value in values]
-    for name in names:
-        if "\0" in name:
-            raise BadArguments(f"{name!r}: U+0000 can stand in no id, key, name or label")
 
 
 def check_size(frame: Submit) -> None:

@@ -607,8 +607,8 @@ def kind_of(task: str, where: dict[str, list[str]]) -> str:
 def read_kind(kind: str) -> tuple[str, dict[str, list[str]]]:
     """The task and the labels that `kind_of` made one text of. What it made none of is the name of
     a task that nobody has."""
-    task, _, where = kind.partition(" ")
+    task, space, where = kind.partition(" ")
     try:
-        return task, msgspec.json.decode(where, type=dict[str, list[str]]) if where else {}
+        return task, msgspec.json.decode(where, type=dict[str, list[str]]) if space else {}
     except msgspec.MsgspecError:
         return kind, {}
