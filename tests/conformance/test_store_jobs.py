@@ -75,6 +75,19 @@ async def test_an_id_of_another_owner_is_refused(queue):
     assert (await queue.look("a")).owner == OWNER
 
 
+async def test_what_was_not_begun_in_time_is_given_to_nobody(queue):
+    """Whether or not somebody has looked what is due."""
+    await queue.add("late", "later", expires=5.0, priority=9)
+    await queue.add("over", timeout=5.0, priority=9)
+    await queue.add("a", "b")
+    await queue.add("in time", expires=5.1)
+    assert await queue.claimed(2, now=5.0) == ["a", "b"]
+    assert await queue.claimed(9, "lift", "carry", now=5.0) == ["in time"]
+    await queue.add("laned", expires=5.0, lane=Lane("wide", slots=9))
+    assert await queue.claimed(9, now=5.0) == []
+    assert sorted((await queue.due(5.0)).ended) == ["laned", "late", "later", "over"]
+
+
 async def test_claims_go_by_priority_then_by_age(queue):
     await queue.add("a")
     await queue.add("b", priority=-1)

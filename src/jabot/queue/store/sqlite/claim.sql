@@ -21,6 +21,7 @@ INSERT INTO taking (seq, lane, priority, size)
     CROSS JOIN jobs AS j ON j.seq IN (
         SELECT f.seq FROM jobs AS f
         WHERE f.kind = json_extract(k.value, '$[0]') AND f.state = 'available' AND f.gate = 0
+            AND (f.begin_by IS NULL OR f.begin_by > :now)
         ORDER BY f.priority DESC, f.seq LIMIT :most
     )
     WHERE NOT EXISTS (SELECT 1 FROM paused AS p WHERE p.task = json_extract(k.value, '$[1]'))
