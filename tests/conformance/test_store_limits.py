@@ -268,6 +268,17 @@ async def test_who_submitted_it_first_hears_of_it_whoever_asks_for_the_same(queu
 
 
 @pytest.mark.parametrize("same", [{"key": "k"}, {"unique": "u"}])
+async def test_what_is_one_job_already_stays_so_when_fewer_may_be(queue, same):
+    await queue.add("a", "b", "c", most_same=9, **same)
+    again = await queue.add("b", most_same=1, **same)
+    assert (again.id, again.is_new, again.refused) == ("a", False, "")
+    assert (await queue.look("b")).id == "a"
+    refused = await queue.add("d", most_same=1, **same)
+    assert (refused.id, refused.refused) == ("a", "too_many_same")
+    assert await queue.look("d") is None
+
+
+@pytest.mark.parametrize("same", [{"key": "k"}, {"unique": "u"}])
 async def test_how_many_submits_may_be_one_job(queue, same):
     await queue.add("a", most_same=3, **same)
     added = await queue.add("b", "c", "d", "d", "e", most_same=3, **same)

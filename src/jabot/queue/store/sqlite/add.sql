@@ -60,7 +60,8 @@ UPDATE mark SET base = max(
     coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'jobs'), 0),
     coalesce((SELECT max(seq) FROM jobs), 0));
 -- By its id, then by its key, then by its unique name.
-INSERT INTO aliases SELECT :id, k.seq FROM keys AS k
+DELETE FROM same;
+INSERT INTO same SELECT k.seq FROM keys AS k
     CROSS JOIN jobs AS j ON j.seq = k.seq
     CROSS JOIN full_payloads AS p ON p.seq = k.seq
     WHERE :key IS NOT NULL AND k.owner = :owner AND k.key = :key AND k.until > :now
@@ -71,22 +72,25 @@ INSERT INTO aliases SELECT :id, k.seq FROM keys AS k
 INSERT INTO result SELECT :i, json_object('id', j.id, 'refused', 'key_reused')
     FROM keys AS k CROSS JOIN jobs AS j ON j.seq = k.seq
     WHERE :key IS NOT NULL AND k.owner = :owner AND k.key = :key AND k.until > :now
+        AND NOT EXISTS (SELECT 1 FROM same)
         AND NOT EXISTS (SELECT 1 FROM jobs AS f WHERE f.id = :id)
         AND NOT EXISTS (SELECT 1 FROM aliases AS f WHERE f.id = :id);
-INSERT INTO aliases SELECT :id, w.seq FROM jobs AS w
+INSERT INTO same SELECT w.seq FROM jobs AS w
     WHERE :unique_name IS NOT NULL AND w.owner = :owner AND w.unique_name = :unique_name
         AND w.unique_name IS NOT NULL AND w.ended IS NULL AND w.state <> 'running'
+        AND NOT EXISTS (SELECT 1 FROM same)
         AND NOT EXISTS (SELECT 1 FROM jobs AS f WHERE f.id = :id)
         AND NOT EXISTS (SELECT 1 FROM aliases AS f WHERE f.id = :id)
         AND NOT EXISTS (SELECT 1 FROM result AS r WHERE r.i = :i)
     ORDER BY w.priority DESC, w.seq LIMIT 1;
--- One job is known by so many ids, and by no more.
+-- One job is known by so many ids, and is given no more.
 INSERT INTO result SELECT :i, json_object('id', j.id, 'refused', 'too_many_same',
         'detail', CAST(json_extract(:verb, '$.most_same') AS TEXT))
-    FROM aliases AS a CROSS JOIN jobs AS j ON j.seq = a.seq
-    WHERE a.id = :id AND json_extract(:verb, '$.most_same')
-        < (SELECT count(*) FROM aliases AS b WHERE b.seq = a.seq);
-DELETE FROM aliases WHERE id = :id AND EXISTS (SELECT 1 FROM result AS r WHERE r.i = :i);
+    FROM same AS s CROSS JOIN jobs AS j ON j.seq = s.seq
+    WHERE json_extract(:verb, '$.most_same')
+        <= (SELECT count(*) FROM aliases AS a WHERE a.seq = s.seq);
+INSERT INTO aliases SELECT :id, s.seq FROM same AS s
+    WHERE NOT EXISTS (SELECT 1 FROM result AS r WHERE r.i = :i);
 INSERT INTO same_job SELECT :i, :verb
     WHERE EXISTS (SELECT 1 FROM jobs AS f WHERE f.id = :id)
         OR EXISTS (SELECT 1 FROM aliases AS f WHERE f.id = :id);

@@ -7,6 +7,8 @@ INSERT INTO mark VALUES (0);
 CREATE TEMP TABLE effect (cause INTEGER, ready TEXT, ended TEXT);
 CREATE INDEX temp.effect_cause ON effect (cause);
 CREATE TEMP TABLE result (i INTEGER PRIMARY KEY, json TEXT);
+-- The job that one to be added is the same as, under another id.
+CREATE TEMP TABLE same (seq INTEGER PRIMARY KEY);
 CREATE TEMP TABLE ending (
     i INTEGER PRIMARY KEY, seq INTEGER UNIQUE, event TEXT, state TEXT, now REAL, at REAL,
     result TEXT, failure TEXT, outcome TEXT, error TEXT,
