@@ -455,33 +455,57 @@ async def test_nothing_to_do_is_nothing(queue):
 
 # -- large ones ------------------------------------------------------------------------------------
 
-LARGE = '"%s"' % ("x" * 12_000)
+LARGE = ['"%s"' % ("x" * 12_000), '"%s"' % ("ä" * 6_000)]  # as many bytes
 
 
-async def claimed_in_parts(queue):
+async def claimed_in_parts(queue, most_bytes=64_000, now=0.0):
     """What two workers get of large jobs. No database gives an answer of a gigabyte."""
     parts, ids, more = 0, [], True
     while more:
-        claims = [Claim(NODE, name, ["lift"], 7, 0.0, most_bytes=64_000) for name in ("w1", "w2")]
-        taken = await queue.do(*claims)
-        assert sum(map(len, taken)) * 12_000 <= 2 * 64_000
+        taken = await queue.do(
+            *(Claim(NODE, name, ["lift"], 7, now, most_bytes) for name in ("w1", "w2"))
+        )
+        assert sum(map(len, taken)) * 12_000 <= 2 * most_bytes
         parts, ids = parts + 1, ids + [record.id for each in taken for record in each]
         more = any(each.more for each in taken)
     assert parts > 1
     return ids
 
 
-async def test_large_jobs_are_claimed_in_parts(queue):
+@pytest.mark.parametrize("large", LARGE, ids=["narrow", "wide"])
+async def test_large_jobs_are_claimed_in_parts(queue, large):
     names = [f"j{number}" for number in range(12)]
-    for name in names:
-        await queue.add(name, args=f"[{LARGE}]")
+    await queue.add(*names, args=f"[{large}]")
     assert await claimed_in_parts(queue) == names
 
 
-async def test_jobs_that_come_after_a_large_result_are_claimed_in_parts(queue):
+async def test_jobs_that_are_over_do_not_hide_how_large_the_others_are(queue):
+    await queue.add(*(f"over{number}" for number in range(7)), expires=1.0)
+    names = [f"j{number}" for number in range(4)]
+    await queue.add(*names, args=f"[{LARGE[0]}]")
+    assert await claimed_in_parts(queue, most_bytes=20_000, now=5.0) == names
+
+
+async def test_many_small_jobs_are_not_all_in_one_answer_either(queue):
+    names = [f"j{number:02}" for number in range(90)]
+    await queue.add(*names, args=f'[{LARGE[0][:1800]}"]', meta={"trace": "x" * 1000})
+    ids, sizes, more = [], [], True
+    while more:
+        claims = [Claim(NODE, name, ["lift"], 30, 0.0, 30_000) for name in ("w1", "w2", "w3")]
+        taken = await queue.do(*claims)
+        sizes += [len(each) * 2_800 for each in taken[1:] if len(taken[0]) * 2_800 > 30_000]
+        ids += [record.id for each in taken for record in each]
+        more = any(each.more for each in taken)
+    assert ids == names
+    assert sizes
+    assert set(sizes) == {0}  # one alone was more than enough
+
+
+@pytest.mark.parametrize("large", LARGE, ids=["narrow", "wide"])
+async def test_jobs_that_come_after_a_large_result_are_claimed_in_parts(queue, large):
     await queue.add("parent")
     await queue.claim(1)
     children = [f"j{number}" for number in range(12)]
     await queue.add(*children, after=["parent"])
-    await queue.finish("parent", result=Raw(LARGE.encode()))
+    await queue.finish("parent", result=Raw(large.encode()))
     assert await claimed_in_parts(queue) == children

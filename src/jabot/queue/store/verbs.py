@@ -152,7 +152,8 @@ class Claim(_Verb, frozen=True):
     most: int
     now: float
     most_bytes: int = 64 * 1024 * 1024
-    """In one transaction, twice as many at most."""
+    """Of arguments and of results that jobs come after: twice as many in one transaction, at most.
+    What else a job carries is not counted, nor need small arguments (up to 2,000 characters) be."""
 
 
 class Claimed(list[Record]):

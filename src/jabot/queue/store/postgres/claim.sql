@@ -44,6 +44,7 @@ BEGIN
                 + CASE WHEN f.parents = 0 THEN 0 ELSE pg_temp.size_before(f.seq) END AS size
             FROM jobs AS f
             WHERE f.kind = k AND f.state = 'available' AND f.waits_for = 0 AND NOT f.limited
+                AND (f.begin_by IS NULL OR f.begin_by > now)
             ORDER BY f.priority DESC, f.seq LIMIT most
         ) AS j
     ) THEN

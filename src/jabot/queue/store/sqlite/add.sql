@@ -136,8 +136,8 @@ INSERT INTO jobs (
         json_extract(:verb, '$.teller'), missing,
         coalesce(json_array_length(:verb, '$.after'), 0),
         json_extract(:verb, '$.lane'), json_extract(:verb, '$.unique_name'),
-        CASE WHEN large THEN length(json_extract(:verb, '$.args'))
-            + length(json_extract(:verb, '$.kwargs')) ELSE 0 END,
+        CASE WHEN large THEN length(CAST(json_extract(:verb, '$.args') AS BLOB))
+            + length(CAST(json_extract(:verb, '$.kwargs') AS BLOB)) ELSE 0 END,
         json_extract(:verb, '$.options'), json_extract(:verb, '$.meta'),
         CASE WHEN NOT large THEN json_extract(:verb, '$.args') END,
         CASE WHEN NOT large THEN json_extract(:verb, '$.kwargs') END

@@ -14,7 +14,7 @@ INSERT INTO settle_lane SELECT name, :now FROM lanes WHERE next <= :now;
 DELETE FROM taking;
 INSERT INTO taking (seq, lane, priority, size)
     SELECT j.seq, j.lane, j.priority, CASE WHEN j.parents = 0 THEN j.size ELSE j.size + (
-            SELECT coalesce(sum(length(p.result)), 0) FROM links AS l
+            SELECT coalesce(sum(length(CAST(p.result AS BLOB))), 0) FROM links AS l
             CROSS JOIN jobs AS p ON p.seq = l.parent WHERE l.child = j.seq
         ) END
     FROM json_each(:kinds) AS k
@@ -28,6 +28,8 @@ INSERT INTO taking (seq, lane, priority, size)
     ORDER BY j.priority DESC, j.seq LIMIT :most;
 INSERT INTO result SELECT :i,
     CASE WHEN EXISTS (SELECT 1 FROM taking WHERE lane IS NOT NULL OR size > 0)
+            OR (SELECT sum(length(CAST(json AS BLOB))) FROM result) > :most_bytes
+                AND EXISTS (SELECT 1 FROM taking)
         THEN 'true' ELSE 'false' END;
 INSERT INTO take_fewer SELECT :most_bytes FROM result WHERE i = :i AND json = 'true';
 UPDATE jobs SET state = 'running', attempt = attempt + 1, runs = runs + 1,
@@ -48,7 +50,7 @@ DELETE FROM taking WHERE n IN (
     ) AS t CROSS JOIN lanes AS l ON l.name = t.lane WHERE t.place > l.room
 );
 -- Nor too large, each time and all in one answer.
-DELETE FROM taking WHERE (SELECT sum(length(json)) FROM result) > :most_bytes;
+DELETE FROM taking WHERE (SELECT sum(length(CAST(json AS BLOB))) FROM result) > :most_bytes;
 DELETE FROM taking WHERE n > 1 AND n IN (
     SELECT t.n FROM (SELECT n, sum(size) OVER (ORDER BY n) AS so_far FROM taking) AS t
     WHERE t.so_far > :most_bytes
