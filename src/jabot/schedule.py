@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 
@@ -86,9 +87,15 @@ class Cron:
 
     def delay(self, now: datetime, started: datetime) -> float:
         """Seconds from `now` to the next time; infinite when there is none within 50 years."""
-        try:
-            due: datetime = next(CronSim(self.line, now.astimezone(self.zone or MachineZone())))
-        except StopIteration:
+        due = next(self.after(now), None)
+        if due is None:
             return float("inf")
         # Two times of one zone are subtracted by what the wall clock shows.
         return (due.astimezone(UTC) - now.astimezone(UTC)).total_seconds()
+
+    def after(self, moment: datetime) -> Iterator[datetime]:
+        """The times after a moment, one by one; no more when there is none within 50 years."""
+        times: Iterator[datetime] = CronSim(
+            self.line, moment.astimezone(self.zone or MachineZone())
+        )
+        return times

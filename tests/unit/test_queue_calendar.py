@@ -12,6 +12,7 @@ from jabot import JID
 from jabot.access import Access
 from jabot.errors import BadArguments, NotAllowed, StoreUnavailable
 from jabot.protocol.options import THIS, JobOptions, Lane
+from jabot.queue import timetable
 from jabot.queue.agenda import Agenda
 from jabot.queue.calendar import Calendar
 from jabot.queue.ledger import Ledger
@@ -163,6 +164,28 @@ async def test_what_was_missed_while_no_queue_was_up(desk, missed, count):
     assert schedule.next == desk.wall() - desk.wall() % 10 + 10
     await desk.clock.advance(10)
     assert len(await desk.jobs()) == count + 1
+
+
+async def test_others_have_their_turn_between_looks_that_take_long(desk, monkeypatch):
+    monkeypatch.setattr("jabot.queue.calendar._TURN", 0.0)
+    for name in "abc":
+        await desk.add(name=name, cron="* * * * *")
+    rings, alarm = [], desk.calendar._alarm
+    ring, firing = alarm._ring, timetable.firing
+
+    def counted():
+        rings.append([])
+        ring()
+
+    def noted(schedule, now):
+        rings[-1].append(schedule.name)
+        return firing(schedule, now)
+
+    monkeypatch.setattr(alarm, "_ring", counted)
+    monkeypatch.setattr(timetable, "firing", noted)
+    await desk.clock.advance(60.1)
+    assert sorted(names for names in rings if names) == [["a"], ["b"], ["c"]]
+    assert len(await desk.jobs()) == 3
 
 
 async def test_a_clock_that_jumps_ahead_is_noticed(desk):

@@ -5,6 +5,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
+from cronsim import CronSim
 from msgspec import Raw
 
 from jabot.errors import ConfigError
@@ -123,6 +124,26 @@ def test_a_cron_line_whose_times_come_all_at_once_is_held_to_that_too():
     assert MOST / 2 <= moment("2026-06-02T13:00") - firing.next <= MOST
     again = timetable.firing(msgspec.structs.replace(busy, next=firing.next), now)
     assert again == Firing(True, firing.next + 1)
+
+
+def test_the_line_is_not_read_again_for_each_time_that_was_missed(monkeypatch):
+    read, steps = [], []
+
+    class Counted(CronSim):
+        def __init__(self, *given):
+            read.append(given)
+            super().__init__(*given)
+
+        def __next__(self):
+            steps.append(self.dt)
+            return super().__next__()
+
+    monkeypatch.setattr("jabot.schedule.CronSim", Counted)
+    week = moment("2026-06-08T00:00")
+    busy = schedule(cron="* * * * * *", next=moment("2026-06-01T00:00"), missed="all")
+    assert timetable.firing(busy, week).left_out
+    assert len(read) < 20
+    assert len(steps) < 2 * MOST
 
 
 def test_missed_times_of_a_cron_line():

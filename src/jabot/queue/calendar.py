@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 
 _AT_LEAST: Final = 30.0  # seconds between two looks at a schedule; the machine's clock may jump
 _AGAIN: Final = 1.0  # seconds after which the store is asked again
+_TURN: Final = 0.02  # seconds after which what else there is to do has its turn
 _RELOAD: Final = ""  # the timer for that; no schedule has this name
 
 
@@ -106,8 +107,12 @@ class Calendar:
         self._alarm.set(at)
 
     def _ring(self) -> None:
-        for name in self._timers.due(self._loop.time()):
-            if name == _RELOAD:
+        """Look at what is due. When many times were missed, each look takes milliseconds."""
+        begun, now = time.perf_counter(), self._loop.time()
+        for place, name in enumerate(self._timers.due(now)):
+            if place and time.perf_counter() - begun > _TURN:
+                self._timers.set(name, now)
+            elif name == _RELOAD:
                 self.reload()
             else:
                 self._look_at(self._schedules[name])

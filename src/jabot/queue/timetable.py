@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import datetime
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -75,8 +76,10 @@ def _first_of_newest(schedule: Schedule, planned: float, now: float) -> float | 
     """The first of the newest times up to `now`: of `MOST` of them, or half as many at least. There
     are more than that from `planned` on."""
     older, newer = planned, now
+    # Where they come evenly, that is looked at first which is asked for.
+    gap = (_after(schedule, planned, planned) or now) - planned
+    middle = max(planned, now - 0.75 * MOST * gap)
     while True:
-        middle = (older + newer) / 2
         count = _count(schedule, middle, now)
         if count > MOST:
             older = middle
@@ -84,16 +87,17 @@ def _first_of_newest(schedule: Schedule, planned: float, now: float) -> float | 
             newer = middle
         else:
             return _after(schedule, middle, planned)
+        middle = (older + newer) / 2
 
 
 def _count(schedule: Schedule, moment: float, now: float) -> int:
     """How many times there are after a moment, and up to `now`: to one more than `MOST`."""
-    following = _after(schedule, moment, moment)
-    for count in range(MOST + 1):
-        if following is None or following > now:
-            return count
-        following = _after(schedule, following, following)
-    return MOST + 1
+    if schedule.every is not None:
+        return min(MOST + 1, int((now - moment) // schedule.every))
+    zone = _zone(schedule)
+    times = Cron(schedule.cron or "", zone).after(datetime.fromtimestamp(moment, zone))
+    passed = itertools.takewhile(lambda time: time.timestamp() <= now, times)
+    return sum(1 for _ in itertools.islice(passed, MOST + 1))
 
 
 def _after(schedule: Schedule, moment: float, anchor: float) -> float | None:
