@@ -337,6 +337,19 @@ async def test_the_last_ones_up_to_a_callers_limit_are_counted_one_by_one(queue)
     assert [each.refused for each in added[1::2]] == 4 * [""] + 2 * ["too_many"]
 
 
+async def test_only_ones_own_jobs_count_up_to_a_callers_limit(queue):
+    """All the others of a turn would else go the long way."""
+    connection, said = queue.store._writer, []
+    connection._db = connection._program._db = Overheard(connection._db, said)
+    jobs = [[new(f"{who}{n}", owner=f"{who}@b", most=25) for who in "abc"] for n in range(20)]
+    added = await queue.do(*itertools.chain(*jobs))
+    assert all(each.is_new for each in added)
+    again = ["SELECT", "SAVEPOINT", "INSERT", "RELEASE"]  # which are the others? None
+    assert said == ["BEGIN", "SAVEPOINT", "INSERT", "ROLLBACK", "RELEASE", *again, "COMMIT"]
+    counts = [queue.add(f"{who}+", owner=f"{who}@b", most=20) for who in "abc"]
+    assert [(await each).detail for each in counts] == ["20"] * 3
+
+
 class Overheard:
     """A connection, and what it is asked to do."""
 

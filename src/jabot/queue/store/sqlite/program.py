@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from importlib import resources
@@ -55,10 +56,14 @@ class Program:
         plain, rows = self._plain[call.query], list(enumerate(call.told))
         if self._do_all(plain, rows):
             return b"{}"
+        if call.query == "add_plain":
+            rows = _counted_by_owner(rows)
         others = self._others(plain, rows)
         if not self._do_all(plain, [row for row in rows if row[0] not in others]):
-            others = dict(rows)
-        answer = self._by_json(Call(PLAIN[call.query], list(others.values())))
+            others = [place for place, _ in rows]
+        if not others:
+            return b"{}"
+        answer = self._by_json(Call(PLAIN[call.query], [call.told[place] for place in others]))
         answers = msgspec.json.decode(answer, type=list[Raw])
         return msgspec.json.encode(dict(zip(others, answers, strict=True)))
 
@@ -82,7 +87,7 @@ class Program:
             self._db.execute("RELEASE plain")
         return done == len(rows)
 
-    def _others(self, plain: _Plain, rows: _Rows) -> dict[int, Any]:
+    def _others(self, plain: _Plain, rows: _Rows) -> list[int]:
         """Those that are not plain, or follow another verb about the same job."""
         places: set[int] = set()
         for sql, values in _statements(plain.others, plain.columns, rows):
@@ -93,7 +98,19 @@ class Program:
             if verb.id in seen:
                 places.add(place)
             seen.add(verb.id)
-        return {place: verb for place, verb in rows if place in places}
+        return sorted(places)
+
+
+def _counted_by_owner(rows: _Rows) -> _Rows:
+    """The query takes all that come before a job for its own owner's. Each may have as many more
+    unfinished jobs as there are others before it."""
+    own: Counter[str] = Counter()
+    counted: _Rows = []
+    for place, verb in rows:
+        most = None if verb.most is None else verb.most + place - own[verb.owner]
+        counted.append((place, msgspec.structs.replace(verb, most=most)))
+        own[verb.owner] += 1
+    return counted
 
 
 def _statements(
