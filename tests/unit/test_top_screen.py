@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from jabot.cli.top.columns import node_columns, size
+from jabot.cli.top.columns import Columns, node_columns, size
 from jabot.cli.top.picker import Picker
 from jabot.cli.top.screen import Top
 from unit.fleet_told import POOL, Feed, job, node, standing, status
@@ -76,6 +76,24 @@ async def test_only_nodes_in_view_are_asked(feed):
         feed.asked.clear()
         app._ask()
         assert feed.asked[-1] == f"{POOL}/w199"
+
+
+async def test_only_rows_in_sight_are_laid_out(feed, monkeypatch):
+    laid_out, line = set(), Columns.line
+
+    def noted(columns, row, style=""):
+        laid_out.add(row.jid)
+        return line(columns, row, style)
+
+    monkeypatch.setattr(Columns, "line", noted)
+    feed.peers = [node(f"w{number:03}") for number in range(200)]
+    feed.look()
+    app = Top(feed)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(app, pilot)
+        assert laid_out == set(app.query_one("#nodes", Picker).in_sight)
+        await pilot.press("end")
+        await sees(app, pilot, "w199")
 
 
 async def test_the_choice_stays_with_its_node(feed):

@@ -79,10 +79,11 @@ class Events(ModalScreen[None]):
 
     def on_mount(self) -> None:
         picker = self.query_one(Picker)
-        lines = [(str(number), line) for number, line in enumerate(self._lines)]
-        picker.show(Text("EVENTS", style="bold"), lines, [Text("nothing has happened yet")])
+        keys = [str(number) for number in range(len(self._lines))]
+        nothing = [Text("nothing has happened yet")]
+        picker.show(Text("EVENTS", style="bold"), keys, self._lines.__getitem__, nothing)
         picker.focus()
-        picker.call_after_refresh(picker.action_move, len(lines))
+        picker.call_after_refresh(picker.action_move, len(keys))
 
 
 def keys_line(keys: Sequence[tuple[str, str]]) -> Text:

@@ -82,8 +82,13 @@ class NodeScreen(Screen[None]):
             return  # it is being taken down
         self._top_lines.update(self._about())
         columns = job_columns(self.size.width - 2, time.time())
-        lines = [(job.id, columns.line(job)) for job in self._jobs.values()]
-        self._rows.show(columns.heading, lines, [Text(self._nothing(), style=_DIM)])
+        jobs = list(self._jobs.values())
+
+        def line(at: int) -> Text:
+            return columns.line(jobs[at])
+
+        nothing = [Text(self._nothing(), style=_DIM)]
+        self._rows.show(columns.heading, [job.id for job in jobs], line, nothing)
         self._last_line.update(Text(self._problem, style="red") if self._problem else self._said)
 
     def _nothing(self) -> str:

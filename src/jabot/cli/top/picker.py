@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar, Final
 
 from rich.text import Text
@@ -40,7 +40,7 @@ class Picker(Widget, can_focus=True):
         super().__init__(id=id)
         self._heading = Text()
         self._keys: list[str] = []
-        self._lines: list[Text] = []
+        self._line: Callable[[int], Text] = lambda at: Text()
         self._empty: Sequence[Text] = ()
         self._chosen: str | None = None
         self._top = 0
@@ -56,13 +56,17 @@ class Picker(Widget, can_focus=True):
         return self._keys[self._top : self._top + self._room]
 
     def show(
-        self, heading: Text, lines: Sequence[tuple[str, Text]], empty: Sequence[Text] = ()
+        self,
+        heading: Text,
+        keys: Sequence[str],
+        line: Callable[[int], Text],
+        empty: Sequence[Text] = (),
     ) -> None:
-        """Show these lines, each with its key; where there are none, `empty`."""
+        """Show a line for each key, or `empty` where there is none. `line` makes the one with that
+        number, and is asked only for those in sight."""
         at = self._keys.index(self._chosen) if self._chosen in self._keys else 0
         self._heading, self._empty = heading, empty
-        self._keys = [key for key, _ in lines]
-        self._lines = [line for _, line in lines]
+        self._keys, self._line = list(keys), line
         if self._chosen not in self._keys:
             self._chosen = self._keys[min(at, len(self._keys) - 1)] if self._keys else None
         self._settle()
@@ -70,11 +74,11 @@ class Picker(Widget, can_focus=True):
     def render(self) -> Text:
         width = self.size.width
         shown = [_padded(self._heading, width)]
-        if not self._lines:
+        if not self._keys:
             return Text("\n").join([*shown, *self._empty])
         first = self._top
-        for at in range(first, min(first + self._room, len(self._lines))):
-            line = self._lines[at]
+        for at in range(first, min(first + self._room, len(self._keys))):
+            line = self._line(at)
             if self._keys[at] == self._chosen:
                 line = _padded(line, width)
                 line.stylize("reverse")

@@ -130,9 +130,12 @@ class Top(App[None]):
         width = self.size.width - 2
         columns = node_columns(width)
         rows = self._feed.fleet.rows(self._words, self._sort, reverse=self._reverse)
-        lines = [(row.jid, columns.line(row, "" if row.fresh else _DIM)) for row in rows]
+
+        def line(at: int) -> Text:
+            return columns.line(rows[at], "" if rows[at].fresh else _DIM)
+
         self._top_lines.update(self._summary(width))
-        self._rows.show(columns.heading, lines, self._nothing())
+        self._rows.show(columns.heading, [row.jid for row in rows], line, self._nothing())
         self._event_lines.update(self._events(max(1, self._event_lines.size.height - 1)))
         self._key_line.update(self._what_keys_do())
 
