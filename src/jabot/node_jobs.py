@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from jabot.errors import UnknownJob
+from jabot.protocol.frames import Number, Seconds
 from jabot.protocol.options import NODE_TASKS
 from jabot.runner import Desk, Job
 from jabot.tasks import Context, Task
@@ -26,8 +27,8 @@ class NodeJob(msgspec.Struct, frozen=True):
     """The bare address of who asked for it."""
     state: str
     """`available` while it waits for a slot, `running`, or `retryable` between two attempts."""
-    attempt: int
-    since: float | None
+    attempt: Number
+    since: Seconds | None
     """When the present run began, in seconds since 1970; None while it waits."""
     stopping: bool
     """Whether it was told to stop."""

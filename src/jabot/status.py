@@ -17,6 +17,7 @@ import msgspec
 from jabot.errors import ConfigError
 from jabot.jid import JID
 from jabot.peers import Peer
+from jabot.protocol.frames import Number, Seconds
 from jabot.protocol.options import NODE_TASKS
 from jabot.runner import Desk, Job
 from jabot.tasks import Context, Task
@@ -45,36 +46,37 @@ class LastError(msgspec.Struct, frozen=True):
 
     task: str
     message: str
-    at: float  # seconds since 1970
+    at: Seconds  # since 1970
 
 
 class NodeStatus(msgspec.Struct, frozen=True):
     """What the task `node.status` answers: how busy a node is, and what it runs on.
 
     At a queue, `running` and `slots` are those of its workers, as far as they are with this node of
-    it; the jobs are told by the tasks `queue.*`. Times are seconds since 1970.
+    it; the jobs are told by the tasks `queue.*`. Times are seconds since 1970. Whoever reads it
+    from a node refuses numbers that no node can have.
     """
 
     jid: str
     version: str
     host: str
-    pid: int
-    uptime: float
+    pid: Number
+    uptime: Seconds
     """Seconds since it began to be served."""
-    running: int
-    waiting: int
-    slots: int
+    running: Number
+    waiting: Number
+    slots: Number
     load: float
     stopping: bool
-    succeeded: int | None
+    succeeded: Number | None
     """Jobs that have ended well since it began to be served; None at a queue."""
-    failed: int | None
+    failed: Number | None
     """Likewise, jobs that have failed."""
     jobs: list[RunningJob]
     """Those of the asker, oldest first, and of everybody for who manages the node; at most 200."""
-    cpu: float
+    cpu: Seconds
     """Seconds of the processor that the process has used."""
-    memory: int | None
+    memory: Number | None
     """Bytes that the process has in memory; None where the system does not tell."""
     last_error: LastError | None
     """Of a job of the asker's, or of anybody's for who manages the node."""

@@ -48,6 +48,15 @@ def test_who_goes_is_gone_at_once_and_it_is_said_why(fleet, clock):
     assert [event.kind for event in fleet.events] == ["plain", "bad", "bad"]
 
 
+def test_what_others_write_makes_no_event_longer_than_can_be_read(fleet):
+    fleet.seen([node("w1")])
+    fleet.said_farewell(jid("w1"), "x" * 10_000)
+    fleet.seen([])
+    (text,) = texts(fleet)
+    assert len(text) == 500
+    assert text.endswith("x…")
+
+
 def test_a_rate_is_what_ended_within_the_last_seconds(fleet, clock):
     fleet.seen([node("w1")])
     fleet.answered(jid("w1"), status(jid("w1"), succeeded=100, failed=20, cpu=5.0))

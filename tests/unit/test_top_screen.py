@@ -3,12 +3,18 @@
 import asyncio
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
+import msgspec
 import pytest
 
+from jabot import JID, NodeJob, NodeStatus
 from jabot.cli.top.columns import Columns, node_columns, size
+from jabot.cli.top.feed import Feed as RealFeed
 from jabot.cli.top.picker import Picker
 from jabot.cli.top.screen import Top
+from jabot.queue.answers import JobLine, TaskLine
+from jabot.status import LastError
 from unit.fleet_told import POOL, Feed, job, node, standing, status
 
 W1, W2 = f"{POOL}/w1", f"{POOL}/w2"
@@ -252,7 +258,7 @@ async def test_what_others_write_does_no_harm(feed):
     bad = status(peer.jid, failed=1, error="\x1b[31m\nred[b]", fields={"x": "\x1b[1m\x9b"})
     feed.fleet.answered(peer.jid, status(peer.jid))
     feed.fleet.answered(peer.jid, bad)
-    feed.listed[peer.jid] = [job("\x1b[0m", task="\x1bt", caller="\x9bc", progress="[b]\x1b")]
+    feed.listed[peer.jid] = [job("\x1b[0m", "\x1bt", "\x9bc", state="\x1b]0;x", progress="[b]\x1b")]
     app = Top(feed)
     async with app.run_test(size=(80, 24)) as pilot:
         for key in ("e", "escape", "enter", "c"):
@@ -261,6 +267,76 @@ async def test_what_others_write_does_no_harm(feed):
             await pilot.press(key)
         await sees(app, pilot, "Stop")
         assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f]", text(app))
+
+
+async def test_the_largest_numbers_that_a_node_may_tell_are_drawn(feed):
+    long, many = 249e9, 2**53 - 1
+    for times in (0, 1):
+        feed.clock.now += 2
+        counts = {"succeeded": times * many, "failed": times * many, "cpu": times * long}
+        told = status(W1, uptime=long, memory=many, **counts)
+        told = msgspec.structs.replace(told, last_error=LastError("lift", "ouch", long))
+        feed.fleet.answered(W1, msgspec.convert(msgspec.to_builtins(told), NodeStatus))
+    feed.listed[W1] = [job("0199-aaaa1111", since=long), job("0199-bbbb2222", since=0.0)]
+    app = Top(feed)
+    async with app.run_test(size=(120, 24)) as pilot:
+        await settle(app, pilot)
+        assert " 8P" in text(app)
+        await pilot.press("enter")
+        await sees(app, pilot, "bbbb2222")
+        assert "lift failed: ouch" in text(app)
+
+
+@pytest.mark.parametrize(
+    "absurd",
+    [
+        {"memory": 10**400},
+        {"memory": -1},
+        {"uptime": 1e300},
+        {"cpu": 1e300},
+        {"succeeded": 10**400},
+        {"failed": 1e300},
+        {"pid": 10**400},
+        {"last_error": {"task": "lift", "message": "ouch", "at": 1e300}},
+    ],
+    ids=lambda absurd: next(iter(absurd)),
+)
+async def test_what_tells_absurd_numbers_has_told_nothing(feed, absurd):
+    told = msgspec.to_builtins(status(W2)) | absurd
+    given = []
+
+    async def submit(task, **_):
+        given.append(task)
+        job = asyncio.get_running_loop().create_future()
+        job.set_result(msgspec.json.decode(msgspec.json.encode(told)))
+        return job
+
+    app = SimpleNamespace(jid=JID("ann@localhost/x"), submit=submit, _calls=None)
+    await RealFeed(app, [POOL], feed.fleet)._status_of(W2)
+    assert given == ["node.status"]
+    assert feed.fleet.status(W2) is None
+    assert feed.fleet.row(W2).note == ""
+
+
+@pytest.mark.parametrize(
+    ("kind", "absurd"),
+    [
+        (NodeJob, {"since": 1e300}),
+        (JobLine, {"started": 1e300}),
+        (TaskLine, {"states": {"available": 10**400}}),
+        (TaskLine, {"ended_last_minute": 10**400}),
+    ],
+)
+def test_absurd_numbers_of_jobs_are_refused(kind, absurd):
+    line = {"id": "1", "owner": "ann@localhost", "task": "lift", "state": "running"}
+    whole = {
+        NodeJob: msgspec.to_builtins(job("1")),
+        JobLine: line | {"created": 0.0, "due": 0.0},
+        TaskLine: {"states": {}},
+    }[kind]
+    msgspec.convert(whole, kind)
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert(whole | absurd, kind)
 
 
 async def test_help_and_events(feed):

@@ -19,6 +19,7 @@ Task: TypeAlias = Annotated[str, Meta(min_length=1, max_length=limits.TASK)]
 Text: TypeAlias = Annotated[str, Meta(max_length=limits.TEXT)]
 Attempt: TypeAlias = Annotated[int, Meta(ge=1, lt=2**31)]
 Number: TypeAlias = Annotated[int, Meta(ge=0, lt=2**53)]
+Seconds: TypeAlias = Annotated[float, Meta(ge=0, lt=250e9)]  # since 1970: to the year 9892
 Pairs: TypeAlias = Annotated[
     dict[
         Annotated[str, Meta(max_length=limits.META_KEY)],

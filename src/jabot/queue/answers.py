@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Raw, Struct
 
+from jabot.protocol.frames import Number, Seconds
 from jabot.queue.store.verbs import Record, Schedule
 
 SHOWN_MOST: Final = 1 << 20  # bytes of arguments and result that are shown
@@ -26,7 +27,7 @@ class JobLine(Struct, frozen=True, kw_only=True):
     state: str
     created: float
     due: float
-    started: float | None = None
+    started: Seconds | None = None
     ended: float | None = None
     attempt: int = 0
     priority: int = 0
@@ -80,11 +81,11 @@ class Spread(Struct, frozen=True, kw_only=True):
 class TaskLine(Struct, frozen=True, kw_only=True):
     """How the jobs of one task stand."""
 
-    states: dict[str, int]
+    states: dict[str, Number]
     paused: bool = False
     oldest: float | None = None
     """How long the oldest available one has been due."""
-    ended_last_minute: int = 0
+    ended_last_minute: Number = 0
     waited: Spread | None = None
     """From the moment that jobs were due until they were begun."""
     ran: Spread | None = None

@@ -127,7 +127,7 @@ def _load(row: Row, cells: int) -> Text:
 def _state(job: NodeJob) -> Text:
     if job.stopping:
         return Text("stopping", style="yellow")
-    return Text(job.state, style="green" if job.state == "running" else "")
+    return Text(one_line(job.state), style="green" if job.state == "running" else "")
 
 
 def _count(number: int) -> str:

@@ -19,6 +19,7 @@ _OLD: Final = 15.0  # seconds after which what changes all the time is not shown
 _SILENT: Final = 5.0  # seconds without an answer after which that is said
 _RETURN: Final = 4.0  # seconds that nodes have to show themselves on a new connection
 _MOST_EVENTS: Final = 500
+_LONGEST_EVENT: Final = 500  # characters
 
 
 class Sort(enum.Enum):
@@ -298,6 +299,8 @@ class Fleet:
         return "stopping" if known.stopping else ""
 
     def _note(self, kind: str, text: str) -> None:
+        if len(text) > _LONGEST_EVENT:  # others wrote most of it
+            text = f"{text[: _LONGEST_EVENT - 1]}…"
         self.events.append(Event(self._wall(), kind, text))
 
 
