@@ -56,6 +56,7 @@ class Feed:
         self.listed = {}  # jobs by node
         self.foreign = set()
         self.online = True
+        self.closed = None  # why there will be no connection any more
         self.asked, self.cancelled = [], []
         self.on_change = lambda: None
         self.look()
@@ -65,7 +66,7 @@ class Feed:
             self.fleet.back()
             self.fleet.seen(self.peers)
         else:
-            self.fleet.lost()
+            self.fleet.lost(self.closed)
 
     def ask(self, jids):
         self.asked += jids

@@ -236,6 +236,25 @@ async def test_a_lost_connection_is_said_and_rows_are_kept(feed):
         assert "the connection is back" in text(app)
 
 
+async def test_a_connection_that_has_ended_for_good_is_not_waited_for(feed):
+    app = Top(feed)
+    async with app.run_test(size=(80, 24)) as pilot:
+        feed.online, feed.closed = False, "signed in elsewhere\x1b and " + "so on " * 20
+        await settle(app, pilot)
+        head = picture(app)[1]
+        assert head.startswith(" The connection has ended: signed in elsewhere\ufffd and so on")
+        assert head.endswith("… This is how it was.")
+        assert "trying again" not in text(app)
+        assert "w1 " in text(app)
+        assert "there will be no connection any more: signed in elsewhere" in text(app)
+    feed = Feed()
+    app = Top(feed)
+    async with app.run_test(size=(80, 24)) as pilot:
+        feed.online, feed.closed = False, "signed in elsewhere"
+        await settle(app, pilot)
+        assert "the connection has ended: signed in elsewhere" in picture(app)[4]
+
+
 async def test_nobody_there_says_why():
     feed = Feed()
     app = Top(feed)

@@ -58,15 +58,14 @@ class Feed:
 
     @property
     def notes(self) -> list[str]:
-        """Why there is nothing to see, or nothing new."""
-        if self._watch.closed is not None:
-            return [f"The connection has ended: {self._watch.closed}"]
+        """Why there is nothing to see."""
         return [str(why) for why in self._watch.missing().values()]
 
     def look(self) -> None:
         """Bring the fleet up to date."""
         if not self._watch.is_online:
-            self.fleet.lost()
+            why = self._watch.closed
+            self.fleet.lost(None if why is None else str(why))
             return
         self.fleet.back()
         self.fleet.seen(self._watch.peers())

@@ -102,6 +102,8 @@ class Fleet:
         self.events: deque[Event] = deque(maxlen=_MOST_EVENTS)
         self.lost_at: float | None = None
         """When the connection was lost, in seconds since 1970; None while there is one."""
+        self.ended: str | None = None
+        """Why there will be no connection any more."""
         self._clock, self._wall = clock, wall
         self._accounts = {_account(each) for each in addresses}
         self._known: dict[str, _Known] = {}
@@ -167,11 +169,14 @@ class Fleet:
             if more > 0:
                 self._note("bad", f"{self._queue_name(account)}: {_jobs(more)} of {name} failed")
 
-    def lost(self) -> None:
-        """The connection is gone: all is as it was."""
+    def lost(self, why: str | None = None) -> None:
+        """The connection is gone: all is as it was. It comes back, unless it is said why not."""
         if self.lost_at is None:
             self.lost_at = self._wall()
             self._note("bad", "the connection to the server is lost")
+        if why is not None and self.ended is None:
+            self.ended = why
+            self._note("bad", f"there will be no connection any more: {why}")
         for known in self._known.values():
             known.here, known.asked = False, None
 

@@ -145,6 +145,10 @@ class Top(App[None]):
         name.append(f"  {one_line(' '.join(self._feed.addresses))}", style=_DIM)
         clock = Text(time.strftime("%H:%M:%S"), style=_DIM)
         first = fitted_line(name, clock, width)
+        if fleet.ended is not None:
+            why = Text(f"The connection has ended: {one_line(fleet.ended)}", style="red")
+            was = Text("This is how it was.", style="red")
+            return first + Text("\n") + fitted_line(why, was, width)
         if fleet.lost_at is not None:
             away = span(time.time() - fleet.lost_at)
             text = f"No connection for {away}; trying again. This is how it was."
@@ -170,6 +174,8 @@ class Top(App[None]):
         """Why there is no node to be seen."""
         if self._words and self._feed.fleet.totals().nodes:
             return [Text(f"no node fits {self._words}; Esc shows all", style=_DIM)]
+        if (ended := self._feed.fleet.ended) is not None:
+            return [Text(f"the connection has ended: {one_line(ended)}", style="red")]
         notes = [Text(one_line(note), style="yellow", no_wrap=False) for note in self._feed.notes]
         return notes or [Text("looking for nodes ...", style=_DIM)]
 
