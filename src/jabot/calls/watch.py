@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from types import TracebackType
 from typing import Self
 
 from jabot.calls.calling import Calling
@@ -31,12 +30,7 @@ class Watch:
         self._calls.watchers.append(self._on_change)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._calls.watchers.remove(self._on_change)
 
     @property
