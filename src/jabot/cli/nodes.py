@@ -38,7 +38,8 @@ def nodes(jids: Sequence[str], json: bool, watch: bool, account: str | None) -> 
 
     With --watch the table changes as nodes tell their load, come and go, once a second at most;
     with --json it is an array a line. A node that comes is seen within half a minute, one of the
-    own account and one that goes at once. Ctrl-C ends it, with exit code 130.
+    own account and one that goes at once. Without a connection it says so on standard error and
+    prints nothing until there is one again. Ctrl-C ends it, with exit code 130.
     """
     if watch:
         plain = _plain if json else None

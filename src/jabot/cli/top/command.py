@@ -31,7 +31,8 @@ def top(jids: Sequence[str], account: str | None) -> None:
     It shows how many slots of each are taken, how many jobs wait, how many end in a second, CPU and
     memory; and what happens: who comes, who goes and why, which job failed. Enter shows the jobs of
     a node, and c stops one of them: one's own, and those of all for who manages the node. The keys
-    are on the screen; ? explains them. q or Ctrl-C leaves, with exit code 0.
+    are on the screen; ? explains them. q or Ctrl-C leaves, with exit code 0; Ctrl-C while it signs
+    in, with 130.
 
     Shown are those who allow this account something. A node that comes is seen within half a
     minute, one of the own account and one that goes at once. Only nodes in view are asked how they

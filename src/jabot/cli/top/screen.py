@@ -51,7 +51,7 @@ Help, Question { align: center middle; padding: 0; background: ansi_default 0%; 
 
 
 class Top(App[None]):
-    """The fleet. `return_code` says how it ended: 0, or 143 after SIGTERM."""
+    """The fleet. `return_code` says how it ended: 0, 143 after SIGTERM, 129 after SIGHUP."""
 
     CSS = _CSS
     ENABLE_COMMAND_PALETTE = False
