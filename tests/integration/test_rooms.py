@@ -7,9 +7,9 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from chatting import LIMIT
+from chatting import LIMIT, calling, serving
 from chatting.nodes import QUICK, jabot_account
-from jabot import JID
+from jabot import JID, Node
 from jabot.xmpp import Session
 from jabot.xmpp.room import Occupant, Room
 from jabot.xmpp.room_stanzas import ADMIN, NODE, OWNER, configuration, configuration_wanted
@@ -224,6 +224,46 @@ async def test_a_room_that_is_destroyed_is_made_again(
     assert (await first.note("out")).startswith("out: the room was destroyed")
     await first.note("entered")
     assert f"not in the room {house.room}: the room was destroyed" in caplog.text
+
+
+async def test_a_node_does_its_jobs_whatever_becomes_of_its_room(house: House) -> None:
+    owner = await house.guest("boss", is_node=False)
+    owner.rooms.enter(Room(house.room, nick="boss"))
+    await owner.note("entered")
+    node = Node(rooms=[Room(house.room, nick="one")])
+    begun, go_on = [], asyncio.Event()
+
+    @node.task
+    async def hold() -> str:
+        begun.append("hold")
+        await go_on.wait()
+        return "held"
+
+    @node.task
+    def greet() -> str:
+        return "hello"
+
+    async with (
+        serving(node, house.server, timing=QUICK, for_people=False) as served,
+        calling(house.server, served) as app,
+    ):
+        await owner.note("came: one")
+        job = await app.submit("hold")
+        await owner.until(lambda: begun)
+        await owner.moderate(house.room, nick="one", role="none")
+        assert await owner.note("went: one") == "went: one: kicked"
+        assert await asyncio.wait_for(await app.submit("greet"), LIMIT) == "hello"
+        await owner.note("came: one")
+        await owner.destroy(house.room)
+        await owner.note("out: the room was destroyed")
+        assert await asyncio.wait_for(await app.submit("greet"), LIMIT) == "hello"
+        await owner.note("entered")
+        await owner.until(
+            lambda: any(each.nick == "one" for each in owner.rooms.occupants(house.room))
+        )
+        go_on.set()
+        assert await asyncio.wait_for(job, LIMIT) == "held"
+        assert begun == ["hold"]
 
 
 async def test_a_room_that_is_full(house: House, caplog: pytest.LogCaptureFixture) -> None:
