@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from statistics import median
 
 from chatting import LIMIT, QUICK, account_environment, calling, node_program, program, serving
 from jabot import Neighbours, Node
@@ -107,7 +108,8 @@ async def looking(
 
 
 async def test_a_node_that_is_killed_is_gone_within_a_second(xmpp: Server, tmp_path: Path) -> None:
-    """From everything that shows it, in one of three rounds: the machine may be busy."""
+    """From everything that shows it, by the median of three rounds: on a machine that is busy with
+    other tests, one of them may have to wait for the processor that long."""
     bot, ann = xmpp.fresh_user("bot"), xmpp.fresh_user("ann")
     room = f"{bot.jid.partition('@')[0]}@conference.{xmpp.domain}"
     source = PROGRAM.replace("ROOM", room)
@@ -121,10 +123,10 @@ async def test_a_node_that_is_killed_is_gone_within_a_second(xmpp: Server, tmp_p
                 node.send(signal.SIGKILL)
                 await views.until(lambda: set(views.gone) == ALL)
             rounds.append({view: round(at - killed, 3) for view, at in views.gone.items()})
-            if max(rounds[-1].values()) <= 1.0:
-                print(rounds)
-                return
-    raise AssertionError(f"seconds until it was gone: {rounds}")
+            if sum(max(each.values()) <= 1.0 for each in rounds) == 2:
+                break  # whatever the third one were
+    print(rounds)
+    assert median(max(each.values()) for each in rounds) <= 1.0, rounds
 
 
 async def test_a_node_that_is_cut_off_is_gone_within_the_keepalive(
