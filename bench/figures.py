@@ -9,6 +9,7 @@ from typing import Any, Literal
 from bench.plan import HEADLINE, ONE_AT_A_TIME
 
 PROCESSES = ("caller", "worker", "server")
+_ROOM_LIMITS = {"join_s": 60.0, "broadcast_as_guest_s": 2.0, "broadcast_most_s": 2.0}
 _RELATIONS = {"≥": operator.ge, "≤": operator.le, "<": operator.lt}
 Results = Mapping[str, Mapping[str, Any]]  # subject: its entry in the JSON file
 
@@ -113,6 +114,16 @@ def summary(visits: Sequence[Visit]) -> dict[str, Any]:
 def judged(results: Results) -> list[dict[str, Any]]:
     """Each target that the measured subjects allow to judge."""
     return [verdict for target in TARGETS if (verdict := target.judge(results)) is not None]
+
+
+def too_slow_rooms(rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    """What took longer in a room of nodes than it may, a line for each."""
+    return [
+        f"{row['nodes']} nodes: {name} is {row[name]:g}, and may be {most:g}"
+        for row in rows
+        for name, most in _ROOM_LIMITS.items()
+        if row[name] > most
+    ]
 
 
 def _by_process(figures: Sequence[Mapping[str, float]]) -> dict[str, float]:

@@ -3,7 +3,8 @@
 For each number: how long it takes until all nodes are in the room and know each other, until all of
 them have answered a broadcast, and what that costs the server, the nodes and the caller. A table
 goes to standard output. A run with the usual numbers writes docs/fleet.json, which `make bench`
-puts on its page; any other one writes bench/fleet.json.
+puts on its page; any other one writes bench/fleet.json. It ends with exit code 1 when a room takes
+longer than it may: 60 s to gather, 2 s for a broadcast.
 """
 
 import argparse
@@ -27,6 +28,7 @@ from rich.console import Console  # noqa: E402
 from rich.table import Table  # noqa: E402
 
 import jabot  # noqa: E402
+from bench.figures import too_slow_rooms  # noqa: E402
 from bench.machine import machine  # noqa: E402
 from bench.processes import Program, Usage, usage, usage_of  # noqa: E402
 from bench.servers import Account, PlainEjabberd, Servers  # noqa: E402
@@ -187,6 +189,8 @@ def main() -> None:
     figures.write_text(json.dumps({"machine": machine(), "rooms": rows}, indent=2) + "\n")
     progress.print(f"wrote {figures}")
     Console().print(_table(rows))
+    if found := too_slow_rooms(rows):
+        raise SystemExit("\n".join(found))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from bench.closed_loop import WrongResultError, keep_in_flight, keep_window  # n
 from bench.command import _parser  # noqa: E402
 from bench.durable.figures import Crash, DurableVisit, crash_from, durable_summary, starts_ms  # noqa: E402
 from bench.durable.jobs import Entry  # noqa: E402
-from bench.figures import Idle, Load, Visit, judged, percentile, spread, summary  # noqa: E402
+from bench.figures import Idle, Load, Visit, judged, percentile, spread, summary, too_slow_rooms  # noqa: E402
 from bench.subjects import ALL, DURABLE  # noqa: E402
 
 TEMPLATE = (ROOT / "bench" / "benchmarks.md.template").read_text()
@@ -117,6 +117,16 @@ class TestTargets:
 
     def test_what_was_not_measured_is_not_judged(self):
         assert judged(results(nats_core=rounds(1), spade=rounds(1))) == []
+
+
+def test_rooms_that_take_longer_than_they_may_are_named():
+    quick = {"nodes": 10, "join_s": 60.0, "broadcast_as_guest_s": 2.0, "broadcast_most_s": 2.0}
+    assert too_slow_rooms([quick]) == []
+    slow = quick | {"nodes": 200, "join_s": 60.1, "broadcast_most_s": 2.5}
+    assert too_slow_rooms([quick, slow]) == [
+        "200 nodes: join_s is 60.1, and may be 60",
+        "200 nodes: broadcast_most_s is 2.5, and may be 2",
+    ]
 
 
 class TestDurable:
