@@ -17,6 +17,7 @@ from servers import Server
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+WIDTH = 120  # characters of a line of prose
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\(([^)#:]*)#?([^)#:]*)\)")
 _INLINE = re.compile(r"`(jabot (?!down)[^`]+)`")  # "jabot down" is a presence
@@ -71,6 +72,18 @@ def test_links_lead_somewhere(document: Path) -> None:
         if heading:
             headings = _HEADING.findall(target.read_text())
             assert heading in [_as_anchor(text) for text in headings], f"{file}#{heading}"
+
+
+# The page of the benchmark is made of the template, and gets longer lines by what is filled in.
+WRITTEN = [each for each in DOCUMENTS if each.name != "benchmarks.md"]
+WRITTEN.append(ROOT / "bench" / "benchmarks.md.template")
+
+
+@pytest.mark.parametrize("document", WRITTEN, ids=lambda path: path.name)
+def test_prose_is_folded(document: Path) -> None:
+    """Not so samples and tables: they are as wide as they have to be."""
+    lines = _BLOCK.sub("", document.read_text()).splitlines()
+    assert [line for line in lines if len(line) > WIDTH and not line.startswith("|")] == []
 
 
 def _as_anchor(heading: str) -> str:
