@@ -58,7 +58,7 @@ class Intake(End):
     """Takes jobs from other programs: an `End` of the link.
 
     `jobs_per_caller` bounds how many jobs of one account are known here that have not ended, or
-    whose outcome it has not had.
+    whose outcome it has not had. A queue that it works for keeps to the slots instead.
     """
 
     def __init__(self, desk: Desk, link: Link, jobs_per_caller: int) -> None:

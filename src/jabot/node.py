@@ -55,7 +55,7 @@ class Node(Calling, Publisher):
     With `status_topic` the node tells how it is in the topic `jabot/status` of its account, to that
     account and to those whom `manage` names one by one.
     One account may have `jobs_per_caller` unfinished jobs here; those whose outcome a program has
-    not taken yet count, too.
+    not taken yet count, too. A queue that it works for gives it as many as there are slots.
 
     While it is served, it is a caller as well: `submit`, `map` and the others give jobs to other
     nodes (from coroutines on its loop).

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from chatting import LIMIT, calling, serving
+from chatting import LIMIT, Bench, calling, serving
 from chatting.frames import Hand, by_hand
 from chatting.nodes import Served
 from jabot import Context, Node
@@ -159,6 +159,19 @@ async def _direct(place: Place) -> object:
     while not place.began:
         await asyncio.sleep(0.01)
     return place.began[0].via
+
+
+async def test_a_worker_that_takes_few_jobs_of_each_caller_fills_its_slots(bench: Bench) -> None:
+    """The next job comes before the queue has answered the outcome of the last one."""
+
+    async def echo(value: int) -> int:
+        return value
+
+    worker = bench.working(echo, concurrency=2, jobs_per_caller=2)
+    async with bench.queue(), worker, bench.calling() as app:
+        jobs = [await app.submit("echo", number) for number in range(20)]
+        async with asyncio.timeout(LIMIT):
+            assert [await job for job in jobs] == list(range(20))
 
 
 async def test_a_worker_that_stops_hands_everything_back(place: Place) -> None:

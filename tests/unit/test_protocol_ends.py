@@ -608,6 +608,35 @@ def test_one_account_has_only_so_many_jobs(sent):
     assert len(start(worker, Submit("3", "t", attempt=2))) == 1
 
 
+def test_the_next_job_of_a_queue_comes_before_the_answer_to_the_last_outcome(sent):
+    """It keeps to the slots, and one is free as soon as its outcome is said."""
+    worker = Worker(sent, WorkerSettings(jobs_per_account=2, jobs_per_queue=4))
+    queue, other = ("jobs@x/1", "jobs@x"), ("jobs@x/2", "jobs@x")
+    worker.attach(None, queue[0], Hello([], 2))
+    assert len(worker.received(*queue, [Submit("0", "t"), Submit("1", "t")], 0.0)) == 2
+    worker.succeeded((queue[1], "0"), Raw(b"7"), 0.0)
+    sent.clear()
+    assert [event.key for event in worker.received(*queue, [Submit("2", "t")], 0.0)] == [
+        (queue[1], "2")
+    ]
+    assert sent.take() == []
+
+    def refused(peer, job):
+        assert worker.received(*peer, [Submit(job, "t")], 0.0) == []
+        ((to, frame),) = sent.take()
+        return to, frame.id, frame.code
+
+    # Another node of it is not the one that we work with, and even that one has a bound.
+    assert refused(other, "3") == (other[0], "3", "too_many_jobs")
+    worker.received(*queue, [Submit("4", "t")], 0.0)
+    assert refused(queue, "5") == (queue[0], "5", "too_many_jobs")
+    worker.answered(queue[0], [Succeeded("0", 1, Raw(b"7"))], 0.0)
+    worker.attach(queue[0], other[0], Hello([], 2))
+    sent.clear()
+    assert len(worker.received(*other, [Submit("6", "t")], 0.0)) == 1
+    assert refused(queue, "7") == (queue[0], "7", "too_many_jobs")
+
+
 def test_refusals_do_not_fill_the_memory(sent):
     worker = Worker(sent, WorkerSettings(jobs_per_account=1, kept=kept(10)))
     start(worker, *(Submit(f"{n}", "t") for n in range(1000)))

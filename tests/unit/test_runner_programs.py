@@ -60,6 +60,17 @@ async def test_two_accounts_may_use_the_same_id():
     await runner.abandon(1)
 
 
+async def test_a_queue_keeps_to_the_slots_and_not_to_the_limit_of_a_caller():
+    runner, queue = Runner(max_per_caller=1), JID("jobs@localhost")
+    for _ in range(3):
+        submit(runner, for_ever, via=queue)
+    assert runner.unfinished(queue.bare) == 3
+    submit(runner, for_ever)
+    with pytest.raises(TooManyJobs):
+        submit(runner, for_ever)
+    await runner.abandon(1)
+
+
 async def test_jobs_of_an_account_are_counted_whatever_becomes_of_them(clock):
     async def fails():
         raise ValueError

@@ -193,6 +193,8 @@ class Worker:
         if before is not None and before != peer:
             self._jobs.hand_over(before, peer)
             self._away.discard(before)
+            self._actions.queues.discard(before)
+        self._actions.queues.add(peer)
         self._away.discard(peer)
         self.greet(peer, hello)
         self._send_owed(peer)

@@ -47,10 +47,13 @@ class WorkerSettings:
     """Seconds that an outcome is kept, from its end and again from its caller's answer."""
     jobs_per_account: int = 50_000
     """Unfinished ones, and those whose outcome nobody has had."""
+    jobs_per_queue: int = 250_000
+    """The same of a queue, which keeps to the slots: the next job may come before the answer to
+    the outcome of the last one. It is more than twice the slots that a queue believes."""
     kept: Bounds = _KEPT
     """Outcomes that are kept although a caller has them."""
     owed: Bounds = _OWED
-    """Outcomes that no caller has had; `jobs_per_account` bounds how many."""
+    """Outcomes that no caller has had; `jobs_per_account` and `jobs_per_queue` bound how many."""
     listeners: int = 8
     """Addresses of the same account that hear of one job."""
 
@@ -61,6 +64,7 @@ class Actions:
     def __init__(self, send: Callable[[str, Frame], None], settings: WorkerSettings) -> None:
         self.jobs = WorkerJobs(settings.retention, settings.kept, settings.owed)
         self.away: set[str] = set()
+        self.queues: set[str] = set()  # the nodes of queues that give us jobs
         self.draining = False
         self.now = 0.0
         self._settings = settings
@@ -86,7 +90,7 @@ class Actions:
     # -- the cells -----------------------------------------------------------------------------
 
     def _take(self, job: WorkerJob, peer: str, frame: Submit) -> Phase | None:
-        refusal = self._refusal(job.key[0])
+        refusal = self._refusal(job.key[0], peer)
         if refusal is not None:
             job.attempt = frame.attempt
             self._answer(job, peer, Rejected(frame.id, frame.attempt, *refusal))
@@ -95,11 +99,12 @@ class Actions:
         self.tell(StartJob(job.key, peer, frame))
         return None
 
-    def _refusal(self, account: str) -> tuple[str, str] | None:
+    def _refusal(self, account: str, peer: str) -> tuple[str, str] | None:
         if self.draining:
             return _DRAINING
-        busy = self.jobs.busy(account)
-        if busy >= self._settings.jobs_per_account:
+        settings, busy = self._settings, self.jobs.busy(account)
+        most = settings.jobs_per_queue if peer in self.queues else settings.jobs_per_account
+        if busy >= most:
             return "too_many_jobs", f"{busy} of your jobs are unfinished; wait for some of them"
         return None
 

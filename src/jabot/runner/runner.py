@@ -34,10 +34,11 @@ class Runner:
     """Runs up to `concurrency` jobs at once and keeps the others waiting in order.
 
     A task may have a lower limit of its own; its jobs that wait for it are passed over.
-    `max_per_caller` bounds how many unfinished jobs one account may have here. A job that is to
-    stop has `cancel_grace` seconds to end by itself; after that it counts as ended, a process is
-    killed, and a thread (which nothing can kill) keeps its slot until it ends. `on_change` is
-    called when the number of running or waiting jobs changes. `chance` gives numbers from 0 to 1.
+    `max_per_caller` bounds how many unfinished jobs one account may have here; a queue keeps to
+    the slots instead. A job that is to stop has `cancel_grace` seconds to end by itself; after that
+    it counts as ended, a process is killed, and a thread (which nothing can kill) keeps its slot
+    until it ends. `on_change` is called when the number of running or waiting jobs changes.
+    `chance` gives numbers from 0 to 1.
     """
 
     def __init__(
@@ -103,7 +104,7 @@ class Runner:
             raise Draining("I am stopping and take no new jobs")
         job = Job(task, args, kwargs, caller, options)
         mine = self._counts.get(job.account, 0)
-        if mine >= self.max_per_caller:
+        if mine >= self.max_per_caller and job.via is None:
             raise TooManyJobs(f"{mine} of your jobs are unfinished; wait for some of them")
         self._counts[job.account] = mine + 1
         self._jobs[job] = None
