@@ -243,6 +243,17 @@ def test_an_old_hold_that_is_let_go_takes_nothing_with_it(crew):
     assert crew.at(B) == []
 
 
+def test_a_worker_that_is_away_may_have_the_next_attempt_of_its_only_job(crew):
+    """Another node of the queue gave it that, and died."""
+    hello(crew)
+    crew.hold(record("j1", attempt=1), now=0)
+    crew.offline()
+    held = crew.hold(record("j1", attempt=2), now=1)
+    assert crew.at(A) == [held]
+    assert crew.next() == 16
+    assert crew.overdue(16) == [(held, "gave no sign for 15 s")]
+
+
 def test_what_is_given_back_is_forgotten(crew):
     hello(crew)
     held = crew.hold(record(), now=0)

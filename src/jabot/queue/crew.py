@@ -183,10 +183,10 @@ class Crew:
     def hold(self, record: Record, now: float, *, acked: bool = False) -> Held:
         """A worker has a job from now on. Where the worker was not seen yet, the lease decides."""
         jid = record.worker or ""
-        worker = self._known(jid, jid.partition("/")[0])
         before = self._held.get(record.id)
         if before is not None:
-            self.let_go(before)
+            self.let_go(before)  # first: with it goes a worker that is away and has nothing else
+        worker = self._known(jid, jid.partition("/")[0])
         until, latest = now + self.lease, now + _SENDING * self.lease
         held = Held(record, jid, until, worker.stay, acked, False, 0, record.cancelling, latest)
         worker.held[record.id] = self._held[record.id] = held
