@@ -13,7 +13,8 @@ class Ready:
 
     What no worker does is found by no claim, and stays here when the last such job was cancelled
     or its time was over. So `crowded()` is called when there are more than `few` kinds, and twice
-    as many as last time: then the store is to be asked which it has (see `are_all`).
+    as many as last time: then the store is to be asked which it has (see `are_all`). The job of
+    the present word may come after the question: for that, the word counts as said later.
     """
 
     def __init__(
@@ -28,12 +29,13 @@ class Ready:
 
     def look_for(self, *kinds: str) -> None:
         """There may be jobs of these kinds; without one: a worker has room for those known."""
-        self._words += 1
+        word = self._words + 1
         for kind in kinds:
-            self._word_of[kind] = self._words
+            self._word_of[kind] = word
         if len(self._word_of) > self._many:
             self._many = 2 * len(self._word_of)
             self._crowded()
+        self._words = word
         if self._word_of:
             self._look()
 
