@@ -242,6 +242,21 @@ async def test_a_row_that_cannot_be_read_is_a_dead_letter(queue, path, column, v
     assert len(await queue.do(List(Filter()))) == 4
 
 
+async def test_a_claim_that_ends_before_it_found_a_job_says_that_there_is_more(
+    queue, path, monkeypatch
+):
+    monkeypatch.setattr("jabot.queue.store.sql.PASSES", 2)
+    await queue.add(*"abc")
+    db = sqlite3.connect(path)
+    db.execute("UPDATE jobs SET options = '{' WHERE id IN ('a', 'b')")
+    db.commit()
+    db.close()
+    taken = await queue.claim(1)
+    assert (taken, taken.ended, taken.more) == ([], ["a", "b"], True)
+    assert (await queue.look("c")).state is JobState.AVAILABLE  # it is nobody's
+    assert await queue.claimed(1) == ["c"]
+
+
 async def test_who_waits_for_what_cannot_be_read_hears_of_it(queue, path):
     await queue.add("a", lane=Lane("l", slots=1))
     await queue.add("child", after=["a"])

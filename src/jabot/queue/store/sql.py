@@ -252,7 +252,7 @@ def _claimed(
     for claim, first in zip(claims, msgspec.json.decode(answer, type=list[_Taken]), strict=True):
         taken = Claimed()
         got = first
-        for _ in range(PASSES):
+        for left in reversed(range(PASSES)):
             good, bad = _readable(got.rows, claim)
             taken += good
             size += len(got.rows)
@@ -264,7 +264,7 @@ def _claimed(
             missing = claim.most - len(taken)
             if missing <= 0 or not (bad or got.more):
                 break
-            if size > claim.most_bytes / 2:  # another pass might take as many again
+            if not left or size > claim.most_bytes / 2:  # another pass might take as many again
                 taken.more = True
                 break
             (answer,) = yield [_call([msgspec.structs.replace(claim, most=missing)])]

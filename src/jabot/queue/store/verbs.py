@@ -160,7 +160,8 @@ class Claimed(list[Record]):
     """The jobs that a claim took. What cannot be given to a worker has become a dead letter by
     that: `ended` are the ids of such jobs, and of children that failed by them, and `ready` the
     kinds of which jobs may be claimed now because of that. With `more` there are others, but all
-    together, with their parents' results, are too large to be taken at once: claim again."""
+    together, with their parents' results, are too large to be taken at once, or it took too many
+    looks to find them: claim again."""
 
     def __init__(self, records: Iterable[Record] = ()) -> None:
         super().__init__(records)
