@@ -4,6 +4,7 @@ import datetime as dt
 import functools
 import os
 import signal
+import subprocess
 import sys
 import time
 from dataclasses import dataclass
@@ -76,6 +77,25 @@ def stubborn(*, ctx: Context) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     ctx.progress(text="ready")
     time.sleep(600)
+
+
+STUBBORN = """
+import signal, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+held = open(sys.argv[1], "w")
+print("ready", flush=True)
+time.sleep(600)
+"""
+
+
+@process
+def starts_a_stubborn_one(path: str, stays: bool, *, ctx: Context) -> None:
+    command = [sys.executable, "-c", STUBBORN, path]
+    started = subprocess.Popen(command, stdout=subprocess.PIPE)
+    started.stdout.readline()
+    ctx.progress(text=str(started.pid))
+    if stays:
+        time.sleep(600)
 
 
 @process

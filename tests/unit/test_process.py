@@ -1,8 +1,10 @@
 """Tasks in processes of their own."""
 
 import asyncio
+import contextlib
 import datetime as dt
 import os
+import signal
 import subprocess
 import sys
 
@@ -95,6 +97,30 @@ async def test_one_that_does_not_listen_is_killed():
     with pytest.raises(JobCancelled):
         await job
     assert runner.running == 0
+
+
+@pytest.mark.parametrize("stays", [True, False])
+async def test_what_it_started_ends_with_it(tmp_path, stays):
+    """Also what does not listen, while the task itself ends at once."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    runner, told = Runner(cancel_grace=0.5), asyncio.get_running_loop().create_future()
+    job = submit(runner, process_tasks.starts_a_stubborn_one, str(pipe), stays)
+    job.on_progress(told.set_result)
+    with await asyncio.to_thread(pipe.open, "rb", buffering=0) as held:
+        started = int((await told).text)
+        try:
+            if stays:
+                runner.cancel(job)
+                with pytest.raises(JobCancelled):
+                    await job
+            else:
+                assert await job is None
+            # The pipe ends when the last process that holds it is gone.
+            assert await asyncio.wait_for(asyncio.to_thread(held.read, 1), 10) == b""
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(started, signal.SIGKILL)
 
 
 async def test_a_task_that_cannot_be_found_again_fails():

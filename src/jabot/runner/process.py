@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import signal
 import sys
@@ -18,13 +17,15 @@ from jabot.runner.job import Job
 from jabot.tasks import Step
 
 _LINE_LIMIT = 32 * 1024 * 1024  # bytes; the largest result with room for JSON around it
+_LOOK = 0.02  # seconds between two looks whether what the child started is gone, too
 
 
 async def run_in_process(job: Job, report: Callable[[Step], None], kill_after: float) -> Any:
     """Run the job in a child; gives the JSON-shaped result or raises what the child raised.
 
-    When this is cancelled, the child gets SIGTERM, and SIGKILL after `kill_after` seconds. A child
-    that dies by itself is a `TaskFailed`. A child whose node dies ends by itself.
+    When this is cancelled, the child gets SIGTERM, and SIGKILL after `kill_after` seconds; what it
+    has started gets both as well, also when the child ends by itself. A child that dies is a
+    `TaskFailed`. A child whose node dies ends by itself.
     """
     reading, writing = os.pipe()
     try:
@@ -95,13 +96,26 @@ def _order(job: Job) -> Order:
 async def _end(child: asyncio.subprocess.Process, kill_after: float) -> None:
     """See the child off, and whatever it started: they share a process group.
 
-    Of a child that died by itself, what it started may be left, and the group bears its number.
+    Of a child that is gone, what it started may be left, and the group bears its number.
     """
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(child.pid, signal.SIGTERM)
+    _signal_all(child, signal.SIGTERM)
     try:
-        await asyncio.wait_for(child.wait(), kill_after)
+        await asyncio.wait_for(_all_gone(child), kill_after)
     except (TimeoutError, asyncio.CancelledError):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGKILL)
+        _signal_all(child, signal.SIGKILL)
         await child.wait()
+
+
+async def _all_gone(child: asyncio.subprocess.Process) -> None:
+    await child.wait()
+    while _signal_all(child, 0):  # noqa: ASYNC110 - nobody tells when a process group ends
+        await asyncio.sleep(_LOOK)
+
+
+def _signal_all(child: asyncio.subprocess.Process, number: int) -> bool:
+    """Whether there is anybody left in its group whom we may send one."""
+    try:
+        os.killpg(child.pid, number)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True
