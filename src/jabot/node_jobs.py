@@ -45,13 +45,18 @@ def job_tasks(desk: Callable[[], Desk]) -> list[Task[..., Any]]:
         now = time.time()
         return [_told(job, now) for job in desk().jobs_for(ctx.caller)[:limit]]
 
-    def cancel(id: str, *, ctx: Context) -> NodeJob:  # noqa: A002 - as users know it
-        """Stop a job that `node.jobs` shows. It is there until it has stopped."""
-        for job in desk().jobs_for(ctx.caller):
-            if job.id == id:
-                desk().cancel(job, ctx.caller)
-                return _told(job, time.time())
-        raise UnknownJob(f"no job {id} of yours is here, or it has ended")
+    def cancel(id: str, caller: str = "", *, ctx: Context) -> NodeJob:  # noqa: A002 - as users know it
+        """Stop a job that `node.jobs` shows, of that caller if several have one of this id. It is
+        there until it has stopped."""
+        found = [job for job in desk().jobs_for(ctx.caller) if job.id == id]
+        found = [job for job in found if caller in ("", job.caller.bare)]
+        if len(found) > 1:
+            whose = ", ".join(f"caller={job.caller.bare}" for job in found)
+            raise UnknownJob(f"{len(found)} jobs here have the id {id}; say which: {whose}")
+        if not found:
+            raise UnknownJob(f"no job {id} of yours is here, or it has ended")
+        desk().cancel(found[0], ctx.caller)
+        return _told(found[0], time.time())
 
     return [Task(function, name=f"{NODE_TASKS}{function.__name__}") for function in (jobs, cancel)]
 

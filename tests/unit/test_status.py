@@ -10,7 +10,7 @@ from jabot import JID, ConfigError, Node, NodeJob, NodeStatus, NotAllowed, Unkno
 from jabot.access import Access
 from jabot.node_jobs import job_tasks
 from jabot.peers import Peer
-from jabot.runner import Desk, Runner
+from jabot.runner import Desk, Options, Runner
 from jabot.status import Status, StatusFields
 from jabot.tasks import Registry, Step, Task
 
@@ -219,6 +219,26 @@ async def test_jobs_are_listed_for_who_has_a_right_to_see_them(desk, ask):
     assert (first.progress, first.attempt, first.stopping) == ("3 of 10 (30%), so far", 1, False)
     assert first.since is not None
     assert (third.state, third.since, third.progress) == ("available", None, "")
+
+
+async def test_of_several_jobs_with_one_id_that_is_stopped_which_is_meant(desk, ask):
+    """Callers make the ids: nobody is to have another's job stopped by who manages the node."""
+    for who in (ANN, BOB):
+        desk.start(Task(hold), who, lambda signature: ((), {}), Options(job_id="j"))
+
+    def stopping():
+        return [job.caller for job in ask("node.jobs", BOSS, list[NodeJob]) if job.stopping]
+
+    which = r"2 jobs here .* say which: caller=ann@localhost, caller=bob@localhost$"
+    with pytest.raises(UnknownJob, match=which):
+        ask("node.cancel", BOSS, NodeJob, id="j")
+    with pytest.raises(UnknownJob, match="or it has ended"):
+        ask("node.cancel", ANN, NodeJob, id="j", caller=BOB.bare)
+    assert stopping() == []
+    assert ask("node.cancel", BOSS, NodeJob, id="j", caller=BOB.bare).caller == BOB.bare
+    assert stopping() == [BOB.bare]
+    assert ask("node.cancel", ANN, NodeJob, id="j").caller == ANN.bare
+    assert stopping() == [ANN.bare, BOB.bare]
 
 
 async def test_jobs_are_stopped_by_who_may_see_them(desk, ask):
