@@ -269,6 +269,42 @@ def test_a_copy_that_is_still_on_its_way_may_arrive(caller, sent):
     assert isinstance(error_of(caller.tick(0.7)), WorkerLost)
 
 
+def test_what_was_sent_after_it_had_gone_comes_back_by_itself(caller):
+    """However long the server takes to say so, within bounds: it surely never ran."""
+
+    def ends(events):
+        return [(event.id, type(event.error)) for event in events]
+
+    caller.submit(Request("before", "t"), 0.0, W)
+    caller.peer_gone(W, Leftover([Submit("before", "t")], []), 0.1)
+    for job in ("back", "back later", "never back", "stopped"):
+        caller.submit(Request(job, "t"), 0.2, W)
+    assert caller.cancel("stopped", 0.3) == []
+    assert ends(caller.tick(0.6)) == [("before", WorkerLost), ("stopped", JobCancelled)]
+    for job, moment in (("back", 3.0), ("back later", 7.0)):
+        assert caller.bounced(W, [Submit(job, "t")], moment) == []
+        assert caller.next_timer() == moment
+        assert ends(caller.tick(moment)) == [(job, NobodyThere)]
+    assert caller.tick(10.5) == []
+    assert caller.next_timer() == pytest.approx(10.6)
+    assert ends(caller.tick(10.61)) == [("never back", WorkerLost)]
+    assert caller.next_timer() is None
+
+
+def test_what_was_sent_after_it_had_gone_goes_again_when_it_is_back(caller, sent):
+    accepted(caller, sent)
+    caller.peer_gone(W, NOTHING, 0.0)
+    caller.submit(Request("k", "t"), 0.1, W)
+    assert isinstance(error_of(caller.tick(0.5)), WorkerLost)
+    sent.clear()
+    assert caller.peer_here(W, 5.0) == []
+    assert sent.take() == [(W, Submit("k", "t"))]
+    assert caller.next_timer() is None
+    # The first one may have arrived by now: it is no job that surely never ran.
+    assert caller.bounced(W, [Submit("k", "t")], 6.0) == []
+    assert isinstance(error_of(caller.tick(6.5)), WorkerLost)
+
+
 def test_a_job_for_one_address_where_nobody_is(caller):
     offered(caller)
     assert caller.bounced(W, [Submit("j", "t")], 0.0) == []

@@ -50,6 +50,8 @@ class CallerSettings:
     """How long a worker may be away before its jobs are lost."""
     reconnect_grace: float = 10.0
     """The same after the connection was lost: the worker may have lost its own."""
+    bounce: float = 10.0
+    """How much longer the server may take to send back what was sent to a worker that had gone."""
 
 
 @dataclass(slots=True)
@@ -57,6 +59,8 @@ class _Peer:
     """A worker that is away, or that may be for a while."""
 
     absent: bool = False
+    since: float = 0.0  # when it went
+    due: float = 0.0  # when its jobs are lost
     patience: float = 0.0  # until then its absence is no loss yet
 
 
@@ -274,9 +278,7 @@ class Caller:
         """Do what is due."""
         for kind, name in self._timers.due(now):
             if kind == "peer":
-                self._peers.pop(name, None)
-                for job in self._jobs.at(name):
-                    self._feed(job, Input.LOST, now, name)
+                self._stays_away(name, now)
             elif (job_or_none := self._jobs.get(name)) is not None:
                 due = Input.TIMEOUT if kind == "timeout" else Input.DUE
                 self._feed(job_or_none, due, now, job_or_none.peer)
@@ -379,9 +381,23 @@ class Caller:
             del self._peers[peer]
             self._timers.cancel(("peer", peer))
         elif not state.absent and self._actions.online:
-            state.absent = True
-            due = max(now + self._settings.grace, state.patience)
-            self._timers.set(("peer", peer), due)
+            state.absent, state.since = True, now
+            state.due = max(now + self._settings.grace, state.patience)
+            self._timers.set(("peer", peer), state.due)
+        elif self._actions.online and state.due <= now:  # what was sent to it meanwhile is back
+            self._timers.set(("peer", peer), now)
+
+    def _stays_away(self, peer: str, now: float) -> None:
+        """Its jobs are lost. What was sent to it after it went surely never ran: that comes back,
+        unless the server takes too long to say so."""
+        state = self._peers.pop(peer)
+        until = state.due + self._settings.bounce
+        for job in self._jobs.at(peer):
+            if now >= until or not job.was_sent_in_vain(state.since):
+                self._feed(job, Input.LOST, now, peer)
+        if now < until and self._jobs.count_at(peer):
+            self._peers[peer] = state
+            self._timers.set(("peer", peer), until)
 
     def _back(self, peer: str, now: float) -> None:
         for job in self._jobs.at(peer):

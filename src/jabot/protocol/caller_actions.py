@@ -276,6 +276,7 @@ class Actions:
     def _offer(self, job: CallerJob, peer: str, frame: Frame | None) -> None:
         if self.online:
             job.copies += 1
+            job.offered = self._now
             self._out(peer, job.submit(self._now))
 
     def _ask(self, job: CallerJob, peer: str, frame: Frame | None) -> None:

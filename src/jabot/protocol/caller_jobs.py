@@ -87,6 +87,7 @@ class CallerJob(Struct, eq=False, gc=False):
     seq: int = 0  # of the newest progress
     deadline: float | None = None
     copies: int = 0  # of the submit that are on their way: neither answered nor come back
+    offered: float = 0.0  # when the newest one went
     doubtful: bool = False  # one of them went without an answer, and may have arrived
     avoid: frozenset[str] = frozenset()
     error: JabotError | None = None  # why it waits for a worker
@@ -115,6 +116,13 @@ class CallerJob(Struct, eq=False, gc=False):
     def never_arrived(self) -> bool:
         """Whether each submit of it surely came back unread."""
         return self.phase is Phase.OFFERED and not (self.copies or self.doubtful or self.kept)
+
+    def was_sent_in_vain(self, gone: float) -> bool:
+        """Whether the only submit of it that did not come back yet went to a worker that had gone
+        by then."""
+        if self.phase is not Phase.OFFERED or self.queue or self.doubtful:
+            return False
+        return self.copies == 1 and self.offered >= gone
 
     @property
     def waits(self) -> bool:
