@@ -14,7 +14,7 @@ from jabot.errors import ConfigError, ConnectionFailed, JabotError
 from jabot.jid import JID
 from jabot.middleware import Middleware
 from jabot.topics import Event, Follower, Following, Place, Publisher, Publishing
-from jabot.xmpp import IncomingPresence, Link, Session, SessionListener, Timing
+from jabot.xmpp import IncomingPresence, IncomingText, Link, Session, SessionListener, Timing
 from jabot.xmpp.room import Room, rooms_of
 from jabot.xmpp.rooms import Rooms
 from jabot.xmpp.stanzas import presence
@@ -80,13 +80,15 @@ class Client(Calling, Publisher):
         Each payload is converted to the type `kind`; one that does not fit is left out, and the log
         says so. The other arguments are those of `Node.on`. Raises `ConnectionFailed` when this
         program was refused for good, or is closed.
+
+        From the first call on, what people write to the account may come here instead of to a chat
+        program, and is lost; the log says who wrote. So it is for accounts that nobody writes to.
         """
         follower = Follower(topics, kind, of=of, history=history)
         leave = follow_with(self, follower)
         try:
-            while (event := await follower.next()) is not None:
-                yield event
-            raise closed("the client")
+            while True:
+                yield await follower.next()
         finally:
             leave()
 
@@ -154,7 +156,9 @@ class _Signed(SessionListener):
             first.cancel()
 
     def follow(self, follower: Follower) -> None:
-        """Follow topics, from now on."""
+        """Follow topics, from now on. Raises why there is no connection any more."""
+        if self.calls.closed is not None:
+            raise self.calls.closed
         if self._priority < 0:
             self._priority = 0
             self.session.send(presence(priority=0))
@@ -162,8 +166,7 @@ class _Signed(SessionListener):
 
     async def sign_out(self) -> None:
         """Let nodes take what was said last, and leave."""
-        self.following.close()
-        self.calls.close(closed("the client"))
+        self._close()
         if self.session.is_online:
             await self.link.drained(_LAST_FRAMES)
         self.link.close()
@@ -179,11 +182,17 @@ class _Signed(SessionListener):
         except ConnectionFailed as error:
             if self._first.is_set():
                 log.error("%s", error)
+            self.following.close(error)
             self.calls.close(error)
             raise
         finally:
-            self.calls.close(closed("the client"))  # however it ended; nothing when it is already
+            self._close()  # however it ended
             self.rooms.close()
+
+    def _close(self) -> None:
+        """Have all who wait told that the client was closed, if they were told no other reason."""
+        self.following.close(ConnectionFailed("the client was closed"))
+        self.calls.close(closed("the client"))
 
     # -- what the session tells ---------------------------------------------------------------
 
@@ -200,6 +209,16 @@ class _Signed(SessionListener):
         self.following.offline()
         self.publishing.offline()
 
+    def text_received(self, text: IncomingText) -> None:
+        # While topics are followed, the server may give us what chat programs should have.
+        if text.type in ("chat", "normal") and text.sender.bare not in self.rooms:
+            log.warning(
+                "%s wrote to %s, and the text came to this program, which shows it to nobody and"
+                " keeps it nowhere; give programs that follow topics an account that nobody writes"
+                " to",
+                *(text.sender, self.session.jid.bare),
+            )
+
     def presence_received(self, stanza: IncomingPresence) -> None:
         if self.rooms.received(stanza):
             return
@@ -209,13 +228,13 @@ class _Signed(SessionListener):
 
 def follow_with(app: Client, follower: Follower) -> Callable[[], None]:
     """Follow topics, for the other faces of a client. What is returned ends it: `follower` gives
-    what it has by then, and no more."""
+    what it has by then, and no more. Raises `ConnectionFailed` like `Client.follow`."""
     live = app._signed
     live.follow(follower)
 
     def leave() -> None:
         live.following.unfollow(follower)
-        follower.end()
+        follower.end(ConnectionFailed("it is followed no more"))
 
     return leave
 

@@ -27,7 +27,7 @@ from jabot.chat.talk import Talks
 from jabot.chat.texts import load
 from jabot.consent import Consent
 from jabot.employment import Employment
-from jabot.errors import ConfigError
+from jabot.errors import ConfigError, ConnectionFailed
 from jabot.intake import Intake
 from jabot.jid import JID
 from jabot.middleware import Middleware
@@ -205,7 +205,7 @@ class Serving(SessionListener):
             self._cancel_announcing()
             self.assembly.close()
             chat.close()
-            self.following.close()
+            self.following.close(ConnectionFailed("the node has stopped"))
             rest = [t for t in (starting, stopping, connection, *timers) if t is not None]
             for task in rest:
                 task.cancel()

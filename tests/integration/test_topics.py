@@ -21,6 +21,7 @@ from jabot import (
     Event,
     Node,
     NotAllowed,
+    Replaced,
     TooLarge,
     connect,
 )
@@ -373,10 +374,29 @@ async def test_without_a_loop(field: Field) -> None:
     await asyncio.to_thread(program, *clients)
 
 
+async def test_who_is_refused_for_good_hears_why(
+    field: Field, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jabot.xmpp.session.new_resource", lambda: "the-same")
+    account = jabot_account(field.server, field.subscriber)
+
+    def program() -> None:
+        with jabot.sync.connect(account=account) as app:
+            events = app.follow(field.stem)
+            with jabot.sync.connect(account=account):
+                for _ in range(2):
+                    with pytest.raises(Replaced):
+                        events.next(timeout=LIMIT)
+                with pytest.raises(Replaced):
+                    app.follow(field.stem)
+
+    await asyncio.to_thread(program)
+
+
 async def test_who_leaves_hears_that_it_is_over(field: Field) -> None:
     async with calling(field.server, field.subscriber.jid, field.subscriber) as plot:
         following = plot.follow(f"{field.stem}/hall")
         waiting = asyncio.ensure_future(anext(following))
         await asyncio.sleep(0)
-    with pytest.raises(ConnectionFailed):
+    with pytest.raises(ConnectionFailed, match=r"^the client was closed$"):
         await asyncio.wait_for(waiting, LIMIT)

@@ -91,7 +91,7 @@ async def desk():
     desk = Desk()
     desk.following.online()
     yield desk
-    desk.following.close()
+    desk.following.close(ConnectionFailed("over"))
     await turns()
 
 
@@ -283,8 +283,12 @@ async def test_the_end_wakes_who_waits(desk):
     follower = desk.follow(HALL)
     waiting = asyncio.ensure_future(follower.next())
     await turns()
-    desk.following.close()
-    assert await waiting is None
+    desk.following.close(ConnectionFailed("refused"))
+    desk.following.close(ConnectionFailed("closed"))
+    with pytest.raises(ConnectionFailed, match="refused"):
+        await waiting
+    with pytest.raises(ConnectionFailed, match="refused"):
+        await follower.next()
 
 
 async def test_a_handler_that_raises_hears_the_next_one(desk, caplog):

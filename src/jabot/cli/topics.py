@@ -13,7 +13,6 @@ from rich.highlighter import JSONHighlighter
 from rich.text import Text
 
 from jabot.account import Account, parse_jid
-from jabot.calls.calls import closed
 from jabot.cli.account import account_option, run_as
 from jabot.cli.exit_codes import exit_codes, failure
 from jabot.cli.interrupt import Interrupt
@@ -58,7 +57,7 @@ def _payload(ctx: click.Context, _: click.Parameter, words: Sequence[str]) -> An
     "--keep",
     metavar="N",
     type=click.IntRange(1, MOST_KEPT),
-    help="Have the topic keep the newest N events (10 if this was never said).",
+    help="Have the topic keep the newest N events (10 where it is set up without this).",
 )
 @click.option(
     "--subscriber",
@@ -193,6 +192,9 @@ def follow(
 
     A topic that this account may not follow, or that is not there yet, is waited for.
 
+    Use an account that nobody writes to: what people write to it meanwhile may come here instead of
+    to a chat program, and is lost. The log says who wrote.
+
     \b
         jabot follow 'sensors/*'
         jabot follow jabot/status --of bot@example.org
@@ -229,10 +231,7 @@ async def _print(app: Client, follower: Follower, count: int | None) -> None:
     leave = follow_with(app, follower)
     printed = 0
     while printed != count:
-        event = await follower.next()
-        if event is None:
-            raise closed("the client")
-        _show(event)
+        _show(await follower.next())
         printed += 1
     leave()
 

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from typing import Self
 
 import jabot.client
-from jabot.calls.calls import closed
 from jabot.client import follow_with
+from jabot.errors import ConnectionFailed
 from jabot.sync.thread import ClientThread
 from jabot.topics import Event, Follower
 
@@ -52,15 +52,17 @@ class Events(Iterator[Event]):
         self.close()
 
     def _next(self, timeout: float | None) -> Event:
-        async def wait(_: jabot.client.Client) -> Event | None:
+        async def wait(_: jabot.client.Client) -> Event:
             async with asyncio.timeout(timeout):
                 return await self._follower.next()
 
         if self._closed:
             raise StopIteration
-        event = self._thread.call(wait)
+        try:
+            event = self._thread.call(wait)
+        except ConnectionFailed:
+            if not self._closed:
+                raise
         if self._closed:
             raise StopIteration
-        if event is None:
-            raise closed("the client")
         return event

@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from jabot.account import parse_jid
-from jabot.errors import ConfigError
+from jabot.errors import ConfigError, ConnectionFailed
 from jabot.topics.event import Event
 from jabot.topics.names import Pattern
 from jabot.topics.publishing import MOST_KEPT
@@ -50,7 +50,7 @@ class Follower:
         self._waiting: deque[Event] = deque()
         self._news = asyncio.Event()
         self._is_behind = False
-        self._is_over = False
+        self._why: ConnectionFailed | None = None  # there will be no more
 
     def fits(self, topic: str) -> bool:
         """Whether it is one of these."""
@@ -78,15 +78,17 @@ class Follower:
         self._waiting.append(replace(event, payload=payload))
         self._news.set()
 
-    async def next(self) -> Event | None:
-        """The next event, when it comes; None when there will be none any more."""
-        while not self._waiting and not self._is_over:
+    async def next(self) -> Event:
+        """The next event, when it comes. Raises why there will be none any more."""
+        while not self._waiting:
+            if self._why is not None:
+                raise self._why
             self._is_behind = False
             self._news.clear()
             await self._news.wait()
-        return self._waiting.popleft() if self._waiting else None
+        return self._waiting.popleft()
 
-    def end(self) -> None:
-        """There will be no more."""
-        self._is_over = True
+    def end(self, why: ConnectionFailed) -> None:
+        """There will be no more. The first reason counts."""
+        self._why = self._why or why
         self._news.set()

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections import Counter, OrderedDict
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -80,8 +81,9 @@ class Following:
         """The same, and have a function called with each event, one after the other."""
 
         async def serve() -> None:
-            while (event := await follower.next()) is not None:
-                await handler.call(event)
+            with suppress(ConnectionFailed):  # it is over
+                while True:
+                    await handler.call(await follower.next())
 
         self._serving.append(asyncio.create_task(serve(), name="jabot follower"))
         self.follow(follower)
@@ -109,11 +111,11 @@ class Following:
         for stream in self._streams.values():
             stream.is_caught_up, stream.early = False, []
 
-    def close(self) -> None:
-        """Tell nobody anything any more."""
+    def close(self, why: ConnectionFailed) -> None:
+        """Tell nobody anything any more, but why."""
         self.offline()
         for follower in self._followers:
-            follower.end()
+            follower.end(why)
         for serving in self._serving:
             serving.cancel()
 
