@@ -66,7 +66,7 @@ ONLY = {
     "xmpp": {"errors", "jid", "account", "alarm", "pace", "peers", "pool", "protocol"},
     "person": {"errors", "jid", "account", "xmpp"},
     "contacts": {"errors", "jid", "account", "xmpp"},
-    "topics": {"errors", "jid", "account", "runner", "tasks", "xmpp"},
+    "topics": {"errors", "jid", "account", "alarm", "runner", "tasks", "xmpp"},
     "server": {"errors", "jid"},
 }
 FACES = {"cli", "demo", "sync", "testing"}

@@ -27,6 +27,8 @@ class Topics:
     def __init__(self):
         self.kept, self.asked, self.denied, self.up = {}, [], set(), True
         self.during = lambda: None  # what happens while items are asked for
+        self.unreadable = None  # why they are not told
+        self.looks = 0
 
     def _check(self, topic):
         if not self.up:
@@ -47,9 +49,12 @@ class Topics:
         items = list(self.kept[topic])
         self.during()
         await asyncio.sleep(0)
+        if self.unreadable is not None and topic != NEW_TOPICS:
+            raise self.unreadable
         return items
 
     async def names(self, of=None):
+        self.looks += 1
         return list(self.kept)
 
     async def create(self, topic, settings, of=None, *, change):
@@ -195,12 +200,80 @@ async def test_who_comes_later_begins_with_the_newest(desk):
     assert (numbers(first), numbers(second)) == ([], [4])
 
 
-async def test_nobody_else_speaks_for_a_service(desk):
+async def test_nobody_else_speaks_for_a_service(clock, desk):
     desk.publish(HALL, item(1))
+    follower = desk.follow(["sensors/*"])
+    await turns()
+    looks = desk.topics.looks
+    for topic, items, is_over in (
+        (HALL, [item(9)], False),
+        (HALL, [], True),
+        (NEW_TOPICS, [item(9, '"sensors/attic"')], False),
+        (NEW_TOPICS, [], True),
+    ):
+        desk.following.received(Notification("mallory@example.org", topic, items, is_over))
+        await clock.advance(3)
+    assert numbers(follower) == [1]
+    assert desk.topics.looks == looks
+
+
+async def test_hints_do_not_make_work_without_end(clock, desk):
+    follower = desk.follow("sensors/*")
+    await turns()
+    looks = desk.topics.looks
+    for number in range(100):
+        desk.publish(NEW_TOPICS, item(number, '"sensors/hall"'))
+        await clock.advance(0.1)
+    assert looks + 3 <= desk.topics.looks <= looks + 6
+    desk.topics.kept[HALL] = [item(1)]
+    desk.publish(NEW_TOPICS, item(100, '"sensors/hall"'))
+    await clock.advance(3)
+    assert numbers(follower) == [1]
+
+
+async def test_a_topic_that_is_deleted_while_it_is_caught_up(clock, desk):
+    desk.publish(HALL, item(1))
+    over = Notification(SERVICE, HALL, [], is_over=True)
+    desk.topics.during = lambda: desk.following.received(over) if HALL in desk.topics.asked else 0
     follower = desk.follow(HALL)
     await turns()
-    desk.following.received(Notification("mallory@example.org", HALL, [item(9)]))
-    assert numbers(follower) == [1]
+    desk.topics.during = lambda: None
+    assert desk.topics.asked.count(HALL) == 1
+    await clock.advance(1)
+    assert desk.topics.asked.count(HALL) == 2
+    desk.publish(HALL, item(2))
+    assert numbers(follower) == [1, 2]
+
+
+async def test_a_service_that_does_not_tell_what_it_keeps(clock, desk, caplog):
+    desk.publish(HALL, item(1))
+    desk.topics.unreadable = NotAllowed("you may not read sensors/hall")
+    follower = desk.follow(HALL)
+    await turns()
+    desk.publish(HALL, item(2))
+    assert numbers(follower) == [2]
+    desk.following.offline()
+    desk.following.online()
+    await clock.advance(200)
+    desk.publish(HALL, item(4), item(5))
+    assert [(event.payload, event.missed) for event in told(follower)] == [(4, True), (5, False)]
+    assert caplog.text.count("only what comes from now on is told: you may not read") == 1
+
+
+async def test_what_comes_while_a_service_is_too_slow_is_kept_within_bounds(clock, desk):
+    desk.topics.kept[HALL] = []
+    desk.topics.unreadable = TimeoutError()
+    follower = desk.follow(HALL)
+    await turns()
+    for number in range(3000):
+        desk.publish(HALL, item(number))
+    (stream,) = (each for each in desk.following._streams.values() if each.topic == HALL)
+    assert len(stream.early) == 1000
+    desk.topics.unreadable = None
+    await clock.advance(61)
+    assert numbers(follower) == list(range(2000, 3000))
+    desk.publish(HALL, item(3000))
+    assert numbers(follower) == [3000]
 
 
 async def test_a_gap_is_told(desk):

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter, OrderedDict
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Final
 
-import msgspec
-
+from jabot.alarm import Alarm
 from jabot.errors import ConnectionFailed, NotAllowed, StanzaError
-from jabot.jid import JID, InvalidJID
 from jabot.topics.event import Event
 from jabot.topics.follower import Follower
 from jabot.topics.handler import Handler
 from jabot.topics.publishing import HINTS, MOST_KEPT, NEW_TOPICS
+from jabot.topics.stream import Stream, event_of, newest
 from jabot.xmpp.topic_stanzas import Item, Notification
 from jabot.xmpp.topics import Topics
 
@@ -25,30 +22,7 @@ log = logging.getLogger(__name__)
 
 _LOOK: Final = 60.0  # seconds between two looks for topics that are new, or allowed now
 _SOON: Final = 0.2  # seconds after a hint, so that many at once are one look
-_SEEN: Final = 2 * MOST_KEPT  # ids that are remembered of a topic
-
-
-@dataclass(slots=True, eq=False)
-class _Stream:
-    """One topic that is followed."""
-
-    topic: str
-    of: str | None
-    service: str = ""  # whose notifications are of this topic
-    is_caught_up: bool = False  # in this connection
-    seen: OrderedDict[str, None] = field(default_factory=OrderedDict)
-    begun: set[Follower] = field(default_factory=set)  # who was told of what was before
-    early: list[Item] = field(default_factory=list)  # what came while it was caught up
-    problem: str = ""
-
-    def note(self, item_id: str) -> bool:
-        """Whether this was not seen before."""
-        if item_id in self.seen:
-            return False
-        self.seen[item_id] = None
-        if len(self.seen) > _SEEN:
-            self.seen.popitem(last=False)
-        return True
+_HINTS: Final = 2.0  # seconds between two looks for which others are the reason
 
 
 class Following:
@@ -61,12 +35,14 @@ class Following:
 
     def __init__(self, topics: Topics) -> None:
         self._topics = topics
-        self._streams: dict[tuple[str | None, str], _Stream] = {}
+        self._streams: dict[tuple[str | None, str], Stream] = {}
         self._followers: dict[Follower, None] = {}
         self._settled: set[Follower] = set()  # for whom all topics were looked through once
         self._serving: list[asyncio.Task[None]] = []
         self._looking: asyncio.Task[None] | None = None
         self._look_again = asyncio.Event()
+        self._hinted = float("-inf")  # when others were the last time the reason for a look
+        self._hint = Alarm(self._take_hint)
         self._is_online = False
         self._problems: dict[str | None, str] = {}  # why nobody tells what topics there are
 
@@ -108,8 +84,10 @@ class Following:
         if self._looking is not None:
             self._looking.cancel()
             self._looking = None
+        self._hint.cancel()
         for stream in self._streams.values():
-            stream.is_caught_up, stream.early = False, []
+            stream.is_caught_up = False
+            stream.early.clear()
 
     def close(self, why: ConnectionFailed) -> None:
         """Tell nobody anything any more, but why."""
@@ -121,8 +99,6 @@ class Following:
 
     def received(self, notification: Notification) -> None:
         """A service tells of something published."""
-        if notification.topic == NEW_TOPICS or notification.is_over:
-            self._look_again.set()
         for of in (None, notification.service):  # the server's, or an account's own
             stream = self._streams.get((of, notification.topic))
             if stream is None or stream.service != notification.service:
@@ -133,13 +109,26 @@ class Following:
                     "the topic %s was deleted, or its owner ended the subscription; I keep trying",
                     stream.topic,
                 )
+                stream.ends += 1
                 stream.is_caught_up = False
+                self._look_soon()
             elif stream.is_caught_up:
                 self._tell(stream, notification.items)
             else:
                 stream.early += notification.items
+            if (of, stream.topic) == (None, NEW_TOPICS):
+                self._look_soon()
 
     # -- finding topics -----------------------------------------------------------------------
+
+    def _look_soon(self) -> None:
+        """There is a hint. Anybody may give one, as often as they like; we do not look as often."""
+        now = asyncio.get_running_loop().time()
+        self._hint.set(max(now, self._hinted + _HINTS))
+
+    def _take_hint(self) -> None:
+        self._hinted = asyncio.get_running_loop().time()
+        self._look_again.set()
 
     async def _look(self) -> None:
         """See to it that what is to be followed is, as long as the connection lives."""
@@ -160,9 +149,9 @@ class Following:
             except TimeoutError:
                 continue
 
-    async def _wanted(self) -> list[_Stream]:
+    async def _wanted(self) -> list[Stream]:
         names: dict[str | None, list[str]] = {}
-        wanted: list[_Stream] = []
+        wanted: list[Stream] = []
         for follower in list(self._followers):
             if follower.of is None:
                 wanted.append(self._stream(None, NEW_TOPICS))
@@ -187,29 +176,46 @@ class Following:
         self._problems.pop(of, None)
         return found
 
-    def _stream(self, of: str | None, topic: str) -> _Stream:
-        return self._streams.setdefault((of, topic), _Stream(topic, of))
+    def _stream(self, of: str | None, topic: str) -> Stream:
+        return self._streams.setdefault((of, topic), Stream(topic, of))
 
-    async def _catch_up(self, stream: _Stream) -> None:
+    async def _catch_up(self, stream: Stream) -> None:
         """Subscribe, and tell what was published before: first of all subscribe, so that nothing
         falls in between."""
+        ends = stream.ends
         try:
             stream.service = str(await self._topics.service(stream.of))
             await self._subscribe(stream)
-            kept = await self._topics.items(stream.topic, MOST_KEPT, stream.of)
+            kept = await self._kept(stream)
         except (NotAllowed, StanzaError, TimeoutError) as error:
             problem = str(error) or "there was no answer in time"
             if problem != stream.problem:
                 stream.problem = problem
                 self._complain(stream, error)
             return
-        stream.problem = ""
         self._tell_kept(stream, kept)
-        early, stream.early = stream.early, []
-        stream.is_caught_up = True
+        early = list(stream.early)
+        stream.early.clear()
+        stream.is_caught_up = stream.ends == ends  # it may have been deleted meanwhile
         self._tell(stream, early)
 
-    async def _subscribe(self, stream: _Stream) -> None:
+    async def _kept(self, stream: Stream) -> list[Item]:
+        """What was published before; nothing where the service does not tell who is subscribed."""
+        try:
+            kept = await self._topics.items(stream.topic, MOST_KEPT, stream.of)
+        except (NotAllowed, StanzaError) as error:
+            if isinstance(error, StanzaError) and error.condition == "item-not-found":
+                raise  # there is no such topic any more
+            if str(error) != stream.problem:
+                stream.problem = str(error)
+                log.warning(
+                    "of the topic %s only what comes from now on is told: %s", stream.topic, error
+                )
+            return []
+        stream.problem = ""
+        return kept
+
+    async def _subscribe(self, stream: Stream) -> None:
         try:
             await self._topics.subscribe(stream.topic, stream.of)
         except StanzaError as error:
@@ -218,7 +224,7 @@ class Following:
             await self._topics.create(NEW_TOPICS, HINTS, change=False)  # else the first is no news
             await self._topics.subscribe(NEW_TOPICS)
 
-    def _complain(self, stream: _Stream, error: Exception) -> None:
+    def _complain(self, stream: Stream, error: Exception) -> None:
         """Once. A topic that is not there yet is nothing to complain of; one among many that is
         not for us is none either."""
         missing = isinstance(error, StanzaError) and error.condition == "item-not-found"
@@ -227,68 +233,38 @@ class Following:
             level, "the topic %s is not followed: %s; I keep trying", stream.topic, stream.problem
         )
 
-    def _is_plain(self, stream: _Stream) -> bool:
+    def _is_plain(self, stream: Stream) -> bool:
         """Whether somebody named it."""
         return any(f.names(stream.topic) and f.of == stream.of for f in self._followers)
 
     # -- telling ------------------------------------------------------------------------------
 
-    def _tell_kept(self, stream: _Stream, kept: list[Item]) -> None:
+    def _tell_kept(self, stream: Stream, kept: list[Item]) -> None:
         """Those who have followed hear what they have not heard; those who begin, the newest."""
         hearing = self._hearing(stream)
-        # When nothing of what is kept was seen before, there was more than that.
-        missed = bool(stream.seen) and not any(item.id in stream.seen for item in kept)
-        self._tell(stream, kept, retained=True, missed=missed)
+        if not stream.is_caught_up:
+            # When nothing of what is kept was seen before, there was more than that.
+            stream.has_gap = bool(stream.seen) and not any(i.id in stream.seen for i in kept)
+        self._tell(stream, kept, retained=True)
         for follower in hearing - stream.begun:
             # Of a topic that came later than who follows, everything is news.
             history = len(kept) if follower in self._settled else follower.history
-            for item in _newest(kept, history):
-                _put(follower, _event(stream.topic, item, retained=True))
+            for item in newest(kept, history):
+                _put(follower, event_of(stream.topic, item, retained=True))
         stream.begun |= hearing
 
-    def _tell(
-        self,
-        stream: _Stream,
-        items: Iterable[Item],
-        *,
-        retained: bool = False,
-        missed: bool = False,
-    ) -> None:
+    def _tell(self, stream: Stream, items: Iterable[Item], *, retained: bool = False) -> None:
         hearing = self._hearing(stream) & stream.begun
         for item in items:
             if not stream.note(item.id):
                 continue
-            event = _event(stream.topic, item, retained=retained, missed=missed)
-            missed = False
+            event = event_of(stream.topic, item, retained=retained, missed=stream.has_gap)
+            stream.has_gap = False
             for follower in hearing:
                 _put(follower, event)
 
-    def _hearing(self, stream: _Stream) -> set[Follower]:
+    def _hearing(self, stream: Stream) -> set[Follower]:
         return {follower for follower in self._followers if _hears(follower, stream)}
-
-
-def _newest(kept: list[Item], count: int) -> list[Item]:
-    """So many of the newest: of each slot, and of those that are in none."""
-    passed = Counter(item.slot for item in kept)
-    chosen = []
-    for item in kept:
-        if passed[item.slot] <= count:
-            chosen.append(item)
-        passed[item.slot] -= 1
-    return chosen
-
-
-def _event(topic: str, item: Item, *, retained: bool, missed: bool = False) -> Event | None:
-    try:
-        publisher = JID(item.publisher) if item.publisher else None
-    except InvalidJID:
-        publisher = None
-    try:
-        payload = msgspec.json.decode(item.text)
-    except (msgspec.DecodeError, RecursionError) as error:
-        log.warning("%s of %s is no JSON: %s", topic, publisher or "somebody", error)
-        return None
-    return Event(topic, payload, publisher, item.id, retained, missed)
 
 
 def _put(follower: Follower, event: Event | None) -> None:
@@ -296,7 +272,7 @@ def _put(follower: Follower, event: Event | None) -> None:
         follower.put(event)
 
 
-def _hears(follower: Follower, stream: _Stream) -> bool:
+def _hears(follower: Follower, stream: Stream) -> bool:
     if stream.topic == NEW_TOPICS and not follower.names(NEW_TOPICS):
         return False  # what is said there is for us
     return follower.of == stream.of and follower.fits(stream.topic)
