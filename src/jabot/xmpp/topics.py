@@ -103,45 +103,61 @@ class Topics:
                     raise
                 if not change:
                     return False
-                answer = await self._ask("get", service, stanzas.configuration(topic))
-                was_open = stanzas.read_setting(answer, "access_model") != "whitelist"
-                await self._ask("set", service, stanzas.configure(topic, settings.fields()))
-                await self._revoke(service, topic, settings, was_open=was_open)
+                await self._change(service, topic, settings)
             if held := settings.affiliations():
                 await self._ask("set", service, stanzas.affiliate(topic, held))
         except StanzaError as error:
             raise _named(error, f"make the topic {topic}") from error
         return True
 
-    async def _revoke(
-        self, service: JID, topic: str, settings: TopicSettings, *, was_open: bool
-    ) -> None:
-        """Take the rights of those who are not named any more, and their subscriptions: a service
-        may go on telling them. Where nobody can end these (ejabberd, an account's own topics), the
-        topic is made anew, without what was kept."""
+    async def _change(self, service: JID, topic: str, settings: TopicSettings) -> None:
+        """Give a topic other settings. Who is not named any more loses the rights, and the
+        subscription: a service may go on telling them.
+
+        Where nobody can end these (ejabberd, an account's own topics), the topic is made anew,
+        without what was kept. Nothing is changed before that: who looks at it after a crash has to
+        see who lost what.
+        """
+        answer = await self._ask("get", service, stanzas.configuration(topic))
+        was_open = stanzas.read_setting(answer, "access_model") != "whitelist"
         answer = await self._ask("get", service, stanzas.affiliations(topic))
         held = stanzas.read_held(answer, "affiliation")
         named = settings.affiliations()
         gone = [who for who, what in held.items() if what in _GRANTED and who not in named]
+        stay = {*named, *(who for who, what in held.items() if what == "owner")}
+        ended: list[str] = []
+        if settings.subscribers != "*":
+            subscribed = await self._subscribed(service, topic)
+            if subscribed is None and (gone or was_open):
+                await self._make_anew(service, topic, settings)
+                return
+            ended = [who for who in subscribed or () if JID(who).bare not in stay]
+        await self._ask("set", service, stanzas.configure(topic, settings.fields()))
         if gone:
             taken = dict.fromkeys(gone, "none")
             await self._ask("set", service, stanzas.affiliate(topic, taken))
-        if settings.subscribers == "*":
-            return
-        owners = {who for who, what in held.items() if what == "owner"}
+        if ended:
+            await self._ask("set", service, stanzas.unsubscribe(topic, ended))
+
+    async def _subscribed(self, service: JID, topic: str) -> list[str] | None:
+        """The addresses that are told of what is published; None where the service does not say."""
         try:
             answer = await self._ask("get", service, stanzas.subscriptions(topic))
         except StanzaError as error:
             if error.condition != _MISSING:
                 raise
-            if gone or was_open:
-                await self._ask("set", service, stanzas.delete(topic))
-                await self._ask("set", service, stanzas.create(topic, settings.fields()))
-            return
-        subscribed = stanzas.read_held(answer, "subscription")
-        ended = [who for who in subscribed if JID(who).bare not in {*owners, *named}]
-        if ended:
-            await self._ask("set", service, stanzas.unsubscribe(topic, ended))
+            return None
+        return list(stanzas.read_held(answer, "subscription"))
+
+    async def _make_anew(self, service: JID, topic: str, settings: TopicSettings) -> None:
+        await self._ask("set", service, stanzas.delete(topic))
+        try:
+            await self._ask("set", service, stanzas.create(topic, settings.fields()))
+        except StanzaError as error:
+            if error.condition != "conflict":
+                raise
+            # What another program of the account published in this moment has made one.
+            await self._ask("set", service, stanzas.configure(topic, settings.fields()))
 
     async def publish(
         self,
