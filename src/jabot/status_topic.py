@@ -6,7 +6,7 @@ import asyncio
 import logging
 from typing import Final
 
-import msgspec
+from msgspec.structs import replace
 
 from jabot.errors import ConnectionFailed, JabotError, StanzaError, TooLarge
 from jabot.pool import Pool
@@ -46,7 +46,9 @@ class StatusTopic:
         self._told: NodeStatus | None = None  # in this connection
         self._next_beat = 0.0
         self._others: set[str] = set()
+        self._gone: set[str] = set()  # whose status is still to be taken away
         self._is_tidy = False
+        self._is_shortened = False
         self._problem = ""
 
     def start(self) -> None:
@@ -77,7 +79,8 @@ class StatusTopic:
         while True:
             await asyncio.sleep(_PACE)
             if not self._pool.joined:
-                self._told, self._others, self._is_tidy = None, set(), False
+                self._told, self._is_tidy = None, False
+                self._others, self._gone = set(), set()
                 continue
             try:
                 await self._tell()
@@ -92,33 +95,44 @@ class StatusTopic:
 
     async def _tell(self) -> None:
         status, now = self._status.of(self._session.jid), asyncio.get_running_loop().time()
-        lasting = msgspec.structs.replace(status, uptime=0, cpu=0, memory=None)
+        lasting = _lasting(status)
         if lasting == self._told and now < self._next_beat:
             return
         await self._publish(status)
         self._told, self._next_beat = lasting, now + _BEAT
 
     async def _publish(self, status: NodeStatus) -> None:
-        slot = self._own
-        shorter = msgspec.structs.replace(status, jobs=[])
-        for told in (status, shorter, msgspec.structs.replace(shorter, fields={})):
+        shorter = replace(status, jobs=[])
+        for told in (status, shorter, replace(shorter, fields={})):
             try:
-                await self._publishing.publish(STATUS_TOPIC, told, own=True, slot=slot)
-                return
+                await self._publishing.publish(STATUS_TOPIC, told, own=True, slot=self._own)
             except TooLarge as error:
-                self._complain(f"{error}; it is told without its jobs, or without its fields, too")
+                if not self._is_shortened:
+                    self._is_shortened = True
+                    log.warning(
+                        "the status as a topic: %s; as long as it is too large, it is told without"
+                        " its jobs, or without its fields, too",
+                        error,
+                    )
+            else:
+                if told is status:
+                    self._is_shortened = False
+                return
 
     async def _tidy(self) -> None:
         others = {jid.resource for jid in self._pool.others}
-        gone, self._others = self._others - others, others
+        self._gone = (self._gone | self._others) - others
+        self._others = others
         if not self._pool.answers:
+            self._gone.clear()  # the senior does it
             return
         if not self._is_tidy:
             kept = await self._publishing.slots(STATUS_TOPIC)
-            gone |= kept - others - {self._own}
+            self._gone |= kept - others - {self._own}
             self._is_tidy = True
-        for resource in gone:
+        for resource in list(self._gone):
             await self._forget(resource)
+            self._gone.discard(resource)
 
     async def _forget(self, resource: str) -> None:
         try:
@@ -128,7 +142,14 @@ class StatusTopic:
                 raise
 
     def _complain(self, problem: str) -> None:
-        """Once."""
+        """Once, until it has worked again."""
         if problem != self._problem:
             self._problem = problem
             log.warning("the status as a topic: %s", problem)
+
+
+def _lasting(status: NodeStatus) -> NodeStatus:
+    """The part of a status of which a change is worth telling. Since when a job runs is read from
+    two clocks, and differs a little each time."""
+    jobs = [replace(job, since=0.0) for job in status.jobs]
+    return replace(status, uptime=0, cpu=0, memory=None, jobs=jobs)

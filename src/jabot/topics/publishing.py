@@ -74,7 +74,8 @@ class Publishing:
 
     async def slots(self, topic: str) -> set[str]:
         """Of what something is kept in a topic of the own account's."""
-        return {item.slot for item in await self._topics.items(topic, MOST_KEPT, self._topics.own)}
+        kept = await self._topics.items(topic, MOST_KEPT, self._topics.own)
+        return {item.slot for item in kept if item.slot}
 
     async def retract(self, topic: str, slot: str) -> None:
         """Keep nothing of a slot any more. Raises `StanzaError` as the service does."""
