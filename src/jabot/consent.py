@@ -20,7 +20,7 @@ class Consent:
 
     What was granted stays with the server. So when the node starts, it is taken back from those
     whom the rules allow nothing any more; unless `is_ours()` says no: another program of the
-    account is the one that people know.
+    account is the one that people know, or has let them in by rules of its own.
     """
 
     def __init__(
@@ -38,8 +38,9 @@ class Consent:
         log.info("subscription request of %s: %s", stanza.sender.bare, answer)
         self._session.send(presence(to=JID(stanza.sender.bare), type=answer))
 
-    def online(self) -> None:
-        """There is a connection; the first one counts, and the next if it went too soon."""
+    def joined(self) -> None:
+        """It is known who else is on the account. The first time that it is ours counts, and the
+        next if the connection went too soon."""
         if self._is_ours() and not self._has_looked:
             self._looking = asyncio.ensure_future(self._look())
 
@@ -61,7 +62,7 @@ class Consent:
         self._has_looked = True
         for contact in listed:
             if _was_let_in(contact) and not self._knows(contact.jid):
-                log.info("%s sees this node no more: no rule allows it anything", contact.jid)
+                log.warning("%s sees this node no more: no rule allows it anything", contact.jid)
                 self._session.send(presence(to=contact.jid, type="unsubscribed"))
 
 

@@ -133,9 +133,9 @@ class Serving(SessionListener):
             self.pool,
             self._may_watch,
             self._offer,
-            on_joined=lambda: self.chat.joined(),
+            on_joined=self._joined,
         )
-        self.consent = Consent(self.session, self.desk.knows, self._is_what_people_know)
+        self.consent = Consent(self.session, self.desk.knows, self._decides_who_sees)
         self.talks = Talks(self.session)
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
@@ -337,9 +337,10 @@ class Serving(SessionListener):
             self.intake.version,
         )
 
-    def _is_what_people_know(self) -> bool:
-        """Not where a queue with this account is: they talk to that."""
-        return self.session.jid.bare not in self.definition.queues
+    def _decides_who_sees(self) -> bool:
+        """Not where a queue with this account is: people talk to that. And not while other nodes
+        are there, which may have other rules."""
+        return self.session.jid.bare not in self.definition.queues and not self.pool.others
 
     def _may_watch(self, watcher: JID) -> bool:
         """Whether somebody is told what this node is, and how busy."""
@@ -364,7 +365,10 @@ class Serving(SessionListener):
         self._loop.call_soon(self.link.online)  # after our presence, so that the answers reach us
         self.following.online()
         self._loop.call_soon(self.rooms.online)
-        self.consent.online()
+
+    def _joined(self) -> None:
+        self.chat.joined()
+        self.consent.joined()
 
     def offline(self) -> None:
         self._cancel_announcing()

@@ -115,6 +115,13 @@ async def test_who_has_lost_all_rights_sees_a_node_no_more(
         work = Node(queue=pool.jid)  # people talk to the queue of that account
         async with serving(work, xmpp, pool, for_people=False) as bot:
             await ann.see(bot.full, type="available")
+        second = Node(allow={})  # while another node is there, whose rules are others
+        async with serving(Node(allow=both), xmpp, pool), serving(second, xmpp, pool):
+            assert second._serving is not None
+            for _ in range(2):  # what it has asked, and what it has said then
+                await second._serving.session.ping(LIMIT)
+            seen_by = {each.jid.bare for each in await bots.look() if each.sees_you}
+            assert seen_by == {ann.account.jid, bob.jid.bare}
         for allow in (both, {}):
             ann.presences.clear()
             async with serving(Node(allow=allow), xmpp, pool, for_people=False) as bot:

@@ -40,7 +40,7 @@ async def starting(session, *, is_ours=True, connections=1):
     known = {JID("ann@localhost")}
     consent = Consent(session, lambda jid: jid in known, lambda: is_ours)
     for _ in range(connections):
-        consent.online()
+        consent.joined()
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         consent.offline()
