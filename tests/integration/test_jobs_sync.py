@@ -186,15 +186,22 @@ async def test_handles_are_touched_in_one_thread_only(
 
 
 FORKING = """
-import os, sys
+import os, signal, sys
 import jabot, jabot.sync
 
 app = jabot.sync.connect(to=sys.argv[1])
 with app:
     before, over = app.submit("hold"), app.submit("square", 2)
     assert over.result(30) == 4
+    events = app.follow("sensors/*")
+    lock = app._thread._lock
+    lock.acquire()  # as another thread may have it in that moment
     child = os.fork()
+    if child:
+        lock.release()
     if not child:
+        signal.alarm(60)  # the end of one that waits for ever
+        events.close()
         for use in (before.result, before.exception, before.cancel, lambda: list(before.progress)):
             try:
                 use()

@@ -50,7 +50,9 @@ class ClientThread:
         return self._wait(future)
 
     def on_loop(self, function: Callable[[], object]) -> bool:
-        """Call a function there; False when it is closed."""
+        """Call a function there; False when it is closed, or in another process."""
+        if self.pid != os.getpid():  # where the lock may be held for ever
+            return False
         with self._lock:
             if not self._closed:
                 self.loop.call_soon_threadsafe(function)
