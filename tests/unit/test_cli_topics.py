@@ -5,6 +5,7 @@ from click.testing import CliRunner
 
 from jabot.cli import cli
 from jabot.cli.topics import read_payload
+from jabot.xmpp.topics import TopicSettings
 
 
 @pytest.mark.parametrize(
@@ -23,6 +24,32 @@ from jabot.cli.topics import read_payload
 )
 def test_what_is_published(words, literal, payload):
     assert read_payload(words, literal) == payload
+
+
+@pytest.mark.parametrize(
+    ("words", "settings"),
+    [
+        ([], []),  # it stays as it is
+        (["--keep", "3"], [TopicSettings(3)]),
+        (["--publisher", "*"], [TopicSettings(10, publishers="*")]),
+        (["--subscriber", "ann@localhost"], [TopicSettings(10, subscribers=("ann@localhost",))]),
+    ],
+)
+def test_how_a_topic_is_set_up(words, settings, home, monkeypatch):
+    seen = []
+
+    async def publish(app, topic, payload, own):
+        seen.extend(app._topics.values())
+        return "an id"
+
+    monkeypatch.setattr("jabot.cli.topics._publish", publish)
+    monkeypatch.setenv("JABOT_JID", "bot@localhost")
+    monkeypatch.setenv("JABOT_PASSWORD", "s3cret")
+    result = CliRunner().invoke(cli, ["publish", "sensors/hall", "1", *words])
+    assert (result.exit_code, result.stdout) == (0, "an id\n"), result.stderr
+    assert seen == settings
+    told = CliRunner().invoke(cli, ["publish", "--help"]).stdout
+    assert "(10 where it is set up without this)" in " ".join(told.split())
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A client that follows topics, in an exchange of its own: how it ends, and chat that goes astray."""
+"""A client that follows topics, in an exchange of its own: its end, and chat that goes astray."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""When a node publishes its status, and what it takes away of others, with a clock that is made up."""
+"""When a node publishes its status, and what it takes away of others, with a made-up clock."""
 
 import asyncio
 
