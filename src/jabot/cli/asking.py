@@ -18,7 +18,7 @@ from jabot.cli.account import account_option, run_as
 from jabot.cli.screen import json_option
 from jabot.cli.values import ADDRESS
 from jabot.client import Client
-from jabot.errors import UnknownTask
+from jabot.errors import RemoteProtocolError, UnknownTask
 from jabot.protocol.options import OWN_TASKS
 
 R = TypeVar("R")
@@ -38,7 +38,11 @@ class Queue:
     async def ask(
         self, name: str, kind: Any, /, *, patience: float | None = _PATIENCE, **arguments: Any
     ) -> Any:
-        """What one of its own tasks answers, as an object of a kind."""
+        """What one of its own tasks answers, as an object of a kind.
+
+        Raises `UnknownTask` where there is none of that name, `RemoteProtocolError` when the answer
+        is of another kind.
+        """
         given = {key: value for key, value in arguments.items() if value not in (None, UNSET)}
         task = f"{OWN_TASKS}{name}"
         try:
@@ -48,7 +52,14 @@ class Queue:
                 f"{self.address} is no queue, or one of an older jabot: it has no {task}; --to "
                 "names the queue"
             ) from None
-        return msgspec.convert(await job, kind)
+        answer = await job
+        try:
+            return msgspec.convert(answer, kind)
+        except msgspec.ValidationError as error:
+            raise RemoteProtocolError(
+                f"{self.address} does not answer {task} as this jabot expects it ({error}); have "
+                "the same version at both ends"
+            ) from None
 
 
 _OPTIONS = (
