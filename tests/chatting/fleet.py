@@ -32,10 +32,12 @@ class Fleet:
         return await self._stack.enter_async_context(served)
 
     async def person(self, nick: str, account: Account | None = None) -> Person:
-        """Somebody who is in the room, with a chat program."""
+        """Somebody who is in the room, with a chat program, and hears nothing of before."""
         person = await self._stack.enter_async_context(signed_in(self.server, account))
         presence = person.make_presence(pto=f"{self.room}/{nick}")
-        presence.append(ET.Element(f"{{{MUC}}}x"))
+        entrance = ET.Element(f"{{{MUC}}}x")
+        ET.SubElement(entrance, f"{{{MUC}}}history", maxstanzas="0")
+        presence.append(entrance)
         presence.send()
         await person.see(f"{self.room}/{nick}")
         return person

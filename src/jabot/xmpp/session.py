@@ -126,7 +126,7 @@ class Timing:
 def new_resource() -> str:
     """A resource that was never used before: `host-pid-random`."""
     host = "".join(c if c.isalnum() or c == "-" else "-" for c in socket.gethostname())
-    return f"{host[:32]}-{os.getpid()}-{secrets.token_hex(2)}"
+    return f"{host[:32]}-{os.getpid()}-{secrets.token_hex(4)}"
 
 
 class Session:
