@@ -1,29 +1,14 @@
 """How commands ask a queue."""
 
-import asyncio
-
 import pytest
 
 from jabot import RemoteProtocolError, UnknownTask
 from jabot.cli.asking import Queue
-
-
-class App:
-    """A client, as far as commands ask it."""
-
-    def __init__(self, answer):
-        self.answer = answer
-
-    async def submit(self, task, **_):
-        if isinstance(self.answer, Exception):
-            raise self.answer
-        answered = asyncio.get_running_loop().create_future()
-        answered.set_result(self.answer)
-        return answered
+from unit.answering import Answering
 
 
 def queue(answer):
-    return Queue(App(answer), "jobs@example.org", "ann@example.org")
+    return Queue(Answering(answer), "jobs@example.org", "ann@example.org")
 
 
 async def test_an_answer_is_an_object_of_its_kind():

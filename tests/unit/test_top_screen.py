@@ -3,18 +3,18 @@
 import asyncio
 import re
 from pathlib import Path
-from types import SimpleNamespace
 
 import msgspec
 import pytest
 
-from jabot import JID, NodeJob, NodeStatus
+from jabot import NodeJob, NodeStatus
 from jabot.cli.top.columns import Columns, node_columns, size
 from jabot.cli.top.feed import Feed as RealFeed
 from jabot.cli.top.picker import Picker
 from jabot.cli.top.screen import Top
 from jabot.queue.answers import JobLine, TaskLine
 from jabot.status import LastError
+from unit.answering import Answering
 from unit.fleet_told import POOL, Feed, job, node, standing, status
 
 W1, W2 = f"{POOL}/w1", f"{POOL}/w2"
@@ -322,17 +322,9 @@ async def test_the_largest_numbers_that_a_node_may_tell_are_drawn(feed):
 )
 async def test_what_tells_absurd_numbers_has_told_nothing(feed, absurd):
     told = msgspec.to_builtins(status(W2)) | absurd
-    given = []
-
-    async def submit(task, **_):
-        given.append(task)
-        job = asyncio.get_running_loop().create_future()
-        job.set_result(msgspec.json.decode(msgspec.json.encode(told)))
-        return job
-
-    app = SimpleNamespace(jid=JID("ann@localhost/x"), submit=submit, _calls=None)
+    app = Answering(told)
     await RealFeed(app, [POOL], feed.fleet)._status_of(W2)
-    assert given == ["node.status"]
+    assert app.asked == ["node.status"]
     assert feed.fleet.status(W2) is None
     assert feed.fleet.row(W2).note == ""
 

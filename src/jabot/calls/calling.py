@@ -4,13 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import (
-    AsyncIterator,
-    Callable,
-    Coroutine,
-    Iterable,
-    Mapping,
-)
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
 from contextlib import ExitStack
 from typing import Any, Final, Literal, ParamSpec, TypeVar, Unpack, overload
 
@@ -364,6 +358,21 @@ async def begin(
     fails with. For the other faces of a client: with options that are checked already, and
     arguments of any name."""
     return await _begin(app._calls, task, args, kwargs, chosen)
+
+
+async def submit_for(
+    app: Calling,
+    task: str,
+    kind: Any,
+    arguments: Mapping[str, Any],
+    *,
+    to: str,
+    timeout: float | None,
+) -> Job[Any]:
+    """As `submit`, for a result of a kind: with one of another the job fails with
+    `RemoteProtocolError`. For what nodes and queues tell of themselves."""
+    chosen = options(to, timeout)
+    return await app._calls.submit(task, encode(task, (), arguments), kind, chosen)
 
 
 async def _begin(

@@ -10,10 +10,11 @@ from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
 import click
-import msgspec
 from msgspec import UNSET
 
 from jabot.account import Account
+from jabot.calls import Job
+from jabot.calls.calling import submit_for
 from jabot.cli.account import account_option, run_as
 from jabot.cli.screen import json_option
 from jabot.cli.values import ADDRESS
@@ -46,19 +47,23 @@ class Queue:
         given = {key: value for key, value in arguments.items() if value not in (None, UNSET)}
         task = f"{OWN_TASKS}{name}"
         try:
-            job = await self.app.submit(task, to=self.address, timeout=patience, arguments=given)
-        except UnknownTask:
-            raise UnknownTask(
-                f"{self.address} is no queue, or one of an older jabot: it has no {task}; --to "
-                "names the queue"
-            ) from None
-        answer = await job
-        try:
-            return msgspec.convert(answer, kind)
-        except msgspec.ValidationError as error:
+            return await (await self._submit(task, kind, given, patience))
+        except RemoteProtocolError as error:
             raise RemoteProtocolError(
                 f"{self.address} does not answer {task} as this jabot expects it ({error}); have "
                 "the same version at both ends"
+            ) from None
+
+    async def _submit(
+        self, task: str, kind: Any, arguments: dict[str, Any], patience: float | None
+    ) -> Job[Any]:
+        to = self.address
+        try:
+            return await submit_for(self.app, task, kind, arguments, to=to, timeout=patience)
+        except UnknownTask:
+            raise UnknownTask(
+                f"{to} is no queue, or one of an older jabot: it has no {task}; --to names the "
+                "queue"
             ) from None
 
 

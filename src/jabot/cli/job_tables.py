@@ -11,6 +11,7 @@ from rich.text import Text
 
 from jabot.cli.asking import apart, at, short, span
 from jabot.cli.screen import as_json, clean, one_line, plain_table
+from jabot.peers import as_text
 from jabot.protocol.states import JobState
 from jabot.queue.answers import AttemptLine, JobLine, JobSheet
 
@@ -65,7 +66,7 @@ def _remark(job: JobLine) -> str:
         return job.error
     if job.worker:
         return f"on {job.worker}"
-    return ", ".join(f"{name}={value}" for name, value in job.labels.items())
+    return as_text(job.labels)
 
 
 def show_sheet(console: Console, sheet: JobSheet, *, verbose: bool) -> None:

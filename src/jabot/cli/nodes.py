@@ -20,7 +20,7 @@ from jabot.cli.screen import clean, json_option, one_line, output, plain_table, 
 from jabot.cli.values import ADDRESS
 from jabot.client import Client
 from jabot.errors import JabotError, NotAllowed
-from jabot.peers import Peer
+from jabot.peers import Peer, as_text
 
 
 @click.command(short_help="Show who is online, and how busy.")
@@ -92,7 +92,7 @@ def _table(peers: Sequence[Peer]) -> Table:
     table = plain_table("NODE", "LOAD", "TASKS", "LABELS", "VERSION", folded=True)
     for peer in peers:
         tasks = "?" if peer.tasks is None else ", ".join(sorted(peer.tasks)) or "-"
-        labels = ", ".join(f"{name}={value}" for name, value in peer.labels.items()) or "-"
+        labels = as_text(peer.labels) or "-"
         table.add_row(
             one_line(peer.jid),
             _load(peer),

@@ -6,11 +6,10 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, Self
 
-import msgspec
-
+from jabot.calls.calling import submit_for
 from jabot.calls.watch import Watch
 from jabot.cli.asking import Queue
-from jabot.cli.top.fleet import Fleet
+from jabot.cli.top.fleet import Fleet, account_of
 from jabot.client import Client
 from jabot.errors import JabotError, JobTimeout, NobodyThere, WorkerLost
 from jabot.node_jobs import NodeJob
@@ -23,7 +22,7 @@ _PATIENCE: Final = 10.0  # seconds for an answer; who takes longer is asked agai
 _MOST_JOBS: Final = 200  # of a node or a queue that are listed
 _RUNNING: Final = [JobState.RUNNING.value]
 _WAITING: Final = [
-    state.value for state in JobState if not state.ended and state.value != "running"
+    state.value for state in JobState if not state.ended and state is not JobState.RUNNING
 ]
 
 
@@ -36,7 +35,6 @@ class Feed:
         self.addresses = tuple(addresses)
         self.on_change: Callable[[], object] = lambda: None
         self._app = app
-        self._own = app.jid.bare
         self._watch = Watch(app, addresses, self._heard)
         self._asking: dict[str, asyncio.Task[None]] = {}
 
@@ -75,7 +73,7 @@ class Feed:
                 continue
             self._begin(jid, self._status_of)
             if peer.queue:
-                queues.add(jid.partition("/")[0])
+                queues.add(account_of(jid))
         for account in queues:
             self._begin(account, self._standing_of)
 
@@ -88,7 +86,7 @@ class Feed:
         if not peer.queue:
             found = await self._told(jid, "node.jobs", list[NodeJob], limit=_MOST_JOBS)
             return sorted(found, key=lambda job: job.state != "running")
-        queue = Queue(self._app, jid.partition("/")[0], self._own)
+        queue = self._queue(account_of(jid))
         running, waiting = await asyncio.gather(
             queue.ask("jobs", list[JobLine], state=_RUNNING, limit=_MOST_JOBS, patience=_PATIENCE),
             queue.ask("jobs", list[JobLine], state=_WAITING, limit=_MOST_JOBS, patience=_PATIENCE),
@@ -99,7 +97,7 @@ class Feed:
         """Stop a job of a node or of a queue."""
         peer = self.fleet.peer(jid)
         if peer is not None and peer.queue:
-            queue = Queue(self._app, jid.partition("/")[0], self._own)
+            queue = self._queue(account_of(jid))
             await queue.ask("cancel", JobLine, id=job_id, patience=_PATIENCE)
         else:
             await self._told(jid, "node.cancel", NodeJob, id=job_id)
@@ -130,21 +128,24 @@ class Feed:
             status = await self._told(jid, "node.status", NodeStatus)
         except (JobTimeout, NobodyThere, WorkerLost):
             return  # it is silent, or gone: the fleet says which
-        except (JabotError, msgspec.ValidationError):
+        except JabotError:
             status = None  # of an older jabot, or it has changed its mind about us
         self.fleet.answered(jid, status)
 
     async def _standing_of(self, account: str) -> None:
-        queue = Queue(self._app, account, self._own)
         try:
-            standing: Standing = await queue.ask("stats", Standing, patience=_PATIENCE)
-        except (JabotError, msgspec.ValidationError):
+            standing: Standing = await self._queue(account).ask(
+                "stats", Standing, patience=_PATIENCE
+            )
+        except JabotError:
             return  # its numbers grow old, and are not shown any more
         self.fleet.stood(account, standing)
 
+    def _queue(self, account: str) -> Queue:
+        return Queue(self._app, account, self._app.jid.bare)
+
     async def _told(self, jid: str, task: str, kind: Any, **arguments: Any) -> Any:
-        job = await self._app.submit(task, to=jid, timeout=_PATIENCE, arguments=arguments)
-        return msgspec.convert(await job, kind)
+        return await (await submit_for(self._app, task, kind, arguments, to=jid, timeout=_PATIENCE))
 
 
 def _job(line: JobLine) -> NodeJob:

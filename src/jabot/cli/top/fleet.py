@@ -105,7 +105,7 @@ class Fleet:
         self.ended: str | None = None
         """Why there will be no connection any more."""
         self._clock, self._wall = clock, wall
-        self._accounts = {_account(each) for each in addresses}
+        self._accounts = {account_of(each) for each in addresses}
         self._known: dict[str, _Known] = {}
         self._queues: dict[str, tuple[Standing, float]] = {}  # by account, and when it was told
         self._farewells: dict[str, str] = {}
@@ -218,7 +218,7 @@ class Fleet:
     def totals(self) -> Totals:
         """Of all nodes. Of a queue and its workers in one view, jobs are counted at the workers."""
         rows = [self._row(known) for known in self._known.values()]
-        queues = {_account(row.jid): row for row in rows if row.queue}
+        queues = {account_of(row.jid): row for row in rows if row.queue}
         workers = [row for row in rows if not row.queue]
         counted = workers or [row for row in rows if row.queue]
         rated = workers or list(queues.values())
@@ -277,7 +277,7 @@ class Fleet:
         current = known.here and now - known.told < _OLD
         rate, waiting = (_rate(known) if current else None), peer.waiting
         if peer.queue:
-            standing, at = self._queues.get(_account(peer.jid), (None, 0.0))
+            standing, at = self._queues.get(account_of(peer.jid), (None, 0.0))
             rate = _queue_rate(standing) if known.here and now - at < _OLD else None
             waiting = _depth(standing)
         return Row(
@@ -309,7 +309,8 @@ class Fleet:
         self.events.append(Event(self._wall(), kind, text))
 
 
-def _account(jid: str) -> str:
+def account_of(jid: str) -> str:
+    """The account of a node."""
     return jid.partition("/")[0]
 
 

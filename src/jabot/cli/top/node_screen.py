@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from typing import ClassVar, Final
 
-import msgspec
 from rich.text import Text
 from textual import work
 from textual.app import ComposeResult
@@ -21,6 +20,7 @@ from jabot.cli.top.feed import Feed
 from jabot.cli.top.picker import Picker
 from jabot.errors import JabotError
 from jabot.node_jobs import NodeJob
+from jabot.peers import as_text
 
 _EVERY: Final = 2.0  # seconds between two looks at the jobs
 _DIM: Final = "bright_black"
@@ -70,7 +70,7 @@ class NodeScreen(Screen[None]):
         self._feed.ask([self._jid])
         try:
             jobs = await self._feed.jobs(self._jid)
-        except (JabotError, msgspec.ValidationError) as error:
+        except JabotError as error:
             self._problem = one_line(str(error))
         else:
             self._jobs = {job.id: job for job in jobs}
@@ -117,12 +117,11 @@ class NodeScreen(Screen[None]):
         if row.cpu is not None:
             facts.append(f"{row.cpu:.0%} of a core")
         text.append("\n" + one_line(", ".join(facts) or "not asked yet"), style=_DIM)
-        pairs = [f"{name}={value}" for name, value in peer.labels.items()]
         tasks = sorted(peer.tasks or ())
         said = [f"tasks {', '.join(tasks)}"] if tasks else []
         if peer.queue:
             said = ["a queue; a job that runs is shown with its worker"]
-        said += [f"labels {', '.join(pairs)}"] if pairs else []
+        said += [f"labels {as_text(peer.labels)}"] if peer.labels else []
         if status is not None and status.fields:
             fields = [f"{name}={as_json(value)}" for name, value in status.fields.items()]
             said.append(", ".join(fields))
@@ -148,7 +147,7 @@ class NodeScreen(Screen[None]):
         self._show()
         try:
             await self._feed.cancel(self._jid, job.id)
-        except (JabotError, msgspec.ValidationError) as error:
+        except JabotError as error:
             self._said = Text(f"{name} could not be stopped: {one_line(str(error))}", style="red")
         else:
             self._said = Text(f"{name} is told to stop", style="green")
