@@ -23,9 +23,9 @@ from jabot.errors import (
 )
 from jabot.jid import JID
 from jabot.peers import Peer, Where, as_text
-from jabot.protocol.options import NODE_TASKS, OWN_TASKS
+from jabot.protocol.options import RESERVED
 from jabot.xmpp import Session
-from jabot.xmpp.disco import DISCO_INFO, information
+from jabot.xmpp.disco import information, read_identities
 from jabot.xmpp.room import Occupant, Room, RoomListener
 from jabot.xmpp.rooms import Rooms
 from jabot.xmpp.roster import contacts
@@ -132,8 +132,8 @@ class Audience(RoomListener):
         except (StanzaError, TimeoutError) as problem:
             log.debug("%s does not say what it is: %s", domain, problem)
             return False
-        identities = () if answer is None else answer.iterfind(f"{{{DISCO_INFO}}}identity")
-        self._conferences[domain] = any(i.get("category") == "conference" for i in identities)
+        categories = {category for category, _ in read_identities(answer)}
+        self._conferences[domain] = "conference" in categories
         return self._conferences[domain]
 
     async def _in_room(self, address: str, stack: ExitStack, left: Left) -> list[Member]:
@@ -260,7 +260,7 @@ def _members(peers: Iterable[Peer], refusals: dict[str, JabotError]) -> list[Mem
 
 
 def _without_queues(found: list[Member], task: str, place: str) -> list[Member]:
-    if task.startswith((OWN_TASKS, NODE_TASKS)):
+    if task.startswith(RESERVED):
         return found
     others = [member for member in found if not member.is_queue]
     if not others:

@@ -21,6 +21,8 @@ OWN_TASKS: Final = "queue."
 """How the names of the tasks begin that a queue does itself. No worker may offer it such a one."""
 NODE_TASKS: Final = "node."
 """How the names of the tasks begin that every node does itself, and does not list."""
+RESERVED: Final = (OWN_TASKS, NODE_TASKS)
+"""How the names begin of tasks that a queue gives to no worker."""
 
 
 class RetryOptions(msgspec.Struct, frozen=True, omit_defaults=True):

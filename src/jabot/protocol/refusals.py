@@ -80,9 +80,8 @@ def failure(frame: Failed) -> JabotError:
 
 def shortened(text: str) -> str:
     """A text as it fits into a frame; its beginning is kept."""
-    most = limits.TEXT
     text = text.encode("utf-8", "replace").decode()  # half a surrogate pair is no Unicode
-    return text if len(text) <= most else text[: most - 1] + "…"
+    return text if len(text) <= limits.TEXT else text[: limits.TEXT - 1] + "…"
 
 
 def shortened_traceback(text: str) -> str:

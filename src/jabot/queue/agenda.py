@@ -11,7 +11,7 @@ import msgspec
 
 from jabot.errors import BadArguments, ConfigError, NotAllowed
 from jabot.jid import JID
-from jabot.protocol.options import NODE_TASKS, OWN_TASKS, JobOptions
+from jabot.protocol.options import RESERVED, JobOptions
 from jabot.queue import timetable
 from jabot.queue.answers import ScheduleLine, schedule_line
 from jabot.queue.ledger import Ledger
@@ -149,7 +149,7 @@ def _check(schedule: Schedule) -> None:
     name = schedule.name
     if not 0 < len(name) <= _NAME or not name.isprintable() or name != name.strip():
         raise BadArguments(f"name: {name[:_NAME]!r}; give 1 to {_NAME} printable characters")
-    if not schedule.task or schedule.task.startswith((OWN_TASKS, NODE_TASKS)):
+    if not schedule.task or schedule.task.startswith(RESERVED):
         raise BadArguments(f"task: {schedule.task!r} is done by no worker, so it has no schedule")
     check_names(schedule.task, schedule.options)
     plain = JobOptions()

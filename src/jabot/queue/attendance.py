@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from jabot.protocol.frames import Cancel, Heartbeat, Hello, Query, Rejected, State
-from jabot.protocol.options import NODE_TASKS, OWN_TASKS, JobOptions
+from jabot.protocol.options import RESERVED, JobOptions
 from jabot.protocol.refusals import shortened
 from jabot.queue.catalogue import Catalogue
 from jabot.queue.crew import Crew, Held
@@ -74,7 +74,7 @@ class Attendance:
         except msgspec.MsgspecError as error:
             self._refuse(peer, "bad_arguments", f"its tasks cannot be read: {error}")
             return
-        taken = [name for name in tasks if name.startswith((OWN_TASKS, NODE_TASKS))]
+        taken = [name for name in tasks if name.startswith(RESERVED)]
         if taken:
             self._link.complain(peer, f"offers {', '.join(taken)}, which the queue itself does")
             tasks = {name: value for name, value in tasks.items() if name not in taken}

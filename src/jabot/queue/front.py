@@ -14,7 +14,7 @@ from jabot.errors import JabotError
 from jabot.protocol import Leftover, codec, limits
 from jabot.protocol.codec import Damaged, Incoming
 from jabot.protocol.frames import Cancel, Frame, Query, Rejected, State, Submit
-from jabot.protocol.options import NO_OPTIONS, NODE_TASKS, OWN_TASKS, JobOptions
+from jabot.protocol.options import NO_OPTIONS, RESERVED, JobOptions
 from jabot.protocol.refusals import code_of, shortened
 from jabot.protocol.states import JobState
 from jabot.queue.callers import Callers
@@ -128,7 +128,7 @@ class Front(End):
     # -- within -------------------------------------------------------------------------------
 
     def _submit(self, peer: str, account: str, frame: Submit, promise: Promise) -> None:
-        if frame.task.startswith((OWN_TASKS, NODE_TASKS)):
+        if frame.task.startswith(RESERVED):
             self._refuse(peer, frame, "unknown_task", f"there is no task {frame.task} here")
             return
         try:

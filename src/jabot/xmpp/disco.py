@@ -129,6 +129,12 @@ def read_features(answer: ET.Element | None) -> frozenset[str]:
     return frozenset(feature.get("var", "") for feature in found)
 
 
+def read_identities(answer: ET.Element | None) -> set[tuple[str, str]]:
+    """What somebody says that it is: category and type."""
+    found = () if answer is None else answer.iterfind(f"{{{DISCO_INFO}}}identity")
+    return {(each.get("category", ""), each.get("type", "")) for each in found}
+
+
 def _information(
     node: str, identities: list[tuple[str, str, str]], features: set[str]
 ) -> ET.Element:

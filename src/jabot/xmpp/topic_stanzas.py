@@ -8,7 +8,7 @@ from typing import Final
 from xml.etree import ElementTree as ET
 
 from jabot.xmpp.data_forms import DATA, submit_form
-from jabot.xmpp.disco import DISCO_INFO, DISCO_ITEMS
+from jabot.xmpp.disco import DISCO_ITEMS, read_identities
 from jabot.xmpp.stanzas import JABOT
 
 PUBSUB: Final = "http://jabber.org/protocol/pubsub"
@@ -153,8 +153,7 @@ def read_parts(answer: ET.Element | None) -> list[str]:
 
 def is_service(answer: ET.Element | None) -> bool:
     """Whether who was asked is a publish-subscribe service."""
-    found = () if answer is None else answer.iterfind(f"{{{DISCO_INFO}}}identity")
-    return any((each.get("category"), each.get("type")) == ("pubsub", "service") for each in found)
+    return ("pubsub", "service") in read_identities(answer)
 
 
 def read_items(answer: ET.Element | None) -> list[Item]:
