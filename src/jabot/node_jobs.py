@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Annotated, Any, Final
 
@@ -42,8 +41,7 @@ def job_tasks(desk: Callable[[], Desk]) -> list[Task[..., Any]]:
     def jobs(limit: Annotated[int, Meta(ge=1, le=_MOST)] = 200, *, ctx: Context) -> list[NodeJob]:
         """The jobs that have not ended, oldest first: one's own, and everybody's for who manages
         the node."""
-        now = time.time()
-        return [_told(job, now) for job in desk().jobs_for(ctx.caller)[:limit]]
+        return [_told(job) for job in desk().jobs_for(ctx.caller)[:limit]]
 
     def cancel(id: str, caller: str = "", *, ctx: Context) -> NodeJob:  # noqa: A002 - as users know it
         """Stop a job that `node.jobs` shows, of that caller if several have one of this id. It is
@@ -56,19 +54,19 @@ def job_tasks(desk: Callable[[], Desk]) -> list[Task[..., Any]]:
         if not found:
             raise UnknownJob(f"no job {id} of yours is here, or it has ended")
         desk().cancel(found[0], ctx.caller)
-        return _told(found[0], time.time())
+        return _told(found[0])
 
     return [Task(function, name=f"{NODE_TASKS}{function.__name__}") for function in (jobs, cancel)]
 
 
-def _told(job: Job, now: float) -> NodeJob:
+def _told(job: Job) -> NodeJob:
     return NodeJob(
         job.id,
         job.task.name,
         job.caller.bare,
         job.state.value,
         job.attempt,
-        None if job.started is None else now - job.running_for,
+        job.since,
         job.verdict is not None,
         "" if job.step is None else str(job.step),
     )

@@ -19,7 +19,7 @@ from jabot.jid import JID
 from jabot.peers import Peer
 from jabot.protocol.frames import Number, Seconds
 from jabot.protocol.options import NODE_TASKS
-from jabot.runner import Desk, Job
+from jabot.runner import Desk
 from jabot.tasks import Context, Task
 from jabot.tasks.result import encode_result
 
@@ -154,7 +154,6 @@ class Status:
         """What this asker is told."""
         desk, peer = self._desk(), self._load()
         manages = bool(desk.may_manage(asker))
-        now = time.time()
         failure = desk.runner.last_failure
         told = failure is not None and (manages or failure.caller == asker.bare)
         return NodeStatus(
@@ -170,9 +169,11 @@ class Status:
             stopping=desk.runner.draining,
             succeeded=None if peer.queue else desk.runner.succeeded,
             failed=None if peer.queue else desk.runner.failed,
-            jobs=[_running(job, now) for job in desk.jobs_for(asker) if job.started is not None][
-                :_MOST_JOBS
-            ],
+            jobs=[
+                RunningJob(job.id, job.task.name, job.caller.bare, job.since)
+                for job in desk.jobs_for(asker)
+                if job.since is not None
+            ][:_MOST_JOBS],
             cpu=time.process_time(),
             memory=_memory(),
             last_error=LastError(failure.task, failure.message[:_LONGEST_MESSAGE], failure.at)
@@ -180,10 +181,6 @@ class Status:
             else None,
             fields=self._fields.read(),
         )
-
-
-def _running(job: Job, now: float) -> RunningJob:
-    return RunningJob(job.id, job.task.name, job.caller.bare, now - job.running_for)
 
 
 def _memory() -> int | None:

@@ -149,7 +149,6 @@ class StatusTopic:
 
 
 def _lasting(status: NodeStatus) -> NodeStatus:
-    """The part of a status of which a change is worth telling. Since when a job runs is read from
-    two clocks, and differs a little each time."""
+    """The part of a status of which a change is worth telling. (Of `since`, see `runner.Job`.)"""
     jobs = [replace(job, since=0.0) for job in status.jobs]
     return replace(status, uptime=0, cpu=0, memory=None, jobs=jobs)

@@ -124,6 +124,12 @@ class Job(Deferrable[Any]):
         """Seconds since it began to run; 0 while it waits."""
         return 0.0 if self.started is None else time.monotonic() - self.started
 
+    @property
+    def since(self) -> float | None:
+        """When the present run began, in seconds since 1970; None while it waits. It is read from
+        two clocks, and differs a little each time."""
+        return None if self.started is None else time.time() - self.running_for
+
     def on_progress(self, listener: Callable[[Step], object]) -> None:
         """Call `listener` on the event loop with each step from now on."""
         if self._progress_listeners is None:

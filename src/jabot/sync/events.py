@@ -33,25 +33,12 @@ class Events(Iterator[Event]):
         self._leave.atexit = False
 
     def __next__(self) -> Event:
-        return self._next(None)
+        return self.next()
 
     def next(self, timeout: float | None = None) -> Event:
         """The next event. Raises `TimeoutError` when none comes within so many seconds, and the
         iteration may go on; `StopIteration` after `close()`."""
-        return self._next(timeout)
 
-    def close(self) -> None:
-        """Follow no more. Who waits for the next event in another thread is told at once."""
-        self._closed = True
-        self._leave()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def _next(self, timeout: float | None) -> Event:
         async def wait(_: jabot.client.Client) -> Event:
             async with asyncio.timeout(timeout):
                 return await self._follower.next()
@@ -66,3 +53,14 @@ class Events(Iterator[Event]):
         if self._closed:
             raise StopIteration
         return event
+
+    def close(self) -> None:
+        """Follow no more. Who waits for the next event in another thread is told at once."""
+        self._closed = True
+        self._leave()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
