@@ -140,7 +140,8 @@ class ContactList(SessionListener):
         while awaited:
             self._news.clear()
             try:
-                await asyncio.wait_for(self._news.wait(), _QUIET)
+                async with asyncio.timeout(_QUIET):
+                    await self._news.wait()
             except TimeoutError:
                 return
 

@@ -70,8 +70,7 @@ def _clean_up(loop: asyncio.AbstractEventLoop) -> bool:
     try:
         if tasks:
             loop.run_until_complete(asyncio.wait(tasks, timeout=_LAST_WAIT))
-        loop.run_until_complete(asyncio.wait_for(loop.shutdown_asyncgens(), _LAST_WAIT))
-        loop.run_until_complete(asyncio.wait_for(loop.shutdown_default_executor(), _LAST_WAIT))
+        loop.run_until_complete(_shut_down(loop))
     except TimeoutError:
         log.warning("a thread does not end, and is left behind")
         return False
@@ -82,3 +81,9 @@ def _clean_up(loop: asyncio.AbstractEventLoop) -> bool:
     asyncio.set_event_loop(None)
     loop.close()
     return True
+
+
+async def _shut_down(loop: asyncio.AbstractEventLoop) -> None:
+    async with asyncio.timeout(_LAST_WAIT):
+        await loop.shutdown_asyncgens()
+        await loop.shutdown_default_executor()

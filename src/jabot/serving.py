@@ -265,7 +265,8 @@ class Serving(SessionListener):
         await self.runner.drain(limit if not connection.done() else 0)
         for hook in self.definition.on_stop:
             try:
-                await asyncio.wait_for(call(hook, name="jabot on_stop"), limit)
+                async with asyncio.timeout(limit):
+                    await call(hook, name="jabot on_stop")
             except TimeoutError:
                 log.error("an on_stop hook did not end within %g s", limit)
             except Exception:

@@ -107,6 +107,16 @@ async def test_why_an_address_is_empty_is_said_and_taken_back(there, shown, cloc
     assert shown[-1][1].notes == ()
 
 
+async def test_an_interrupt_that_comes_with_a_change_ends_it(there, clock):
+    watching = asyncio.create_task(each(there, there.changed, lambda seen: None))
+    await clock.settle()
+    there.now(node("w1"))
+    asyncio.get_running_loop().call_soon(watching.cancel)  # when the wait is over already
+    with pytest.raises(asyncio.CancelledError):
+        async with asyncio.timeout(5):
+            await watching
+
+
 async def test_the_end_of_the_connection_is_an_error(there, clock):
     watching = asyncio.create_task(each(there, there.changed, lambda seen: None))
     await clock.settle()

@@ -87,7 +87,8 @@ async def _finish(node: Node, serving: asyncio.Future[None], conversation: Conve
     """Let the bot finish what was scheduled, and see it off."""
     node.stop()
     await serving
-    await asyncio.wait_for(conversation.gone.wait(), _GOODBYE)
+    async with asyncio.timeout(_GOODBYE):
+        await conversation.gone.wait()
 
 
 async def _first(*waiting: object) -> None:

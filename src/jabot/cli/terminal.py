@@ -69,7 +69,8 @@ class Conversation:
         self._heard.clear()
         self.show_own(line)
         self.person.say(line)
-        await asyncio.wait_for(self._heard.wait(), limit)
+        async with asyncio.timeout(limit):
+            await self._heard.wait()
 
     async def until_quiet(self) -> bool:
         """Wait until the contact has neither said anything nor typed for a second.
@@ -81,7 +82,8 @@ class Conversation:
             self._heard.clear()
             worked = self._typing
             try:
-                await asyncio.wait_for(self._heard.wait(), _QUIET)
+                async with asyncio.timeout(_QUIET):
+                    await self._heard.wait()
             except TimeoutError:
                 if not self._typing:
                     return False

@@ -93,7 +93,8 @@ async def each(there: Watch, changed: asyncio.Event, show: Callable[[Seen], obje
             else:
                 pause = due - now
         with suppress(TimeoutError):
-            await asyncio.wait_for(changed.wait(), pause)
+            async with asyncio.timeout(pause):
+                await changed.wait()
 
 
 def _somebody_left(before: Seen, now: Seen) -> bool:

@@ -100,7 +100,8 @@ async def _end(child: asyncio.subprocess.Process, kill_after: float) -> None:
     """
     _signal_all(child, signal.SIGTERM)
     try:
-        await asyncio.wait_for(_all_gone(child), kill_after)
+        async with asyncio.timeout(kill_after):
+            await _all_gone(child)
     except (TimeoutError, asyncio.CancelledError):
         _signal_all(child, signal.SIGKILL)
         await child.wait()

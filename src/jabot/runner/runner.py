@@ -137,7 +137,8 @@ class Runner:
             if job.state is State.RETRYABLE and job.last_error is not None:
                 self._fail(job, job.last_error)
         try:
-            await asyncio.wait_for(self._idle.wait(), limit)
+            async with asyncio.timeout(limit):
+                await self._idle.wait()
         except TimeoutError:
             self._leave_all()
             await self._idle.wait()

@@ -49,7 +49,8 @@ class Timer:
                 log.warning("the timer %s is never due again", self._name)
                 return
             try:
-                await asyncio.wait_for(self._cancelled.wait(), delay)
+                async with asyncio.timeout(delay):
+                    await self._cancelled.wait()
             except TimeoutError:
                 ticked = now + timedelta(seconds=delay)
                 await self._tick()

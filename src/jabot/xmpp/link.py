@@ -148,7 +148,8 @@ class Link:
         if len(self._windows):
             self._idle.clear()
         try:
-            await asyncio.wait_for(self._idle.wait(), limit)
+            async with asyncio.timeout(limit):
+                await self._idle.wait()
         except TimeoutError:
             return False
         return True

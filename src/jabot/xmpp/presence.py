@@ -85,7 +85,8 @@ class Presence:
         self._send()
         try:
             # A server sends our presence back to us, and before that the one of the others.
-            await asyncio.wait_for(self._echo.wait(), 5.0)
+            async with asyncio.timeout(5.0):
+                await self._echo.wait()
             await self._session.ping(5.0)
         except TimeoutError:
             log.warning("the server is slow to show us our own presence; going on without it")

@@ -330,7 +330,8 @@ class Session:
         delay = self.timing.backoff.delay(failures)
         log.warning("%s; trying again in %.1f s", problem, delay)
         try:
-            await asyncio.wait_for(self._stopping.wait(), delay)
+            async with asyncio.timeout(delay):
+                await self._stopping.wait()
         except TimeoutError:
             return
 
