@@ -17,7 +17,7 @@ SOURCE = Path(jabot.__file__).parent
 # From the bottom to the top. A part may import those on the lines below its own, and what its own
 # line says after the colon.
 LAYERS = [
-    {"errors", "jid", "moments", "pace"},
+    {"errors", "jid", "moments", "durations", "pace"},
     {"deferrable", "access", "account", "schedule", "peers", "pool", "protocol"},
     {"alarm", "mainloop", "middleware"},
     {"tasks", "tracing", "metrics"},
@@ -58,6 +58,7 @@ ONLY = {
     "pool": {"jid"},
     "alarm": set(),
     "moments": set(),
+    "durations": set(),
     "pace": set(),
     "protocol": {"errors", "moments"},
     "mainloop": set(),

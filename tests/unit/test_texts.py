@@ -95,21 +95,6 @@ def test_cutting_keeps_what_fits(text, most):
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (0, "0 s"),
-        (8.9, "8 s"),
-        (60, "1 min"),
-        (185, "3 min"),
-        (7500, "2 h 5 min"),
-        (356400, "4 d 3 h"),
-    ],
-)
-def test_durations(seconds, text):
-    assert texts.duration(seconds) == text
-
-
-@pytest.mark.parametrize(
     ("load", "text"),
     [((0, 8, 0), "0 of 8 running"), ((8, 8, 3), "8 of 8 running, 3 waiting")],
 )

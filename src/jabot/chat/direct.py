@@ -10,6 +10,7 @@ from importlib.metadata import version
 from jabot.chat import texts
 from jabot.chat.clerk import Answer, Arguments, Asker, Command, Taken, alone, one
 from jabot.chat.talk import Talks
+from jabot.durations import duration
 from jabot.jid import JID
 from jabot.runner import Desk, Job, State
 from jabot.tasks import Offer, Signature
@@ -113,7 +114,7 @@ class Direct:
 
     def up_for(self) -> str:
         """Since when it is up, and which version it is."""
-        uptime = texts.duration(time.monotonic() - self._started)
+        uptime = duration(time.monotonic() - self._started)
         return f"Up for {uptime}, jabot {version('jabot')}."
 
     def _exit(self, asker: Asker, words: list[str]) -> Answer:

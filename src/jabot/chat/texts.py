@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from jabot.durations import duration
 from jabot.jid import JID
 from jabot.runner import Job, State
 from jabot.runner.job import short_id
@@ -123,18 +124,6 @@ def crew_load(running: int, slots: int, workers: int) -> str:
 def stranger(own: JID) -> str:
     """What somebody without any rights is told."""
     return f"I do not take commands from you. Those who run {own.bare} can allow it."
-
-
-def duration(seconds: float) -> str:
-    """`8 s`, `3 min`, `2 h 5 min`, `4 d 3 h`."""
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    days, hours = divmod(hours, 24)
-    if days:
-        return f"{days} d {hours} h"
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min" if minutes else f"{rest} s"
 
 
 def cut(text: str, most: int = MOST) -> str:

@@ -19,6 +19,7 @@ from jabot.cli.account import account_option, run_as
 from jabot.cli.screen import json_option
 from jabot.cli.values import ADDRESS
 from jabot.client import Client
+from jabot.durations import brief
 from jabot.errors import RemoteProtocolError, UnknownTask
 from jabot.protocol.options import OWN_TASKS
 
@@ -116,25 +117,11 @@ def short(job_id: str) -> str:
     return job_id[-_SHORT:] if sys.stdout.isatty() else job_id
 
 
-def span(seconds: float) -> str:
-    """A duration in at most six characters: `3 ms`, `2.5 s`, `12 min`, `3 h`, `4 d`."""
-    if 0 < seconds < 0.0005:
-        return "<1 ms"
-    if seconds < 0.9995:
-        return f"{seconds * 1000:.0f} ms"
-    if seconds < 9.95:
-        return f"{seconds:.1f} s"
-    for unit, size, most in (("s", 1.0, 120), ("min", 60.0, 120), ("h", 3600.0, 72)):
-        if seconds < size * most:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{seconds / 86_400:.0f} d"
-
-
 def apart(moment: float, now: float) -> str:
     """How far a moment is away: `in 5 min`, `12 s ago`."""
     if moment > now:
-        return f"in {span(moment - now)}"
-    return "now" if now - moment < 1 else f"{span(now - moment)} ago"
+        return f"in {brief(moment - now)}"
+    return "now" if now - moment < 1 else f"{brief(now - moment)} ago"
 
 
 def at(moment: float | None) -> str:

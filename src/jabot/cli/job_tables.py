@@ -9,8 +9,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from jabot.cli.asking import apart, at, short, span
+from jabot.cli.asking import apart, at, short
 from jabot.cli.screen import as_json, clean, one_line, plain_table
+from jabot.durations import brief
 from jabot.peers import as_text
 from jabot.protocol.states import JobState
 from jabot.queue.answers import AttemptLine, JobLine, JobSheet
@@ -55,10 +56,10 @@ def _when(job: JobLine, now: float) -> str:
     if job.ended is not None:
         return apart(job.ended, now)
     if job.state == JobState.RUNNING.value and job.started is not None:
-        return f"for {span(now - job.started)}"
+        return f"for {brief(now - job.started)}"
     if job.due > now:
         return apart(job.due, now)
-    return f"for {span(now - job.due)}"
+    return f"for {brief(now - job.due)}"
 
 
 def _remark(job: JobLine) -> str:
@@ -109,7 +110,7 @@ def _facts(sheet: JobSheet) -> Iterator[tuple[str, str]]:
             at(sheet.started) + (f", attempt {sheet.attempt}" if sheet.attempt > 1 else ""),
         )
     if sheet.ended is not None:
-        ran = "" if sheet.started is None else f" (after {span(sheet.ended - sheet.started)})"
+        ran = "" if sheet.started is None else f" (after {brief(sheet.ended - sheet.started)})"
         yield "ended", at(sheet.ended) + ran
     for each in sheet.history:
         yield f"attempt {each.number}", _attempt(each)
@@ -119,7 +120,7 @@ def _facts(sheet: JobSheet) -> Iterator[tuple[str, str]]:
 
 
 def _attempt(each: AttemptLine) -> str:
-    took = span(max(0.0, each.ended - each.started))
+    took = brief(max(0.0, each.ended - each.started))
     error = f": {each.error}" if each.error else ""
     return f"{each.outcome} at {at(each.ended)} after {took} on {each.worker}{error}"
 

@@ -13,8 +13,9 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from jabot.cli.asking import Asking, Queue, apart, queue_command, short, span
+from jabot.cli.asking import Asking, Queue, apart, queue_command, short
 from jabot.cli.screen import as_json, one_line, output, plain_table, print_json
+from jabot.durations import brief
 from jabot.queue.answers import LaneLine, RunLine, Spread, Standing, TaskLine, WorkerLine
 
 _EVERY: Final = 2.0  # seconds between two looks of --watch
@@ -141,7 +142,7 @@ def _tasks(tasks: dict[str, TaskLine]) -> Table:
             f"{states.get('scheduled', 0) + states.get('retryable', 0):,}",
             Text(f"{dead:,}", style="red" if dead else ""),
             f"{line.ended_last_minute:,}",
-            "-" if line.oldest is None else span(max(0.0, line.oldest)),
+            "-" if line.oldest is None else brief(max(0.0, line.oldest)),
             _spread(line.waited),
             _spread(line.ran),
         )
@@ -149,7 +150,7 @@ def _tasks(tasks: dict[str, TaskLine]) -> Table:
 
 
 def _spread(times: Spread | None) -> str:
-    return "-" if times is None else f"{span(times.p50)}, {span(times.p99)}"
+    return "-" if times is None else f"{brief(times.p50)}, {brief(times.p99)}"
 
 
 def _lanes(standing: Standing) -> Table:
@@ -188,5 +189,5 @@ def _runs(worker: WorkerLine, now: float) -> str:
 
 
 def _run(run: RunLine, now: float) -> str:
-    since = "" if run.started is None else f" {span(max(0.0, now - run.started))}"
+    since = "" if run.started is None else f" {brief(max(0.0, now - run.started))}"
     return one_line(f"{run.task} {short(run.id)}{since}")

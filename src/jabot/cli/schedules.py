@@ -15,7 +15,7 @@ from rich.text import Text
 
 from jabot.calls.options import options
 from jabot.cli.arguments import described, read_words
-from jabot.cli.asking import Asking, Queue, apart, queue_command, span
+from jabot.cli.asking import Asking, Queue, apart, queue_command
 from jabot.cli.job_options import (
     LiteralWords,
     Words,
@@ -27,6 +27,7 @@ from jabot.cli.job_options import (
 )
 from jabot.cli.screen import clean, one_line, output, plain_table, print_json
 from jabot.cli.values import DURATION
+from jabot.durations import brief
 from jabot.errors import ConfigError
 from jabot.queue.answers import ScheduleLine
 
@@ -219,7 +220,7 @@ def _table(lines: Sequence[ScheduleLine], *, with_owner: bool) -> Table:
 
 def _when(line: ScheduleLine) -> str:
     if line.every is not None:
-        return f"every {span(line.every)}"
+        return f"every {brief(line.every)}"
     return f"{line.cron}" + ("" if line.zone == "UTC" else f" {line.zone}")
 
 

@@ -8,6 +8,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from jabot.durations import duration
 from jabot.protocol.states import JobState
 from jabot.queue.answers import LaneLine, WorkerLine
 from jabot.queue.store.verbs import Record
@@ -174,12 +175,5 @@ def _moment(moment: float, now: float) -> str:
     """`12:30:05 UTC (in 5 min)`, with the date on another day."""
     then, today = datetime.fromtimestamp(moment, UTC), datetime.fromtimestamp(now, UTC)
     text = f"{then:%H:%M:%S} UTC" if then.date() == today.date() else f"{then:%Y-%m-%d %H:%M} UTC"
-    apart = _span(abs(moment - now))
+    apart = duration(abs(moment - now))
     return f"{text} (in {apart})" if moment > now else f"{text} ({apart} ago)"
-
-
-def _span(seconds: float) -> str:
-    for unit, size in (("d", 86_400.0), ("h", 3600.0), ("min", 60.0)):
-        if seconds >= size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{seconds:.0f} s"

@@ -6,7 +6,8 @@ from typing import Any, Final
 
 import msgspec
 
-from jabot.chat.texts import cut, duration
+from jabot.chat.texts import cut
+from jabot.durations import brief, duration
 from jabot.protocol.states import JobState
 from jabot.queue.answers import JobLine, JobSheet, Standing, TaskLine, WorkerLine
 from jabot.runner.job import short_id
@@ -125,7 +126,7 @@ def _task(name: str, task: TaskLine) -> str:
     if task.oldest is not None and task.oldest >= 1:
         parts.append(f"the oldest for {duration(task.oldest)}")
     if task.ran is not None:
-        parts.append(f"a job takes {_brief(task.ran.p50)}")
+        parts.append(f"a job takes {brief(task.ran.p50)}")
     return f"{name}: {'; '.join(parts)}"
 
 
@@ -134,12 +135,6 @@ def _workers(workers: list[WorkerLine]) -> list[str]:
     told = [f"  {each.jid}: {each.running} of {each.slots} slots" for each in here[:_MOST]]
     more = [f"  and {len(here) - _MOST} more"] if len(here) > _MOST else []
     return [f"Workers: {len(here)}", *told, *more] if workers else []
-
-
-def _brief(seconds: float) -> str:
-    if seconds < 0.1:
-        return "less than 0.1 s"
-    return f"{seconds:.1f} s" if seconds < 10 else duration(seconds)
 
 
 def _ago(seconds: float) -> str:

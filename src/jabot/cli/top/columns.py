@@ -8,9 +8,9 @@ from typing import Final, Generic, TypeVar
 
 from rich.text import Text
 
-from jabot.cli.asking import span
 from jabot.cli.screen import one_line
 from jabot.cli.top.fleet import Row
+from jabot.durations import brief
 from jabot.node_jobs import NodeJob
 
 R = TypeVar("R")
@@ -145,11 +145,11 @@ def _share(share: float | None) -> str:
 
 
 def _time(seconds: float | None) -> str:
-    return "-" if seconds is None else span(seconds)
+    return "-" if seconds is None else brief(seconds)
 
 
 def _since(moment: float | None, now: float) -> str:
-    return "-" if moment is None else span(max(0.0, now - moment))
+    return "-" if moment is None else brief(max(0.0, now - moment))
 
 
 def _fitted(text: Text, width: int, column: Column[R]) -> Text:

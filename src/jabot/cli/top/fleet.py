@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from jabot.cli.asking import span
+from jabot.durations import brief
 from jabot.peers import Peer
 from jabot.queue.answers import Standing
 from jabot.status import NodeStatus
@@ -186,7 +186,7 @@ class Fleet:
             away = self._wall() - self.lost_at
             self.lost_at = None
             self._quiet_until = self._clock() + _RETURN
-            self._note("good", f"the connection is back, after {span(away)}")
+            self._note("good", f"the connection is back, after {brief(away)}")
 
     # -- what is shown --------------------------------------------------------------------------
 
@@ -300,7 +300,7 @@ class Fleet:
         if not known.here:
             return "" if self.lost_at is not None else "not back yet"
         if known.asked is not None and now - known.asked >= _SILENT:
-            return f"silent for {span(now - known.asked)}"
+            return f"silent for {brief(now - known.asked)}"
         return "stopping" if known.stopping else ""
 
     def _note(self, kind: str, text: str) -> None:

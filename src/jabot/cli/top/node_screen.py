@@ -12,12 +12,13 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 from textual.widgets import Static
 
-from jabot.cli.asking import at, span
+from jabot.cli.asking import at
 from jabot.cli.screen import as_json, one_line
 from jabot.cli.top.columns import job_columns, size
 from jabot.cli.top.dialogs import Question, keys_line
 from jabot.cli.top.feed import Feed
 from jabot.cli.top.picker import Picker
+from jabot.durations import brief
 from jabot.errors import JabotError
 from jabot.node_jobs import NodeJob
 from jabot.peers import as_text
@@ -113,7 +114,7 @@ class NodeScreen(Screen[None]):
         facts = []
         if status is not None:
             facts.append(f"{status.host}, process {status.pid}, jabot {status.version}")
-            facts.append(f"up {span(row.uptime or 0.0)}, {size(status.memory)} of memory")
+            facts.append(f"up {brief(row.uptime or 0.0)}, {size(status.memory)} of memory")
         if row.cpu is not None:
             facts.append(f"{row.cpu:.0%} of a core")
         text.append("\n" + one_line(", ".join(facts) or "not asked yet"), style=_DIM)

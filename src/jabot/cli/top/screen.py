@@ -13,7 +13,6 @@ from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import Input, Static
 
-from jabot.cli.asking import span
 from jabot.cli.screen import one_line
 from jabot.cli.top.columns import fitted_line, node_columns
 from jabot.cli.top.dialogs import Events, Help, keys_line
@@ -21,6 +20,7 @@ from jabot.cli.top.feed import Feed
 from jabot.cli.top.fleet import Event, Sort
 from jabot.cli.top.node_screen import NodeScreen
 from jabot.cli.top.picker import Picker
+from jabot.durations import brief
 
 _PACE: Final = 0.2  # seconds between two pictures, at least
 _TICK: Final = 1.0  # seconds after which the picture is made anew in any case
@@ -150,7 +150,7 @@ class Top(App[None]):
             was = Text("This is how it was.", style="red")
             return first + Text("\n") + fitted_line(why, was, width)
         if fleet.lost_at is not None:
-            away = span(time.time() - fleet.lost_at)
+            away = brief(time.time() - fleet.lost_at)
             text = f"No connection for {away}; trying again. This is how it was."
             return first + Text("\n") + Text(text, style="red")
         parts = [
