@@ -4,9 +4,6 @@ import asyncio
 import re
 
 import pytest
-from embedded_client import USERS, signed_in
-
-import jabot.testing
 
 ROOM = "fleet@conference.localhost"
 MUC = "http://jabber.org/protocol/muc"
@@ -262,86 +259,72 @@ async def test_an_item_changes_one_thing(ann):
 # --- limits -------------------------------------------------------------------------------------
 
 
-async def test_one_account_makes_no_more_rooms_than_it_may():
-    async with jabot.testing.server(users=USERS, max_rooms=2) as server:
-        ann, bob = await signed_in(server, "ann", "a"), await signed_in(server, "bob", "b")
-        rooms = [f"room{n}@conference.localhost" for n in range(3)]
-        await made(ann, "ann", field("persistentroom", "1"), room=rooms[0])
-        ann.send(f"<presence type='unavailable' to='{rooms[0]}/ann'/>")  # it stays, and counts
-        await made(ann, "ann", room=rooms[1])
-        assert condition(await enter(ann, "ann", rooms[2])) == "resource-constraint"
-        assert "code='201'" in await enter(bob, "bob", rooms[2])
-        ann.send(f"<presence type='unavailable' to='{rooms[1]}/ann'/>")
-        await ann.sync()
-        assert "code='201'" in await enter(ann, "ann", rooms[1])
-        await ann.close()
-        await bob.close()
+@pytest.mark.server(max_rooms=2)
+async def test_one_account_makes_no_more_rooms_than_it_may(ann, bob):
+    rooms = [f"room{n}@conference.localhost" for n in range(3)]
+    await made(ann, "ann", field("persistentroom", "1"), room=rooms[0])
+    ann.send(f"<presence type='unavailable' to='{rooms[0]}/ann'/>")  # it stays, and counts
+    await made(ann, "ann", room=rooms[1])
+    assert condition(await enter(ann, "ann", rooms[2])) == "resource-constraint"
+    assert "code='201'" in await enter(bob, "bob", rooms[2])
+    ann.send(f"<presence type='unavailable' to='{rooms[1]}/ann'/>")
+    await ann.sync()
+    assert "code='201'" in await enter(ann, "ann", rooms[1])
 
 
-async def test_a_room_holds_no_more_sessions_than_the_service_allows():
-    async with jabot.testing.server(users=USERS, max_occupants=2) as server:
-        clients = [await signed_in(server, "ann", f"r{n}") for n in range(3)]
-        await made(clients[0], "n0")
-        await enter(clients[1], "n1")
-        refused = await enter(clients[2], "n2")  # an owner, whom max_users would not keep out
-        assert condition(refused) == "service-unavailable"
-        assert "type='wait'" in refused
-        for each in clients:
-            await each.close()
+@pytest.mark.server(max_occupants=2)
+async def test_a_room_holds_no_more_sessions_than_the_service_allows(sign_in):
+    clients = [await sign_in("ann", f"r{n}") for n in range(3)]
+    await made(clients[0], "n0")
+    await enter(clients[1], "n1")
+    refused = await enter(clients[2], "n2")  # an owner, whom max_users would not keep out
+    assert condition(refused) == "service-unavailable"
+    assert "type='wait'" in refused
 
 
-async def test_owners_and_admins_enter_a_room_that_is_full_for_others(server, ann, bob):
+async def test_owners_and_admins_enter_a_room_that_is_full_for_others(sign_in, ann, bob):
     await made(ann, "ann", field("maxusers", "1"))
     assert condition(await enter(bob, "bob")) == "service-unavailable"
-    again = await signed_in(server, "ann", "again")
+    again = await sign_in("ann", "again")
     assert "code='110'" in await enter(again, "second")
-    await again.close()
 
 
-async def test_what_is_too_large_for_a_room():
-    async with jabot.testing.server(users=USERS, max_room_stanza=1_000) as server:
-        ann = await signed_in(server, "ann", "a")
-        await made(ann, "ann")
-        large = "x" * 1_001
-        ann.send(f"<message id='m' type='groupchat' to='{ROOM}'><body>{large}</body></message>")
-        assert condition(await ann.until("<message[^>]*type='error'.*?</message>")) == (
-            "not-acceptable"
-        )
-        ann.send(f"<presence to='{ROOM}/ann'><status>{large}</status></presence>")
-        assert condition(await ann.until("<presence[^>]*type='error'.*?</presence>")) == (
-            "not-acceptable"
-        )
-        # Who goes is gone all the same: here by the room, and with the session.
-        bob = await signed_in(server, "bob", "b")
-        for to in (f" to='{ROOM}/bob'", ""):
-            await enter(bob, "bob")
-            bob.send(f"<presence type='unavailable'{to}><status>{large}</status></presence>")
-            gone = await ann.until("<presence[^>]*type='unavailable'.*?</presence>")
-            assert f"from='{ROOM}/bob'" in gone
-            assert "<status>" not in gone
-        await ann.close()
-        await bob.close()
+@pytest.mark.server(max_room_stanza=1_000)
+async def test_what_is_too_large_for_a_room(ann, bob):
+    await made(ann, "ann")
+    large = "x" * 1_001
+    ann.send(f"<message id='m' type='groupchat' to='{ROOM}'><body>{large}</body></message>")
+    assert condition(await ann.until("<message[^>]*type='error'.*?</message>")) == (
+        "not-acceptable"
+    )
+    ann.send(f"<presence to='{ROOM}/ann'><status>{large}</status></presence>")
+    assert condition(await ann.until("<presence[^>]*type='error'.*?</presence>")) == (
+        "not-acceptable"
+    )
+    # Who goes is gone all the same: here by the room, and with the session.
+    for to in (f" to='{ROOM}/bob'", ""):
+        await enter(bob, "bob")
+        bob.send(f"<presence type='unavailable'{to}><status>{large}</status></presence>")
+        gone = await ann.until("<presence[^>]*type='unavailable'.*?</presence>")
+        assert f"from='{ROOM}/bob'" in gone
+        assert "<status>" not in gone
 
 
-async def test_a_room_keeps_no_more_affiliations_than_it_may():
-    async with jabot.testing.server(users=USERS, max_affiliations=2) as server:
-        ann = await signed_in(server, "ann", "a")
-        await made(ann, "ann")
-        change = f"<query xmlns='{MUC}#admin'><item jid='%s' affiliation='member'/></query>"
-        assert "type='result'" in await ask(ann, "set", change % "bob@localhost")
-        refused = await ask(ann, "set", change % "cat@localhost")
-        assert condition(refused) == "resource-constraint"
-        await ann.close()
+@pytest.mark.server(max_affiliations=2)
+async def test_a_room_keeps_no_more_affiliations_than_it_may(ann):
+    await made(ann, "ann")
+    change = f"<query xmlns='{MUC}#admin'><item jid='%s' affiliation='member'/></query>"
+    assert "type='result'" in await ask(ann, "set", change % "bob@localhost")
+    refused = await ask(ann, "set", change % "cat@localhost")
+    assert condition(refused) == "resource-constraint"
 
 
 # --- many ---------------------------------------------------------------------------------------
 
 
-async def test_two_hundred_in_one_room(server):
+async def test_two_hundred_in_one_room(sign_in):
     """Each sees all; a message reaches all; and one that goes is seen by all."""
-    clients = await asyncio.gather(
-        *(signed_in(server, "ann", f"r{n}", presence="") for n in range(200))
-    )
+    clients = await asyncio.gather(*(sign_in("ann", f"r{n}", presence="") for n in range(200)))
     await made(clients[0], "n0")
     await asyncio.gather(*(enter(each, f"n{n}") for n, each in enumerate(clients) if n))
     for each in clients:
@@ -353,4 +336,3 @@ async def test_two_hundred_in_one_room(server):
     clients[7].writer.transport.abort()
     for each in clients[:7] + clients[8:]:
         assert f"from='{ROOM}/n7' type='unavailable'" in await each.until("</presence>")
-    await asyncio.gather(*(each.close() for each in clients))

@@ -37,9 +37,9 @@ async def test_an_iq_between_clients(pair):
 
 
 @pytest.mark.parametrize("how", ["abort", "eof", "close", "stream"])
-async def test_whoever_saw_a_session_learns_that_it_is_gone(server, pair, how):
+async def test_whoever_saw_a_session_learns_that_it_is_gone(sign_in, pair, how):
     _, bob = pair
-    cat = await signed_in(server, "ann", "cat", presence="")
+    cat = await sign_in("ann", "cat", presence="")
     cat.send(f"<presence to='{bob.jid}'/>")
     await bob.until("<presence[^>]*/>")
     if how == "abort":
@@ -53,7 +53,6 @@ async def test_whoever_saw_a_session_learns_that_it_is_gone(server, pair, how):
     gone = await bob.until("<presence[^>]*/>")
     assert "type='unavailable'" in gone
     assert "from='ann@localhost/cat'" in gone
-    await cat.close()
 
 
 @pytest.mark.parametrize(
@@ -86,29 +85,26 @@ async def test_a_stanza_just_under_the_limit_passes(pair):
 # --- silence ------------------------------------------------------------------------------------
 
 
-async def test_a_silent_client_is_pinged_and_stays_when_it_answers():
-    async with jabot.testing.server(users=USERS, ping_interval=0.05, ping_timeout=5) as server:
-        ann = await signed_in(server)
-        for _ in range(2):
-            ping = await ann.until("</iq>")
-            assert "<ping xmlns='urn:xmpp:ping'/>" in ping
-            assert "from='localhost'" in ping
-            ann.send("<iq type='result' id='ping' to='localhost'/>")
-        await ann.sync()
-        await ann.close()
+@pytest.mark.server(ping_interval=0.05, ping_timeout=5)
+async def test_a_silent_client_is_pinged_and_stays_when_it_answers(sign_in):
+    ann = await sign_in()
+    for _ in range(2):
+        ping = await ann.until("</iq>")
+        assert "<ping xmlns='urn:xmpp:ping'/>" in ping
+        assert "from='localhost'" in ping
+        ann.send("<iq type='result' id='ping' to='localhost'/>")
+    await ann.sync()
 
 
-async def test_a_client_that_answers_no_ping_is_gone():
-    async with jabot.testing.server(users=USERS, ping_interval=0.1, ping_timeout=0.1) as server:
-        bob = await signed_in(server, "bob", "b")
-        answering = asyncio.create_task(_answer_pings(bob))
-        ann = await signed_in(server, "ann", "a")
-        ann.send(f"<presence to='{bob.jid}'/>")
-        assert "<connection-timeout " in await ann.end()
-        gone = await answering
-        assert "from='ann@localhost/a'" in gone
-        await ann.close()
-        await bob.close()
+@pytest.mark.server(ping_interval=0.1, ping_timeout=0.5)
+async def test_a_client_that_answers_no_ping_is_gone(sign_in):
+    bob = await sign_in("bob", "b")
+    answering = asyncio.create_task(_answer_pings(bob))
+    ann = await sign_in("ann", "a")
+    ann.send(f"<presence to='{bob.jid}'/>")
+    assert "<connection-timeout " in await ann.end()
+    gone = await answering
+    assert "from='ann@localhost/a'" in gone
 
 
 async def _answer_pings(client):
@@ -118,21 +114,19 @@ async def _answer_pings(client):
     return got
 
 
-async def test_a_client_that_reads_nothing_is_closed():
+@pytest.mark.server(max_backlog=500_000)
+async def test_a_client_that_reads_nothing_is_closed(sign_in):
     """Its share of the server's memory is bounded, and nobody else waits for it."""
-    async with jabot.testing.server(users=USERS, max_backlog=500_000) as server:
-        slow, ann = await signed_in(server, "bob", "slow"), await signed_in(server, "ann", "a")
-        watcher = await signed_in(server, "bob", "watcher")
-        await slow.sync()
-        slow.writer.transport.pause_reading()
-        flood = asyncio.create_task(_flood(ann, slow.jid))
-        gone = await watcher.until("<presence[^>]*type='unavailable'[^>]*>")
-        assert f"from='{slow.jid}'" in gone
-        flood.cancel()
-        await ann.sync()
-        slow.writer.transport.abort()
-        for each in (slow, ann, watcher):
-            await each.close()
+    slow, ann = await sign_in("bob", "slow"), await sign_in("ann", "a")
+    watcher = await sign_in("bob", "watcher")
+    await slow.sync()
+    slow.writer.transport.pause_reading()
+    flood = asyncio.create_task(_flood(ann, slow.jid))
+    gone = await watcher.until("<presence[^>]*type='unavailable'[^>]*>")
+    assert f"from='{slow.jid}'" in gone
+    flood.cancel()
+    await ann.sync()
+    slow.writer.transport.abort()
 
 
 async def _flood(client, to):
@@ -141,17 +135,16 @@ async def _flood(client, to):
         await client.writer.drain()
 
 
-async def test_a_client_that_stops_reading_is_closed_though_little_waits():
-    async with jabot.testing.server(users=USERS, write_timeout=0.2) as server:
-        watcher, ann = await signed_in(server, "bob", "w"), await signed_in(server, "ann", "a")
-        slow = await _small_reader(server)
-        for _ in range(60):  # more than the sockets hold, less than the limit
-            ann.send(f"<message to='{slow.jid}'><body>{'x' * 100_000}</body></message>")
-        gone = await watcher.until("<presence[^>]*type='unavailable'[^>]*>")
-        assert f"from='{slow.jid}'" in gone
-        slow.writer.transport.abort()
-        for each in (slow, ann, watcher):
-            await each.close()
+@pytest.mark.server(write_timeout=0.2)
+async def test_a_client_that_stops_reading_is_closed_though_little_waits(server, sign_in):
+    watcher, ann = await sign_in("bob", "w"), await sign_in("ann", "a")
+    slow = await _small_reader(server)
+    for _ in range(60):  # more than the sockets hold, less than the limit
+        ann.send(f"<message to='{slow.jid}'><body>{'x' * 100_000}</body></message>")
+    gone = await watcher.until("<presence[^>]*type='unavailable'[^>]*>")
+    assert f"from='{slow.jid}'" in gone
+    slow.writer.transport.abort()
+    await slow.close()
 
 
 async def _small_reader(server):
@@ -289,12 +282,9 @@ async def signed_in_and_out_for_a_certificate(server):
     await client.close()
 
 
-async def test_five_hundred_clients_at_once(server):
-    clients = await asyncio.gather(
-        *(signed_in(server, resource=f"r{i}", presence="") for i in range(500))
-    )
+async def test_five_hundred_clients_at_once(sign_in):
+    clients = await asyncio.gather(*(sign_in(resource=f"r{i}", presence="") for i in range(500)))
     for client, other in zip(clients, reversed(clients), strict=True):
         client.send(f"<message to='{other.jid}' id='{client.jid}'/>")
     for client, other in zip(clients, reversed(clients), strict=True):
         assert f"id='{other.jid}'" in await client.until("<message[^>]*/>")
-    await asyncio.gather(*(client.close() for client in clients))

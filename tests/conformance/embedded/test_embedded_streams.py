@@ -160,14 +160,13 @@ async def test_a_stream_that_arrives_with_the_end_of_the_handshake_is_encrypted(
     assert features(answer.decode()) == {"mechanism"}
 
 
-async def test_a_failed_handshake_ends_one_connection_only(server, raw):
+async def test_a_failed_handshake_ends_one_connection_only(sign_in, raw):
     await raw.open()
     raw.send("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>")
     await raw.until("<proceed[^>]*>")
     raw.send("this is no handshake" * 10)
     await raw.end()
-    other = await signed_in(server, tls=True)
-    await other.close()
+    await sign_in(tls=True)
 
 
 async def test_stopping_in_the_middle_of_a_handshake():
@@ -256,14 +255,12 @@ async def test_a_login_that_is_refused(raw, xml, condition):
     assert "</success>" in await raw.login("ann", "secret")
 
 
-async def test_after_some_failures_the_stream_ends():
-    async with jabot.testing.server(users=USERS, max_logins=3) as server:
-        raw = await Raw.connect(server)
-        await raw.open()
-        for _ in range(3):
-            assert "<not-authorized/>" in await raw.login("ann", "wrong")
-        assert "<policy-violation " in await raw.end()
-        await raw.close()
+@pytest.mark.server(max_logins=3)
+async def test_after_some_failures_the_stream_ends(raw):
+    await raw.open()
+    for _ in range(3):
+        assert "<not-authorized/>" in await raw.login("ann", "wrong")
+    assert "<policy-violation " in await raw.end()
 
 
 async def test_an_account_that_another_process_makes_is_known_at_once(tmp_path):
@@ -303,18 +300,15 @@ async def test_a_resource_that_cannot_be(raw):
     assert "type='error'" in await raw.bind("again")
 
 
-async def test_a_session_is_a_formality(server):
-    client = await signed_in(server)
+async def test_a_session_is_a_formality(sign_in):
+    client = await sign_in()
     client.send("<iq type='set' id='s'><session xmlns='urn:ietf:params:xml:ns:xmpp-session'/></iq>")
     assert "type='result'" in await client.until("<iq[^>]*id='s'[^>]*>")
-    await client.close()
 
 
-async def test_a_resource_in_use_goes_to_the_newcomer(server):
-    old = await signed_in(server)
-    new = await signed_in(server)
+async def test_a_resource_in_use_goes_to_the_newcomer(sign_in):
+    old = await sign_in()
+    new = await sign_in()
     assert "<conflict " in await old.end()
     assert new.jid == old.jid
     await new.sync()
-    await old.close()
-    await new.close()

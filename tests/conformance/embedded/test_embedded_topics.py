@@ -5,9 +5,7 @@ import base64
 import hashlib
 import re
 
-from embedded_client import USERS, signed_in
-
-import jabot.testing
+import pytest
 
 SERVICE = "pubsub.localhost"
 ANN = "ann@localhost"
@@ -133,18 +131,17 @@ async def test_each_field_of_the_form_holds_what_was_filled_in(ann):
     )
 
 
-async def test_a_subscription_of_a_session_ends_with_it(server, ann, bob):
+async def test_a_subscription_of_a_session_ends_with_it(sign_in, ann, bob):
     await done(create(ann, "n"))
     assert fine(await subscribe(bob, "n", bob.jid))
     listed = "<subscriptions node='n'/>"
     assert bob.jid in await own(ann, "get", listed)
     bob.writer.transport.abort()
-    watching = await signed_in(server, "bob", "c")
+    watching = await sign_in("bob", "c")
     assert bob.jid not in await own(ann, "get", listed)
     # Nor can one begin for a session that is not there.
     refused = await subscribe(watching, "n", "bob@localhost/gone")
     assert conditions(refused) == ("bad-request", "invalid-jid")
-    await watching.close()
 
 
 async def test_who_has_become_an_outcast_hears_and_says_nothing_more(ann, bob):
@@ -332,24 +329,22 @@ async def test_what_the_publisher_believes_of_a_node(ann):
     assert "<value>7</value>" in await own(ann, "get", "<configure node='n'/>")
 
 
-async def test_a_long_answer_is_cut_and_says_so():
-    async with jabot.testing.server(users=USERS, max_stanza=20_000) as server:
-        ann = await signed_in(server, "ann", "a")
-        await done(create(ann, "n"))
-        for number in range(6):
-            await done(publish(ann, "n", f"{number}" * 4_000, f"id-{number}"))
-        rsm = "<set xmlns='http://jabber.org/protocol/rsm'>%s</set>"
-        first = await items(ann, "n")
-        assert re.findall("<item id='(id-[0-9])'", first) == ["id-0", "id-1"]
-        assert "<last>id-1</last><count>6</count>" in first
-        then = await items(ann, "n", more=rsm % "<after>id-1</after>")
-        assert re.findall("<item id='(id-[0-9])'", then) == ["id-2", "id-3"]
-        assert "<first index='2'>id-2</first>" in then
-        newest = await ask(ann, "get", "<items node='n' max_items='4'/>")
-        assert re.findall("<item id='(id-[0-9])'", newest) == ["id-4", "id-5"]
-        refused = await items(ann, "n", more=rsm % "<after>id-9</after>")
-        assert conditions(refused)[0] == "item-not-found"
-        await ann.close()
+@pytest.mark.server(max_stanza=20_000)
+async def test_a_long_answer_is_cut_and_says_so(ann):
+    await done(create(ann, "n"))
+    for number in range(6):
+        await done(publish(ann, "n", f"{number}" * 4_000, f"id-{number}"))
+    rsm = "<set xmlns='http://jabber.org/protocol/rsm'>%s</set>"
+    first = await items(ann, "n")
+    assert re.findall("<item id='(id-[0-9])'", first) == ["id-0", "id-1"]
+    assert "<last>id-1</last><count>6</count>" in first
+    then = await items(ann, "n", more=rsm % "<after>id-1</after>")
+    assert re.findall("<item id='(id-[0-9])'", then) == ["id-2", "id-3"]
+    assert "<first index='2'>id-2</first>" in then
+    newest = await ask(ann, "get", "<items node='n' max_items='4'/>")
+    assert re.findall("<item id='(id-[0-9])'", newest) == ["id-4", "id-5"]
+    refused = await items(ann, "n", more=rsm % "<after>id-9</after>")
+    assert conditions(refused)[0] == "item-not-found"
 
 
 async def test_the_service_takes_requests_and_nothing_else(ann):
@@ -404,8 +399,8 @@ async def befriend(ann, bob):
     bob.text = await settled(bob)
 
 
-async def test_a_client_is_asked_once_what_it_wants(server, ann, bob):
-    again = await signed_in(server, "bob", "again")
+async def test_a_client_is_asked_once_what_it_wants(sign_in, ann, bob):
+    again = await sign_in("bob", "again")
     assert await show(bob, NODE)
     assert not await show(again, NODE)
     assert not await show(bob, NODE)
@@ -416,11 +411,10 @@ async def test_a_client_is_asked_once_what_it_wants(server, ann, bob):
     await done(publish(ann, NODE, "free", to=ANN))
     for each in (bob, again):
         assert values(await each.until("</message>")) == ["free"]
-    await again.close()
 
 
-async def test_what_the_hash_does_not_prove_is_believed_of_one_session_only(server, ann, bob):
-    liar = await signed_in(server, "bob", "liar")
+async def test_what_the_hash_does_not_prove_is_believed_of_one_session_only(sign_in, ann, bob):
+    liar = await sign_in("bob", "liar")
     await befriend(ann, bob)
     lie, _ = capabilities("urn:nothing")
     await show(liar, NODE, told=lie)
@@ -429,19 +423,16 @@ async def test_what_the_hash_does_not_prove_is_believed_of_one_session_only(serv
     await done(publish(ann, NODE, "free", to=ANN))
     assert values(await bob.until("</message>")) == ["free"]
     assert values(await liar.sync()) == []
-    await liar.close()
 
 
-async def test_all_sessions_of_the_account_itself_hear_if_they_want_to(server, ann):
-    other, third = await signed_in(server, "ann", "o"), await signed_in(server, "ann", "third")
+async def test_all_sessions_of_the_account_itself_hear_if_they_want_to(sign_in, ann):
+    other, third = await sign_in("ann", "o"), await sign_in("ann", "third")
     await show(other, NODE)
     await done(publish(ann, NODE, "free", to=ANN))
     heard = await other.until("</message>")
     assert values(heard) == ["free"]
     assert f"from='{ANN}'" in heard
     assert values(await third.sync()) == []
-    await other.close()
-    await third.close()
 
 
 async def test_the_last_item_comes_as_soon_as_it_may(ann, bob):
@@ -540,10 +531,10 @@ async def test_an_account_has_one_item_a_node_and_shows_it_to_contacts(ann, bob)
         assert NODE in await told(bob, query)
 
 
-async def test_bookmarks_as_chat_programs_keep_them(server, ann, bob):
+async def test_bookmarks_as_chat_programs_keep_them(sign_in, ann, bob):
     """XEP-0402: many items in a node that nobody else sees, made by the first of them."""
     bookmarks = "urn:xmpp:bookmarks:1"
-    other = await signed_in(server, "ann", "other")
+    other = await sign_in("ann", "other")
     await show(other, bookmarks)
     options = form(
         "publish-options",
@@ -563,7 +554,6 @@ async def test_bookmarks_as_chat_programs_keep_them(server, ann, bob):
     assert values(await items(ann, bookmarks, ANN)) == ["one", "two"]
     await befriend(ann, bob)
     assert conditions(await items(bob, bookmarks, ANN)) == ("not-allowed", "closed-node")
-    await other.close()
 
 
 async def test_nobody_makes_nodes_at_the_account_of_another(ann, bob):
@@ -575,63 +565,50 @@ async def test_nobody_makes_nodes_at_the_account_of_another(ann, bob):
 # --- limits -------------------------------------------------------------------------------------
 
 
-async def test_one_account_makes_no_more_nodes_than_it_may():
-    async with jabot.testing.server(users=USERS, max_nodes=2) as server:
-        ann, bob = await signed_in(server, "ann", "a"), await signed_in(server, "bob", "b")
-        assert fine(await create(ann, "one"))
-        assert fine(await publish(ann, NODE, "1", to=ANN))
-        assert conditions(await publish(ann, "two", "1"))[0] == "resource-constraint"
-        assert fine(await create(bob, "two"))
-        await done(own(ann, "set", "<delete node='one'/>"))
-        assert fine(await create(ann, "three"))
-        await ann.close()
-        await bob.close()
+@pytest.mark.server(max_nodes=2)
+async def test_one_account_makes_no_more_nodes_than_it_may(ann, bob):
+    assert fine(await create(ann, "one"))
+    assert fine(await publish(ann, NODE, "1", to=ANN))
+    assert conditions(await publish(ann, "two", "1"))[0] == "resource-constraint"
+    assert fine(await create(bob, "two"))
+    await done(own(ann, "set", "<delete node='one'/>"))
+    assert fine(await create(ann, "three"))
 
 
-async def test_an_item_is_no_larger_than_it_may_be():
-    async with jabot.testing.server(users=USERS, max_item=1_000) as server:
-        ann = await signed_in(server, "ann", "a")
-        refused = await publish(ann, "n", "x" * 1_000)
-        assert conditions(refused) == ("not-acceptable", "payload-too-big")
-        assert conditions(await items(ann, "n"))[0] == "item-not-found"  # nor is there a node
-        assert fine(await publish(ann, "n", "x" * 900))
-        await ann.close()
+@pytest.mark.server(max_item=1_000)
+async def test_an_item_is_no_larger_than_it_may_be(ann):
+    refused = await publish(ann, "n", "x" * 1_000)
+    assert conditions(refused) == ("not-acceptable", "payload-too-big")
+    assert conditions(await items(ann, "n"))[0] == "item-not-found"  # nor is there a node
+    assert fine(await publish(ann, "n", "x" * 900))
 
 
-async def test_one_account_publishes_no_more_than_it_may():
-    async with jabot.testing.server(users=USERS, max_topic_bytes=10_000) as server:
-        ann = await signed_in(server, "ann", "a")
-        await done(create(ann, "n", max_items=2))
-        await done(create(ann, "transient", persist_items=0))
-        for node in ("n", "n", "transient", "transient"):
-            assert fine(await publish(ann, node, "x" * 3_000))
-        assert conditions(await publish(ann, "other", "x" * 3_000))[0] == "resource-constraint"
-        await done(own(ann, "set", "<purge node='n'/>"))
-        assert fine(await publish(ann, "n", "x" * 3_000))
-        await ann.close()
+@pytest.mark.server(max_topic_bytes=10_000)
+async def test_one_account_publishes_no_more_than_it_may(ann):
+    await done(create(ann, "n", max_items=2))
+    await done(create(ann, "transient", persist_items=0))
+    for node in ("n", "n", "transient", "transient"):
+        assert fine(await publish(ann, node, "x" * 3_000))
+    assert conditions(await publish(ann, "other", "x" * 3_000))[0] == "resource-constraint"
+    await done(own(ann, "set", "<purge node='n'/>"))
+    assert fine(await publish(ann, "n", "x" * 3_000))
 
 
-async def test_a_node_has_no_more_items_subscribers_and_affiliations_than_it_may():
-    limits = {"max_items": 3, "max_subscribers": 1, "max_affiliations": 2}
-    async with jabot.testing.server(users=USERS, **limits) as server:
-        ann, bob = await signed_in(server, "ann", "a"), await signed_in(server, "bob", "b")
-        assert conditions(await create(ann, "n", max_items=4))[0] == "not-acceptable"
-        await done(create(ann, "n", max_items="max"))
-        for number in range(4):
-            await done(publish(ann, "n", str(number)))
-        assert values(await items(ann, "n")) == ["1", "2", "3"]
-        assert fine(await subscribe(ann, "n", ANN))
-        assert conditions(await subscribe(bob, "n", "bob@localhost")) == (
-            "resource-constraint",
-            "too-many-subscriptions",
-        )
-        named = "<affiliations node='n'><affiliation jid='%s' affiliation='member'/></affiliations>"
-        assert fine(await own(ann, "set", named % "bob@localhost"))
-        assert (
-            conditions(await own(ann, "set", named % "cat@localhost"))[0] == "resource-constraint"
-        )
-        await ann.close()
-        await bob.close()
+@pytest.mark.server(max_items=3, max_subscribers=1, max_affiliations=2)
+async def test_a_node_has_no_more_items_subscribers_and_affiliations_than_it_may(ann, bob):
+    assert conditions(await create(ann, "n", max_items=4))[0] == "not-acceptable"
+    await done(create(ann, "n", max_items="max"))
+    for number in range(4):
+        await done(publish(ann, "n", str(number)))
+    assert values(await items(ann, "n")) == ["1", "2", "3"]
+    assert fine(await subscribe(ann, "n", ANN))
+    assert conditions(await subscribe(bob, "n", "bob@localhost")) == (
+        "resource-constraint",
+        "too-many-subscriptions",
+    )
+    named = "<affiliations node='n'><affiliation jid='%s' affiliation='member'/></affiliations>"
+    assert fine(await own(ann, "set", named % "bob@localhost"))
+    assert conditions(await own(ann, "set", named % "cat@localhost"))[0] == "resource-constraint"
 
 
 async def test_names_are_no_longer_than_they_may_be(ann):
@@ -640,11 +617,10 @@ async def test_names_are_no_longer_than_they_may_be(ann):
     assert conditions(await publish(ann, "", "1")) == ("bad-request", "nodeid-required")
 
 
-async def test_two_hundred_hear_of_one_item(server, ann):
+async def test_two_hundred_hear_of_one_item(sign_in, ann):
     await done(create(ann, "n"))
-    clients = await asyncio.gather(*(signed_in(server, "bob", f"r{n}") for n in range(200)))
+    clients = await asyncio.gather(*(sign_in("bob", f"r{n}") for n in range(200)))
     await done(subscribe(clients[0], "n", "bob@localhost"))
     await done(publish(ann, "n", "1"))
     for each in clients:
         assert values(await each.until("</v>.*?</message>")) == ["1"]
-    await asyncio.gather(*(each.close() for each in clients))
