@@ -263,7 +263,7 @@ class Intake(End):
     def _failed(self, key: Key, job: Job, error: BaseException) -> None:
         worker, now = self._worker, self._loop.time()
         match error:
-            case JobCancelled() if job.is_left and job.via is not None:
+            case JobCancelled() if job.is_left and job.options.via is not None:
                 text = f"its worker stopped before {job.task.name} was done"
                 worker.failed(key, now, kind="WorkerLost", message=text, code="lost")
             case JobCancelled():

@@ -269,11 +269,12 @@ async def test_a_launcher_that_is_killed_fails_its_job():
 NODE = """
 import asyncio, sys
 from jabot import JID
-from jabot.runner import Runner
+from jabot.runner import Job, Runner
 from jabot.tasks import Command, Task
 async def main():
     task = Task(Command("sh", ["-c", "sleep 600 & echo $! $$; wait"]), name="x")
-    job = Runner().submit(task, (), {}, JID("a@localhost"))
+    job = Job(task, (), {}, JID("a@localhost"))
+    Runner().submit(job)
     job.on_progress(lambda step: print(step.text, flush=True))
     await job
 asyncio.run(main())

@@ -12,14 +12,16 @@ import pytest
 
 from jabot import JID
 from jabot.errors import JobCancelled, TaskFailed
-from jabot.runner import Options, Runner, State
+from jabot.runner import Job, Options, Runner, State
 from unit import process_tasks
 
 ALICE = JID("älice@localhost/phone")
 
 
 def submit(runner, task, *args, **kwargs):
-    return runner.submit(task, *task.signature.bind(args, kwargs), ALICE)
+    job = Job(task, *task.signature.bind(args, kwargs), ALICE)
+    runner.submit(job)
+    return job
 
 
 async def test_typed_arguments_progress_and_result_cross_the_border():
@@ -33,7 +35,8 @@ async def test_typed_arguments_progress_and_result_cross_the_border():
 
 async def test_what_a_queue_says_of_a_job_crosses_the_border():
     options = Options(via=JID("jobs@localhost"), parents=b'["one","two"]')
-    job = Runner().submit(process_tasks.family, (), {}, ALICE, options)
+    job = Job(process_tasks.family, (), {}, ALICE, options)
+    Runner().submit(job)
     assert await job == [str(ALICE), "jobs@localhost", "one", "two"]
     assert await submit(Runner(), process_tasks.family) == [str(ALICE), "None"]
 
@@ -135,11 +138,13 @@ async def test_a_task_that_cannot_be_found_again_fails():
 NODE = """
 import asyncio, sys
 from jabot import JID
-from jabot.runner import Runner
+from jabot.runner import Job, Runner
 from unit import process_tasks
 async def main():
     task = process_tasks.holds_open
-    await Runner().submit(task, (sys.argv[1],), {}, JID("a@localhost"))
+    job = Job(task, (sys.argv[1],), {}, JID("a@localhost"))
+    Runner().submit(job)
+    await job
 asyncio.run(main())
 """
 

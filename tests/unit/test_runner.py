@@ -10,7 +10,7 @@ import pytest
 
 from jabot import JID, Context, Step
 from jabot.errors import ConfigError, Draining, JobCancelled, TaskFailed, TooManyJobs
-from jabot.runner import Runner, State
+from jabot.runner import Job, Runner, State
 from jabot.runner.job import JobIds
 from jabot.runner.threads import LatestStep, run_in_thread
 from jabot.tasks import Task
@@ -21,7 +21,9 @@ ALICE, BOB = JID("alice@localhost/phone"), JID("bob@localhost/desk")
 
 def submit(runner, function, *args, caller=ALICE, **kwargs):
     task = function if isinstance(function, Task) else Task(function)
-    return runner.submit(task, *task.signature.bind(args, kwargs), caller)
+    job = Job(task, *task.signature.bind(args, kwargs), caller)
+    runner.submit(job)
+    return job
 
 
 class Gate:

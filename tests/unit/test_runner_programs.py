@@ -11,7 +11,7 @@ from jabot import JID, Context
 from jabot.access import Access
 from jabot.errors import Draining, JobCancelled, JobTimeout, NotAllowed, TaskFailed, TooManyJobs
 from jabot.middleware import Middleware, Run, Submission
-from jabot.runner import Desk, Options, Runner, State
+from jabot.runner import Desk, Job, Options, Runner, State
 from jabot.tasks import Registry, Task
 from unit.clock import turns
 
@@ -20,7 +20,9 @@ ALICE, BOB = JID("alice@localhost/phone"), JID("bob@localhost/desk")
 
 def submit(runner, function, *args, caller=ALICE, **options):
     task = function if isinstance(function, Task) else Task(function)
-    return runner.submit(task, *task.signature.bind(args, {}), caller, Options(**options))
+    job = Job(task, *task.signature.bind(args, {}), caller, Options(**options))
+    runner.submit(job)
+    return job
 
 
 async def seven():
@@ -39,7 +41,7 @@ async def test_a_job_has_the_id_attempt_and_meta_that_it_was_submitted_with():
         return [ctx.job_id, ctx.attempt]
 
     job = submit(Runner(), told, job_id="0192-x", attempt=3, meta={"traceparent": "00-1"})
-    assert (job.id, job.attempt, job.meta) == ("0192-x", 3, {"traceparent": "00-1"})
+    assert (job.id, job.attempt, job.options.meta) == ("0192-x", 3, {"traceparent": "00-1"})
     assert await job == ["0192-x", 3]
 
 
@@ -95,7 +97,7 @@ async def test_the_desk_hands_the_options_on_after_it_asked_for_the_right():
     desk = Desk(lambda: BOB, Registry(), runner, Access({"alice@localhost": "*"}))
     options = Options(job_id="x", attempt=2, timeout=9, meta={"a": "b"})
     job = desk.start(task, ALICE, lambda s: s.bind([], {}), options)
-    assert (job.id, job.attempt, job.meta, await job) == ("x", 2, {"a": "b"}, 7)
+    assert (job.id, job.attempt, job.options.meta, await job) == ("x", 2, {"a": "b"}, 7)
     with pytest.raises(NotAllowed):
         desk.start(task, JID("eve@x/y"), lambda s: s.bind([], {}), options)
 

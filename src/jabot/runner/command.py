@@ -7,13 +7,12 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 from jabot.runner.failure import died
 from jabot.runner.job import Job
 from jabot.runner.output import Output
-from jabot.tasks import Step
 from jabot.tasks.command import Command
 
 _LAUNCH = str(Path(__file__).with_name("launch.py"))
@@ -23,9 +22,7 @@ _REST = 0.005  # seconds between two full chunks
 _LINES_TOLD = 5
 
 
-async def run_command(
-    job: Job, command: Command, report: Callable[[Step], None], kill_after: float
-) -> int:
+async def run_command(job: Job, command: Command, kill_after: float) -> int:
     """Run the program; gives its exit code when it is one of `command.ok`.
 
     Its output is progress. When this is cancelled, the program's process group gets SIGTERM, and
@@ -54,7 +51,7 @@ async def run_command(
     finally:
         os.close(telling)
         os.close(showing)
-    output = Output(report)
+    output = Output(job.report)
     hearing = asyncio.ensure_future(_hear(told))
     copying = asyncio.ensure_future(_copy(seen, output))
     try:

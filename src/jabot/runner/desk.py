@@ -50,10 +50,12 @@ class Desk:
         decision = self.may_run(options.via or caller, task.name)
         if not decision:
             raise NotAllowed(f"you may not run {task.name}: {decision.reason}")
-        args, kwargs = bind(task.signature)
+        job = Job(task, *bind(task.signature), caller, options)
         if task.name in self.own_tasks:
-            return answer(task, args, kwargs, caller, options)
-        return self.runner.submit(task, args, kwargs, caller, options)
+            answer(job)
+        else:
+            self.runner.submit(job)
+        return job
 
     def may_run(self, caller: JID, task: str) -> Decision:
         """Whether `caller` may run `task` here."""

@@ -7,13 +7,12 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from jabot.errors import NotAllowed, UnknownJob
-from jabot.jid import JID
 from jabot.runner.command import run_command
 from jabot.runner.failure import failure_of, log_failure
-from jabot.runner.job import Job, Options, State
+from jabot.runner.job import Job, State
 from jabot.runner.process import run_in_process
 from jabot.runner.threads import LatestStep, run_in_thread
-from jabot.tasks import Context, Kind, Step, Task
+from jabot.tasks import Context, Kind, Step
 from jabot.tasks.command import Command
 from jabot.tasks.context import checked
 
@@ -33,27 +32,20 @@ def execute(job: Job, kill_after: float) -> Awaitable[Any]:
         coroutine: Coroutine[Any, Any, Any] = job.task.function(*args, **kwargs)
         return coroutine
     if kind is Kind.PROCESS:
-        return run_in_process(job, job.report, kill_after)
+        return run_in_process(job, kill_after)
     if isinstance(job.task.function, Command):
-        return run_command(job, job.task.function, job.report, kill_after)
+        return run_command(job, job.task.function, kill_after)
     if kind in THREADED:
         return _in_a_thread(job)
     return _to_its_end(job)
 
 
-def answer(
-    task: Task[..., Any],
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-    caller: JID,
-    options: Options,
-) -> Job:
-    """Run a plain function at once, on the event loop: a job that has ended already. Raises what
-    the function refuses the job with."""
-    job = Job(task, args, kwargs, caller, options)
+def answer(job: Job) -> None:
+    """Run a plain function to its end now, on the event loop. Raises what it refuses the job
+    with."""
     args, kwargs = _arguments(job, job.report)
     try:
-        value = task.signature.check_result(task.function(*args, **kwargs))
+        value = job.task.signature.check_result(job.task.function(*args, **kwargs))
     except (NotAllowed, UnknownJob):
         raise
     except Exception as error:
@@ -64,7 +56,6 @@ def answer(
     else:
         job.state = State.SUCCEEDED
         job.succeed(value)
-    return job
 
 
 async def _to_its_end(job: Job) -> None:
@@ -100,8 +91,8 @@ def _arguments(job: Job, report: Callable[[Step], None]) -> tuple[tuple[Any, ...
             job_id=job.id,
             caller=job.caller,
             attempt=job.attempt,
-            via=job.via,
-            parents=job.parents,
+            via=job.options.via,
+            parents=job.options.parents,
             report=report,
             is_cancelled=job.cancellation,
         ),

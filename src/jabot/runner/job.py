@@ -78,10 +78,6 @@ class Job(Deferrable[Any]):
     """Fires when the present run took too long, is to be given up, or the backoff is over."""
     is_left: bool = False
     """Whether it was stopped because the node is to stop, and not because anybody wanted that."""
-    via: JID | None = None
-    """The queue that it came from."""
-    parents: bytes = b"null"
-    """Results of the jobs that it comes after, as a JSON array."""
     _cancellation: Cancellation | None = None
     _progress_listeners: list[Callable[[Step], object]] | None = None
 
@@ -98,14 +94,12 @@ class Job(Deferrable[Any]):
         self.args = args
         self.kwargs = kwargs
         self.caller = caller
-        self.account = caller.bare
+        self.options = options
+        self.account = (options.via or caller).bare
         """Whose job it is to this node: its caller's, or the queue's."""
         self.attempt = options.attempt
         """The number of the present run: one more for each retry."""
-        self.meta = options.meta
         self.state = State.AVAILABLE
-        if options.via is not None:
-            self.via, self.parents, self.account = options.via, options.parents, options.via.bare
 
     @property
     def cancellation(self) -> Cancellation:

@@ -6,7 +6,6 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -20,7 +19,7 @@ _LINE_LIMIT = 32 * 1024 * 1024  # bytes; the largest result with room for JSON a
 _LOOK = 0.02  # seconds between two looks whether what the child started is gone, too
 
 
-async def run_in_process(job: Job, report: Callable[[Step], None], kill_after: float) -> Any:
+async def run_in_process(job: Job, kill_after: float) -> Any:
     """Run the job in a child; gives the JSON-shaped result or raises what the child raised.
 
     When this is cancelled, the child gets SIGTERM, and SIGKILL after `kill_after` seconds; what it
@@ -42,14 +41,12 @@ async def run_in_process(job: Job, report: Callable[[Step], None], kill_after: f
     finally:
         os.close(writing)
     try:
-        return await _converse(child, reading, job, report)
+        return await _converse(child, reading, job)
     finally:
         await _end(child, kill_after)
 
 
-async def _converse(
-    child: asyncio.subprocess.Process, reading: int, job: Job, report: Callable[[Step], None]
-) -> Any:
+async def _converse(child: asyncio.subprocess.Process, reading: int, job: Job) -> Any:
     stream = asyncio.StreamReader(limit=_LINE_LIMIT)
     transport, _ = await asyncio.get_running_loop().connect_read_pipe(
         lambda: asyncio.StreamReaderProtocol(stream), os.fdopen(reading, "rb")
@@ -60,7 +57,7 @@ async def _converse(
         while line := await stream.readline():
             message = msgspec.json.decode(line, type=Report)
             if message.step is not None:
-                report(Step(*message.step))
+                job.report(Step(*message.step))
             elif message.failure is not None:
                 raise message.failure.error()
             else:
@@ -88,8 +85,8 @@ def _order(job: Job) -> Order:
         job_id=job.id,
         caller=str(job.caller),
         attempt=job.attempt,
-        via=None if job.via is None else str(job.via),
-        parents=msgspec.Raw(job.parents),
+        via=None if job.options.via is None else str(job.options.via),
+        parents=msgspec.Raw(job.options.parents),
     )
 
 

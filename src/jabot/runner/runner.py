@@ -17,15 +17,13 @@ from jabot.errors import (
     JobTimeout,
     TooManyJobs,
 )
-from jabot.jid import JID
 from jabot.middleware import Middleware, Run, tell
 from jabot.runner.deadlines import Deadlines
 from jabot.runner.execution import KILLABLE, THREADED, execute
 from jabot.runner.failure import Failure, failure_of, log_failure
-from jabot.runner.job import NO_OPTIONS, Job, Options, State
+from jabot.runner.job import Job, State
 from jabot.runner.turns import Turns
 from jabot.runner.waiting import Waiting
-from jabot.tasks import Task
 
 log = logging.getLogger(__name__)
 
@@ -87,31 +85,22 @@ class Runner:
         """How many jobs wait for a slot; those that wait for their backoff are not counted."""
         return len(self._waiting)
 
-    def submit(
-        self,
-        task: Task[..., Any],
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-        caller: JID,
-        options: Options = NO_OPTIONS,
-    ) -> Job:
-        """Take a job whose arguments are bound already. Its code starts in a later turn of the
-        loop, so that who submits can say so first.
+    def submit(self, job: Job) -> None:
+        """Take a job. Its code starts in a later turn of the loop, so that who submits can say so
+        first.
 
         Raises `Draining` when the node is stopping, `TooManyJobs` past `max_per_caller`.
         """
         if self.draining:
             raise Draining("I am stopping and take no new jobs")
-        job = Job(task, args, kwargs, caller, options)
-        mine = self._counts.get(job.account, 0)
-        if mine >= self.max_per_caller and job.via is None:
+        mine, timeout = self._counts.get(job.account, 0), job.options.timeout
+        if mine >= self.max_per_caller and job.options.via is None:
             raise TooManyJobs(f"{mine} of your jobs are unfinished; wait for some of them")
         self._counts[job.account] = mine + 1
         self._jobs[job] = None
         self._idle.clear()
-        if options.timeout is None or self._has_time(job, options.timeout):
+        if timeout is None or self._has_time(job, timeout):
             self._enqueue(job)
-        return job
 
     def cancel(self, job: Job, reason: str = "") -> None:
         """Stop a job, whether it waits or runs. Its outcome tells when it has stopped."""
@@ -214,7 +203,7 @@ class Runner:
         job.begin()
         if not self._middleware:
             return None
-        run = Run(job.id, job.task.name, job.caller, job.attempt, job.meta)
+        run = Run(job.id, job.task.name, job.caller, job.attempt, job.options.meta)
         tell(self._middleware, job.id, lambda layer: layer.before_run(run))
         return run
 
@@ -286,7 +275,7 @@ class Runner:
 
     def _backoff(self, job: Job, error: JabotError) -> float | None:
         """Seconds until the next attempt; None when there is to be none."""
-        if self.draining or isinstance(error, JobCancelled) or job.via is not None:
+        if self.draining or isinstance(error, JobCancelled) or job.options.via is not None:
             return None  # a queue decides itself about its jobs
         try:
             delay = job.task.retry.delay(job.runs, error, self._chance)
