@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 from jabot.runner.failure import died
 from jabot.runner.job import Job
 from jabot.runner.output import Output
+from jabot.runner.subprocesses import reading, signal_group
 from jabot.tasks.command import Command
 
 _LAUNCH = str(Path(__file__).with_name("launch.py"))
@@ -29,7 +28,29 @@ async def run_command(job: Job, command: Command, kill_after: float) -> int:
     SIGKILL after `kill_after` seconds; what it leaves running in its group ends with it, and it
     ends with its node.
     """
-    arguments = command(*job.args, **job.kwargs)
+    child, told, seen = await _launched(command, command(*job.args, **job.kwargs))
+    output = Output(job.report)
+    hearing = asyncio.ensure_future(_hear(told))
+    copying = asyncio.ensure_future(_copy(seen, output))
+    try:
+        how = await asyncio.shield(hearing)
+        await asyncio.wait([copying], timeout=_LAST_OUTPUT)
+    except asyncio.CancelledError:
+        signal_group(child, signal.SIGTERM)
+        await asyncio.wait([hearing], timeout=kill_after)
+        raise
+    finally:
+        signal_group(child, signal.SIGKILL)  # the launcher leads the group, and waits for this
+        copying.cancel()
+        await asyncio.gather(child.wait(), hearing, copying, return_exceptions=True)
+        output.close()
+    return _exit_code(command, how, output)
+
+
+async def _launched(
+    command: Command, arguments: list[str]
+) -> tuple[asyncio.subprocess.Process, int, int]:
+    """The launcher, and pipes for what it says, and for what the program writes."""
     told, telling = os.pipe()
     seen, showing = os.pipe()
     try:
@@ -51,22 +72,7 @@ async def run_command(job: Job, command: Command, kill_after: float) -> int:
     finally:
         os.close(telling)
         os.close(showing)
-    output = Output(job.report)
-    hearing = asyncio.ensure_future(_hear(told))
-    copying = asyncio.ensure_future(_copy(seen, output))
-    try:
-        how = await asyncio.shield(hearing)
-        await asyncio.wait([copying], timeout=_LAST_OUTPUT)
-    except asyncio.CancelledError:
-        _signal_all(child, signal.SIGTERM)
-        await asyncio.wait([hearing], timeout=kill_after)
-        raise
-    finally:
-        _signal_all(child, signal.SIGKILL)  # the launcher leads the group, and waits for this
-        copying.cancel()
-        await asyncio.gather(child.wait(), hearing, copying, return_exceptions=True)
-        output.close()
-    return _exit_code(command, how, output)
+    return child, told, seen
 
 
 def _exit_code(command: Command, how: str, output: Output) -> int:
@@ -82,32 +88,14 @@ def _exit_code(command: Command, how: str, output: Output) -> int:
     raise died("CommandFailed", f"{text}:\n{last}" if last else text, before=output.last())
 
 
-def _signal_all(child: asyncio.subprocess.Process, number: int) -> None:
-    """To the launcher, the program, and what that has started."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(child.pid, number)
-
-
 async def _hear(descriptor: int) -> str:
-    async with _reading(descriptor) as stream:
+    async with reading(descriptor) as stream:
         return (await stream.read()).decode()
 
 
 async def _copy(descriptor: int, output: Output) -> None:
-    async with _reading(descriptor) as stream:
+    async with reading(descriptor) as stream:
         while data := await stream.read(_CHUNK):
             output.feed(data)
             if len(data) == _CHUNK:
                 await asyncio.sleep(_REST)  # who floods us waits for us, and not others for both
-
-
-@contextlib.asynccontextmanager
-async def _reading(descriptor: int) -> AsyncIterator[asyncio.StreamReader]:
-    stream = asyncio.StreamReader()
-    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
-        lambda: asyncio.StreamReaderProtocol(stream), os.fdopen(descriptor, "rb")
-    )
-    try:
-        yield stream
-    finally:
-        transport.close()

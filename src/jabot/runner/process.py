@@ -13,6 +13,7 @@ import msgspec
 from jabot.runner.child import Order, Report
 from jabot.runner.failure import died
 from jabot.runner.job import Job
+from jabot.runner.subprocesses import reading, signal_group
 from jabot.tasks import Step
 
 _LINE_LIMIT = 32 * 1024 * 1024  # bytes; the largest result with room for JSON around it
@@ -26,47 +27,42 @@ async def run_in_process(job: Job, kill_after: float) -> Any:
     has started gets both as well, also when the child ends by itself. A child that dies is a
     `TaskFailed`. A child whose node dies ends by itself.
     """
-    reading, writing = os.pipe()
+    told, telling = os.pipe()
     try:
         child = await asyncio.create_subprocess_exec(
             # Not -m, which complains that the module is part of the package already.
-            *(sys.executable, "-c", "from jabot.runner import child; child.main()", str(writing)),
+            *(sys.executable, "-c", "from jabot.runner import child; child.main()", str(telling)),
             stdin=asyncio.subprocess.PIPE,
-            pass_fds=[writing],
+            pass_fds=[telling],
             start_new_session=True,  # a Ctrl-C on the terminal is for the node alone
         )
     except BaseException:
-        os.close(reading)
+        os.close(told)
         raise
     finally:
-        os.close(writing)
+        os.close(telling)
     try:
-        return await _converse(child, reading, job)
+        return await _converse(child, told, job)
     finally:
         await _end(child, kill_after)
 
 
-async def _converse(child: asyncio.subprocess.Process, reading: int, job: Job) -> Any:
-    stream = asyncio.StreamReader(limit=_LINE_LIMIT)
-    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
-        lambda: asyncio.StreamReaderProtocol(stream), os.fdopen(reading, "rb")
-    )
+async def _converse(child: asyncio.subprocess.Process, descriptor: int, job: Job) -> Any:
     try:
-        if child.stdin is not None:
-            child.stdin.write(msgspec.json.encode(_order(job)) + b"\n")
-        while line := await stream.readline():
-            message = msgspec.json.decode(line, type=Report)
-            if message.step is not None:
-                job.report(Step(*message.step))
-            elif message.failure is not None:
-                raise message.failure.error()
-            else:
-                return message.result
+        async with reading(descriptor, _LINE_LIMIT) as stream:
+            if child.stdin is not None:
+                child.stdin.write(msgspec.json.encode(_order(job)) + b"\n")
+            while line := await stream.readline():
+                message = msgspec.json.decode(line, type=Report)
+                if message.step is not None:
+                    job.report(Step(*message.step))
+                elif message.failure is not None:
+                    raise message.failure.error()
+                else:
+                    return message.result
     except ValueError as error:
         text = f"the process answered with more than {_LINE_LIMIT} bytes"
         raise died("TooLarge", text) from error
-    finally:
-        transport.close()
     code = await child.wait()
     reason = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
     raise died("ProcessDied", f"the process of {job.task.name} died ({reason})")
@@ -95,25 +91,16 @@ async def _end(child: asyncio.subprocess.Process, kill_after: float) -> None:
 
     Of a child that is gone, what it started may be left, and the group bears its number.
     """
-    _signal_all(child, signal.SIGTERM)
+    signal_group(child, signal.SIGTERM)
     try:
         async with asyncio.timeout(kill_after):
             await _all_gone(child)
     except (TimeoutError, asyncio.CancelledError):
-        _signal_all(child, signal.SIGKILL)
+        signal_group(child, signal.SIGKILL)
         await child.wait()
 
 
 async def _all_gone(child: asyncio.subprocess.Process) -> None:
     await child.wait()
-    while _signal_all(child, 0):  # noqa: ASYNC110 - nobody tells when a process group ends
+    while signal_group(child, 0):  # noqa: ASYNC110 - nobody tells when a process group ends
         await asyncio.sleep(_LOOK)
-
-
-def _signal_all(child: asyncio.subprocess.Process, number: int) -> bool:
-    """Whether there is anybody left in its group whom we may send one."""
-    try:
-        os.killpg(child.pid, number)
-    except (ProcessLookupError, PermissionError):
-        return False
-    return True
