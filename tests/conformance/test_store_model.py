@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from jabot.protocol.options import Lane
+from jabot.protocol.states import TRANSITIONS, JobState
 from jabot.protocol.states import JobEvent as Event
-from jabot.protocol.states import JobState, after, sources
 from jabot.queue.store.verbs import Filter, List
 
 TASKS = ("lift", "carry")
@@ -68,7 +68,7 @@ class Model(RuleBasedStateMachine):
     # -- the model's side --------------------------------------------------------------------------
 
     def change(self, job, event):
-        job.state = after(job.state, event)
+        job.state = TRANSITIONS[job.state][event]
         if job.state is JobState.SUCCEEDED:
             for child in self.jobs.values():
                 if job.id in child.waits:
@@ -224,7 +224,7 @@ class Model(RuleBasedStateMachine):
         if job.state is JobState.RUNNING:
             return
         self.ask(self.queue.cancel(job.id, now=self.now))
-        if job.state in sources(Event.CANCEL):
+        if Event.CANCEL in TRANSITIONS[job.state]:
             self.change(job, Event.CANCEL)
 
     @precondition(lambda self: self.jobs)
@@ -232,7 +232,7 @@ class Model(RuleBasedStateMachine):
     def revive(self, data):
         job = self.jobs[data.draw(st.sampled_from(sorted(self.jobs)))]
         record = self.ask(self.queue.revive(job.id, now=self.now))
-        if job.state not in sources(Event.REVIVE):
+        if Event.REVIVE not in TRANSITIONS[job.state]:
             assert record is None
             return
         states = {self.jobs[parent].state for parent in job.parents}
@@ -246,7 +246,7 @@ class Model(RuleBasedStateMachine):
         self.now += step
         self.ask(self.queue.due(self.now))
         for job in self.jobs.values():
-            if job.state in sources(Event.DUE) and not job.waits and job.due <= self.now:
+            if Event.DUE in TRANSITIONS[job.state] and not job.waits and job.due <= self.now:
                 self.change(job, Event.DUE)
 
     @invariant()

@@ -6,8 +6,6 @@ import enum
 from collections.abc import Mapping
 from typing import Final
 
-from jabot.errors import LocalProtocolError
-
 
 class JobState(enum.Enum):
     """Where a job stands."""
@@ -73,16 +71,3 @@ TRANSITIONS: Final[Mapping[JobState, Mapping[JobEvent, JobState]]] = {
     _S.FAILED: {_E.REVIVE: _S.AVAILABLE},
     _S.CANCELLED: {_E.REVIVE: _S.AVAILABLE},
 }
-
-
-def after(state: JobState, event: JobEvent) -> JobState:
-    """The state that an event leads to. Raises `LocalProtocolError` when it cannot happen there."""
-    try:
-        return TRANSITIONS[state][event]
-    except KeyError:
-        raise LocalProtocolError(f"`{event.value}` cannot happen to a {state.value} job") from None
-
-
-def sources(event: JobEvent) -> tuple[JobState, ...]:
-    """The states in which an event can happen."""
-    return tuple(state for state, events in TRANSITIONS.items() if event in events)
