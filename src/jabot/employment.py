@@ -249,7 +249,7 @@ class Employment(End):
             self._alarm.set(post.hello_at)
             return
         self._note(post, now)
-        self._intake.greet(node, post.said or self._abilities(post.queue))
+        self._intake.worker.greet(node, post.said or self._abilities(post.queue))
 
     def _note(self, post: _Post, now: float) -> None:
         post.said, post.said_at = self._abilities(post.queue), now
@@ -278,7 +278,7 @@ class Employment(End):
         if silent < beat:
             post.pause, post.problem = _REFUSED_FIRST, ""
         post.beat_at = now + beat
-        self._intake.heartbeat(node)
+        self._intake.worker.heartbeat(node)
 
 
 _NOTHING: Final = Leftover([], [])

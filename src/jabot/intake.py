@@ -65,7 +65,7 @@ class Intake(End):
         self._desk = desk
         self._link = link
         self._loop = asyncio.get_running_loop()
-        self._worker = Worker(link.push, WorkerSettings(jobs_per_account=jobs_per_caller))
+        self.worker = Worker(link.push, WorkerSettings(jobs_per_account=jobs_per_caller))
         self._jobs: dict[Key, Job] = {}
         self._alarm = Alarm(self._tick)
         self._nodes: dict[str, str] = {}  # by queue, the node of it that gives us jobs
@@ -84,7 +84,7 @@ class Intake(End):
 
     def drain(self) -> None:
         """Take no more, and hand back what has not begun: others may be free to do it."""
-        self._worker.draining = True
+        self.worker.draining = True
         for job in list(self._jobs.values()):
             self._desk.runner.release(job)
 
@@ -101,15 +101,7 @@ class Intake(End):
         if before is not None:
             del self._queues[before]
         self._nodes[queue], self._queues[node] = node, JID(queue)
-        self._worker.attach(before, node, hello)
-
-    def greet(self, node: str, hello: Hello) -> None:
-        """Say hello again to a node of a queue that we work with."""
-        self._worker.greet(node, hello)
-
-    def heartbeat(self, node: str) -> None:
-        """Tell a node of a queue which of its attempts we have."""
-        self._worker.heartbeat(node)
+        self.worker.attach(before, node, hello)
 
     # -- what the link tells: see `End` -------------------------------------------------------
 
@@ -120,37 +112,37 @@ class Intake(End):
         for frame in frames:
             if isinstance(frame, _ABOUT_JOBS):
                 self._note_start((account, frame.id), now)
-        self._handle(self._worker.received(peer, account, frames, now), now)
+        self._handle(self.worker.received(peer, account, frames, now), now)
 
     def _note_start(self, key: Key, now: float) -> None:
         """Somebody asks how a job is. Nobody wants to know of each one that it has begun."""
         job = self._jobs.get(key)
         if job is not None and job.started is not None:
-            self._worker.started(key, now)
+            self.worker.started(key, now)
 
     def answered(self, peer: str, frames: Sequence[Frame], now: float) -> None:
-        self._worker.answered(peer, frames, now)
+        self.worker.answered(peer, frames, now)
 
     def bounced(self, peer: str, frames: Sequence[Frame], now: float) -> None:
-        self._worker.peer_gone(peer)
+        self.worker.peer_gone(peer)
 
     def refused(self, peer: str, frames: Sequence[Frame], error: JabotError, now: float) -> None:
-        self._handle(self._worker.refused(peer, frames, error, now), now)
+        self._handle(self.worker.refused(peer, frames, error, now), now)
 
     def peer_gone(self, peer: str, leftover: Leftover, now: float) -> None:
-        self._worker.peer_gone(peer)
+        self.worker.peer_gone(peer)
 
     def peer_here(self, peer: str, now: float) -> None:
-        self._worker.peer_here(peer)
+        self.worker.peer_here(peer)
 
     def offline(self, leftovers: Mapping[str, Leftover]) -> None:
         """What was not answered is said again when the connection is back; to a queue's node after
         a hello."""
         for node in self._queues:
-            self._worker.peer_gone(node)
+            self.worker.peer_gone(node)
 
     def online(self, now: float) -> None:
-        self._worker.reconnected(self._desk.runner.concurrency, but=self._queues)
+        self.worker.reconnected(self._desk.runner.concurrency, but=self._queues)
 
     # -- jobs ---------------------------------------------------------------------------------
 
@@ -180,11 +172,11 @@ class Intake(End):
             job = self._ask_desk(event.peer, submit)
         except JabotError as error:
             log.info("refused %s to %s: %s", submit.task, event.peer, error)
-            self._worker.reject(key, error, now)
+            self.worker.reject(key, error, now)
             return
         except Exception:
             log.exception("%s of %s could not be taken", submit.task, event.peer)
-            self._worker.reject(key, BadArguments("these arguments cannot be handled"), now)
+            self.worker.reject(key, BadArguments("these arguments cannot be handled"), now)
             return
         self._jobs[key] = job
         job.on_progress(lambda step: self._stepped(key, step))
@@ -234,7 +226,7 @@ class Intake(End):
         return caller
 
     def _stepped(self, key: Key, step: Step) -> None:
-        self._worker.progressed(
+        self.worker.progressed(
             key, self._loop.time(), done=step.done, total=step.total, text=step.text
         )
 
@@ -246,9 +238,9 @@ class Intake(End):
         else:
             self._failed(key, job, job.error)
         if job.verdict is not None:
-            self._handle(self._worker.anew(), self._loop.time())
+            self._handle(self.worker.anew(), self._loop.time())
         if not self._alarm.is_set:
-            self._alarm.set(self._worker.next_timer())
+            self._alarm.set(self.worker.next_timer())
 
     def _succeeded(self, key: Key, value: Any) -> None:
         now = self._loop.time()
@@ -256,12 +248,12 @@ class Intake(End):
             result = Raw(encode_result(value))
         except (TypeError, ValueError, UnicodeError, RecursionError) as error:
             kind, message = type(error).__name__, f"the result is no JSON: {error}"
-            self._worker.failed(key, now, kind=kind, message=message)
+            self.worker.failed(key, now, kind=kind, message=message)
         else:
-            self._worker.succeeded(key, result, now)
+            self.worker.succeeded(key, result, now)
 
     def _failed(self, key: Key, job: Job, error: BaseException) -> None:
-        worker, now = self._worker, self._loop.time()
+        worker, now = self.worker, self._loop.time()
         match error:
             case JobCancelled() if job.is_left and job.options.via is not None:
                 text = f"its worker stopped before {job.task.name} was done"
@@ -299,8 +291,8 @@ class Intake(End):
         return {task.name: self._descriptions[task.name] for task in self._desk.allowed(caller)}
 
     def _tick(self) -> None:
-        self._worker.tick(self._loop.time())
-        self._alarm.set(self._worker.next_timer())
+        self.worker.tick(self._loop.time())
+        self._alarm.set(self.worker.next_timer())
 
 
 def _bind(signature: Signature, submit: Submit) -> tuple[tuple[Any, ...], dict[str, Any]]:

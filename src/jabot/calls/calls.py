@@ -72,13 +72,16 @@ class Calls(End):
         self._questions: dict[tuple[str, str | None], asyncio.Future[Described]] = {}
         self._descriptions: dict[tuple[str, str, str | None], dict[str, Description]] = {}
         self._alarm = Alarm(self._tick)
-        self._closed: JabotError | None = None
+        self.closed: JabotError | None = None
+        """Why there will be no connection any more."""
         self._is_online = asyncio.Event()
         # Called after each presence; with None when the connection comes or goes, and when a node
         # is found to be gone without one.
         self.watchers: list[Callable[[IncomingPresence | None], object]] = []
         self.peers = Peers(self._caller.in_flight)
-        self.directory = Directory(session, self.peers, self._news, self._is_busy)
+        self.directory = Directory(
+            session, self.peers, lambda address: self._placing.news(address), self._is_busy
+        )
         self._placing = Placing(self.peers, self.directory, self._place, self._give_up)
         link.ends.append(self)
 
@@ -110,7 +113,7 @@ class Calls(End):
     ) -> Job[Any]:
         """Give a job away. Waits only while too much waits for its node already."""
         begun = self._loop.time()
-        if self._closed is not None or not self._is_online.is_set():
+        if self.closed is not None or not self._is_online.is_set():
             await self._in_time(self.ready(), task, begun, options)
         job: Job[Any] = Job(
             self._ids.new(), task, options.to, result_type=result_type, cancel=self._cancel
@@ -218,10 +221,10 @@ class Calls(End):
 
     async def ready(self) -> None:
         """Wait for a connection. Raises `ConnectionFailed` when there will be none any more."""
-        if self._closed is None and not self._is_online.is_set():
+        if self.closed is None and not self._is_online.is_set():
             await self._is_online.wait()
-        if self._closed is not None:
-            raise self._closed
+        if self.closed is not None:
+            raise self.closed
 
     def presence_received(self, stanza: IncomingPresence) -> None:
         """Somebody's presence."""
@@ -235,18 +238,13 @@ class Calls(End):
     @property
     def is_online(self) -> bool:
         """Whether there is a connection now."""
-        return self._closed is None and self._is_online.is_set()
-
-    @property
-    def closed(self) -> JabotError | None:
-        """Why there will be none any more."""
-        return self._closed
+        return self.closed is None and self._is_online.is_set()
 
     def close(self, error: JabotError) -> None:
         """Nothing more will be heard: what has no outcome fails with `error`."""
-        if self._closed is not None:
+        if self.closed is not None:
             return
-        self._closed = error
+        self.closed = error
         self._is_online.set()
         self._alarm.cancel()
         self._placing.close()
@@ -273,7 +271,7 @@ class Calls(End):
 
     def bounced(self, peer: str, frames: Sequence[Frame], now: float) -> None:
         if self.peers.gone(peer):
-            self._news(peer.partition("/")[0])
+            self._placing.news(peer.partition("/")[0])
             self._tell_watchers()
         self._handle(self._caller.bounced(peer, frames, now))
 
@@ -296,7 +294,7 @@ class Calls(End):
         self._handle(self._caller.peer_here(peer, now))
 
     def offline(self, leftovers: Mapping[str, Leftover]) -> None:
-        if self._closed is None:
+        if self.closed is None:
             self._is_online.clear()
         self._caller.connection_lost(leftovers)
         self.directory.offline()
@@ -379,9 +377,6 @@ class Calls(End):
     def _give_up(self, job_id: str, error: JabotError) -> None:
         self._handle(self._caller.give_up(job_id, error))
 
-    def _news(self, address: str) -> None:
-        self._placing.news(address)
-
     def _is_busy(self, address: str) -> bool:
         peers = self.peers.at(address)
         waits = self._placing.waits_at(address)
@@ -391,7 +386,7 @@ class Calls(End):
         self._handle(self._caller.tick(self._loop.time()))
 
     def _handle(self, events: Events) -> None:
-        if self._closed is not None:
+        if self.closed is not None:
             return  # all handles have failed
         for event in events:
             try:

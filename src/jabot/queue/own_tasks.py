@@ -63,7 +63,7 @@ class OwnTasks(Intake):
     def _failed(self, key: Key, job: Job, error: BaseException) -> None:
         if isinstance(error, TaskFailed) and error.type in REFUSAL_CODES:
             now = self._loop.time()
-            self._worker.failed(key, now, kind=error.type, message=error.message, code="refused")
+            self.worker.failed(key, now, kind=error.type, message=error.message, code="refused")
         else:
             super()._failed(key, job, error)
 

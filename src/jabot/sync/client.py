@@ -33,7 +33,6 @@ from jabot.xmpp.topics import TopicSettings
 
 P = ParamSpec("P")
 R = TypeVar("R")
-T = TypeVar("T")
 
 
 class Client(TopicOwner):
@@ -256,17 +255,17 @@ class Client(TopicOwner):
 
     def nodes(self, address: str | JID | None = None) -> list[Peer]:
         """Who is online at an address. As `jabot.Client.nodes`."""
-        return self._call(lambda app: app.nodes(address))
+        return self._running().call(lambda app: app.nodes(address))
 
     def describe(
         self, address: str | JID | None = None, task: str | None = None
     ) -> dict[str, Description]:
         """What is offered at an address. As `jabot.Client.describe`."""
-        return self._call(lambda app: app.describe(address, task))
+        return self._running().call(lambda app: app.describe(address, task))
 
     def publish(self, topic: str, payload: Any, *, own: bool = False) -> str:
         """Publish a JSON-shaped value to a topic. As `jabot.Client.publish`."""
-        return self._call(lambda app: app.publish(topic, payload, own=own))
+        return self._running().call(lambda app: app.publish(topic, payload, own=own))
 
     def follow(
         self,
@@ -293,9 +292,6 @@ class Client(TopicOwner):
                 )
                 thread = self._thread = ClientThread(client)
             return thread
-
-    def _call(self, function: Callable[[jabot.client.Client], Coroutine[Any, Any, T]]) -> T:
-        return self._running().call(function)
 
     def _job(
         self, submit: Callable[[jabot.client.Client], Coroutine[Any, Any, AsyncJob[Any]]]
