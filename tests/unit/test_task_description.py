@@ -3,6 +3,7 @@
 import dataclasses
 import enum
 
+import msgspec
 import pytest
 
 from jabot import Context
@@ -27,7 +28,7 @@ class Odd:
 
 def described(function):
     (text,) = describe([Task(function)]).values()
-    return text
+    return msgspec.to_builtins(text)
 
 
 def test_the_docstring_the_arguments_and_the_result():

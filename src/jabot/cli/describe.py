@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
-from typing import Any
 
 import click
 from rich.console import Console
@@ -32,7 +30,7 @@ def describe(jid: str, task: str | None, json: bool, account: str | None) -> Non
     """
     found = run_as(account, lambda own: _describe(own, jid, task))
     if json:
-        print_json(_plain(found))
+        print_json(found)
     elif not found:
         click.echo(f"{jid} offers this account nothing", err=True)
     else:
@@ -46,12 +44,6 @@ def describe(jid: str, task: str | None, json: bool, account: str | None) -> Non
 async def _describe(account: Account, jid: str, task: str | None) -> dict[str, Description]:
     async with Client(account) as app:
         return await app.describe(jid, task)
-
-
-def _plain(found: dict[str, Description]) -> dict[str, dict[str, Any]]:
-    """As it came over the wire: what an author did not write is left out."""
-    plain = {name: dataclasses.asdict(description) for name, description in found.items()}
-    return {name: {k: v for k, v in of.items() if v is not None} for name, of in plain.items()}
 
 
 def _show(console: Console, name: str, description: Description) -> None:

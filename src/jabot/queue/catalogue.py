@@ -7,7 +7,6 @@ import hashlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import asdict
 from typing import Final
 
 import msgspec
@@ -26,7 +25,7 @@ log = logging.getLogger(__name__)
 
 _REFRESH: Final = DAY  # seconds after which it is noted again that a task is still offered
 _DOC: Final = 1000  # characters that are kept of the docstring of a task with a large description
-_encode = msgspec.json.Encoder(order="deterministic").encode
+_encode = msgspec.json.Encoder(order="sorted").encode
 _decode = msgspec.json.Decoder(Description).decode
 
 
@@ -227,18 +226,14 @@ def _bounded(peer: str, name: str, description: Description) -> Raw:
     except ConfigError as error:
         log.warning("%s: %s; people get the usual sentences", peer, error)
         description = Description(description.doc, description.args, description.result)
-    text = _json(description)
+    text = _encode(description)
     if len(text) > DESCRIPTION:
         log.warning(
             "%s: the description of %s takes %d bytes; over %d, its types are not kept",
             *(peer, name, len(text), DESCRIPTION),
         )
-        text = _json(Description(description.doc[:_DOC], _ANY, {}))
+        text = _encode(Description(description.doc[:_DOC], _ANY, {}))
     return Raw(text)
-
-
-def _json(description: Description) -> bytes:
-    return _encode({k: v for k, v in asdict(description).items() if v is not None})
 
 
 def _offer(word: TaskWord) -> Offer:
@@ -250,5 +245,5 @@ def _offer(word: TaskWord) -> Offer:
 
 
 _ANY: Final = {"type": "object", "properties": {"args": {"type": "array", "items": {}}}}
-_NOTHING: Final = Raw(_json(Description("", _ANY, {})))
+_NOTHING: Final = Raw(_encode(Description("", _ANY, {})))
 """The description of a task that no worker has described yet."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Final, Literal, Union
 
 import msgspec
@@ -41,8 +40,7 @@ ANYTHING: Final = Signature(
 """Of a task that nothing is known of."""
 
 
-@dataclass(frozen=True)
-class Description:
+class Description(msgspec.Struct, frozen=True, omit_defaults=True):
     """One task of a node."""
 
     doc: str

@@ -8,23 +8,23 @@ from typing import Any
 
 import msgspec
 
-from jabot.tasks.offer import Offer
+from jabot.tasks.described import Description
 from jabot.tasks.signature import Parameter, Signature
 from jabot.tasks.task import Task
 
 _REFERENCES = "#/$defs/{name}"
 
 
-def describe(tasks: Iterable[Task[..., Any]]) -> dict[str, dict[str, Any]]:
-    """By name: the docstring, the schema of the arguments and the one of the result, and what the
-    author would have people told."""
+def describe(tasks: Iterable[Task[..., Any]]) -> dict[str, Description]:
+    """The descriptions, by name."""
     return {
-        task.name: {
-            "doc": task.__doc__ or "",
-            "args": _arguments(task.signature),
-            "result": _schema(task.signature.result),
-            **_sentences(task),
-        }
+        task.name: Description(
+            task.__doc__ or "",
+            _arguments(task.signature),
+            _schema(task.signature.result),
+            scheduled=task.scheduled,
+            done=task.done,
+        )
         for task in tasks
     }
 
@@ -33,11 +33,6 @@ def version_of(tasks: Iterable[Task[..., Any]]) -> str:
     """A word that changes when any description does."""
     text = msgspec.json.encode(describe(sorted(tasks, key=lambda task: task.name)))
     return hashlib.blake2b(text, digest_size=6).hexdigest()
-
-
-def _sentences(task: Offer) -> dict[str, str]:
-    given = {"scheduled": task.scheduled, "done": task.done}
-    return {name: text for name, text in given.items() if text is not None}
 
 
 def _arguments(signature: Signature) -> dict[str, Any]:
