@@ -145,14 +145,8 @@ class Node(Calling, Publisher):
 
         A coroutine function and an async generator run on the event loop, a plain function and a
         generator in a thread, with `process=True` a plain function in a process of its own. Each
-        `yield` of a generator is progress. `scheduled` and `done` are the sentences for people;
-        they may hold `{task}`, `{job}` and (only `done`) `{result}`.
-
-        `concurrency` is how many of its jobs run at once, `timeout` how long one run may take
-        (seconds, or a text as `"5m"`), `retries` how often a job that failed is run again: a
-        number, or a `Retry`. What only a queue can do for its jobs is said by `priority`,
-        `expires`, `unique` and `rate` (as with `submit`), and `pool_concurrency` is how many of
-        them run at once on all of its workers.
+        `yield` of a generator is progress. The other options are those of `TaskOptions`
+        (`jabot.tasks`).
         """
 
         def offer(function: Callable[..., Any]) -> Task[..., Any]:

@@ -325,9 +325,12 @@ def test_what_a_queue_is_told(options, told):
         ({"pool_concurrency": "x"}, "pool_concurrency='x': Expected `int | null`, got `str`"),
         ({"retries": Retry(most=1e12)}, "retries: most=1000000000000.0: Expected"),
         ({"retries": Retry(on=[""])}, "retries: on=['']: Expected `str` of length >= 1"),
+        ({"retries": -1}, "retries is a number from 0 on"),
+        ({"timeout": "soon"}, "timeout: 'soon' is not a duration"),
+        ({"colour": "red", "pace": 1}, "colour, pace: there is no such option"),
     ],
 )
-def test_what_no_queue_could_be_told(options, text):
+def test_an_option_that_cannot_be_used_is_named(options, text):
     with pytest.raises(ConfigError, match=f"task lift: {re.escape(text)}"):
         Task(lift, **options)
 

@@ -5,16 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from typing import Any, Final, Literal, Protocol, TypedDict
+from typing import Any, Final, Protocol
 
 import msgspec
 
 from jabot.errors import ConfigError
 from jabot.peers import Where
-from jabot.protocol.options import NO_OPTIONS, THIS, JobOptions, Lane
-from jabot.schedule import parse_duration
-from jabot.tasks import Retry
-from jabot.tasks.queueing import lane, policy
+from jabot.protocol.options import NO_OPTIONS, JobOptions, Lane
+from jabot.tasks import Retry, queueing
+from jabot.tasks.queueing import READERS, CommonOptions, as_it_is, duration, lane, policy
 
 
 class Submitted(Protocol):
@@ -24,27 +23,20 @@ class Submitted(Protocol):
     def id(self) -> str: ...
 
 
-class QueueOptions(TypedDict, total=False):
-    """What a queue can do for a job. A duration is in seconds, or a text as `"5m"`."""
+class QueueOptions(CommonOptions, total=False):
+    """What a queue can do for a job."""
 
     delay: float | str
     """Not before so long from now."""
     at: datetime | float
     """Not before that moment: a datetime with a time zone, or seconds since 1970."""
-    expires: float | str
-    """The job fails with `Expired` when it was not begun so long after it was due."""
-    priority: int
-    """The higher ones first, from -100 to 100."""
     key: str
     """A submit with a key that was used before is that job again, for `key_for` (a day)."""
     key_for: float | str
-    unique: Literal[True] | str
-    """One waits and one runs at most, of this name; True: of this task with these arguments."""
     concurrency: int
     """How many run at once in the whole pool: of this task, or of all that share `limit_key`."""
-    rate: float | str
-    """How many are begun: `"10/m"`, or a number in a second; counted as `concurrency` is."""
     limit_key: str
+    """What those jobs share that have these limits together; without it, they are of one task."""
     after: Submitted | str | Iterable[Submitted | str]
     """Run when these have succeeded; `ctx.parents` are their results."""
     labels: Mapping[str, str]
@@ -72,16 +64,7 @@ def job_options(given: QueueOptions) -> JobOptions:
     """As they travel; None is as if it were not given. Raises `ConfigError`, naming the option."""
     if unknown := given.keys() - NAMES:
         raise ConfigError(f"{', '.join(sorted(unknown))}: there is no such option")
-    values = {
-        name: _READERS[name](value)
-        for name, value in given.items()
-        if name in _READERS and value is not None
-    }
-    values["lane"] = _lane(given)
-    try:
-        options = msgspec.convert(values, JobOptions)
-    except msgspec.ValidationError as error:
-        raise ConfigError(f"an option of the job cannot be used: {error}") from None
+    options = queueing.job_options(given, _READERS, lane=_lane(given))
     return NO_OPTIONS if options == NO_OPTIONS else options
 
 
@@ -107,16 +90,8 @@ def for_queue(options: JobOptions, retry: Retry | None, where: Where) -> bytes:
     return msgspec.json.encode(full)
 
 
-def _duration(name: str) -> Callable[[Any], float]:
-    def read(value: Any) -> float:
-        if not isinstance(value, bool) and value == 0 and name == "delay":
-            return 0.0
-        try:
-            return parse_duration(value)
-        except ConfigError as error:
-            raise ConfigError(f"{name}: {error}") from None
-
-    return read
+def _delay(value: Any) -> float:
+    return 0.0 if not isinstance(value, bool) and value == 0 else duration("delay")(value)
 
 
 def _moment(value: Any) -> float:
@@ -129,10 +104,6 @@ def _moment(value: Any) -> float:
     if not math.isfinite(value):
         raise ConfigError(f"at: {value!r} is no moment")
     return float(value)
-
-
-def _unique(value: Any) -> str | None:
-    return THIS if value is True else value or None
 
 
 def _parents(value: Any) -> list[str]:
@@ -160,18 +131,12 @@ def _lane(given: QueueOptions) -> Lane | None:
     return lane(slots, rate, name)
 
 
-def _as_it_is(value: Any) -> Any:
-    return value
-
-
 _READERS: Final[Mapping[str, Callable[[Any], Any]]] = {
-    "delay": _duration("delay"),
+    **READERS,
+    "delay": _delay,
     "at": _moment,
-    "expires": _duration("expires"),
-    "priority": _as_it_is,
-    "key": _as_it_is,
-    "key_for": _duration("key_for"),
-    "unique": _unique,
+    "key": as_it_is,
+    "key_for": duration("key_for"),
     "after": _parents,
     "labels": _labels,
 }

@@ -1,11 +1,11 @@
-"""What a task or a submit says for queues, as it travels."""
+"""What a task or a submit says for queues: as users write it, and as it travels."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any, Literal, TypeVar
+from typing import Any, Final, Literal, TypedDict, TypeVar
 
 import msgspec
 
@@ -21,29 +21,62 @@ _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 S = TypeVar("S", bound=msgspec.Struct)
 
 
-def defaults(
-    *,
-    priority: int | None,
-    expires: float | str | None,
-    unique: Literal[True] | str | None,
-    rate: float | str | None,
-    pool_concurrency: int | None,
-    retry: Retry | None,
-) -> JobOptions:
-    """What the author of a task says of its jobs. Raises `ConfigError`, naming the option.
+class CommonOptions(TypedDict, total=False):
+    """What the author of a task may say of all of its jobs, and a caller of one. A duration is in
+    seconds, or a text as `"5m"`."""
 
-    A policy with a function is left out: it holds for direct jobs only.
+    expires: float | str | None
+    """The job fails with `Expired` when it was not begun so long after it was due."""
+    priority: int | None
+    """The higher ones first, from -100 to 100."""
+    unique: Literal[True] | str | None
+    """One waits and one runs at most, of this name; True: of this task with these arguments."""
+    rate: float | str | None
+    """How many are begun in the whole pool: `"10/m"`, or a number in a second."""
+
+
+def duration(name: str) -> Callable[[Any], float]:
+    """Reads the option of that name."""
+
+    def read(value: Any) -> float:
+        try:
+            return parse_duration(value)
+        except ConfigError as error:
+            raise ConfigError(f"{name}: {error}") from None
+
+    return read
+
+
+def as_it_is(value: Any) -> Any:
+    """Reads what travels as it was written."""
+    return value
+
+
+def _unique(value: Any) -> Any:
+    return THIS if value is True else None if value is False else value
+
+
+READERS: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "expires": duration("expires"),
+    "priority": as_it_is,
+    "unique": _unique,
+}
+"""By the names of common options, what makes of them what travels; `rate` is in a `lane`."""
+
+
+def job_options(
+    given: Mapping[str, Any], readers: Mapping[str, Callable[[Any], Any]], **more: Any
+) -> JobOptions:
+    """The options that have a reader, and `more` as it is; None is as if it were not given.
+
+    Raises `ConfigError`, naming the option.
     """
-    try:
-        seconds = None if expires is None else parse_duration(expires)
-    except ConfigError as error:
-        raise ConfigError(f"expires: {error}") from None
-    name = THIS if unique is True else unique
-    return msgspec.structs.replace(
-        _made(JobOptions, priority=priority, expires=seconds, unique=name),
-        lane=lane(pool_concurrency, rate, slots_option="pool_concurrency"),
-        retry=policy(retry) if retry is not None and retry.travels else None,
-    )
+    values = {
+        name: readers[name](value)
+        for name, value in given.items()
+        if name in readers and value is not None
+    }
+    return _made(JobOptions, **values, **more)
 
 
 def lane(

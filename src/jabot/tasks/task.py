@@ -5,13 +5,12 @@ from __future__ import annotations
 import enum
 import inspect
 from collections.abc import Callable
-from typing import Any, Generic, Literal, ParamSpec, TypedDict, TypeVar
+from typing import Any, Generic, ParamSpec, TypeVar, Unpack
 
 from jabot.errors import ConfigError
-from jabot.schedule import parse_duration
 from jabot.tasks.command import Command
 from jabot.tasks.offer import Offer
-from jabot.tasks.queueing import defaults
+from jabot.tasks.queueing import READERS, CommonOptions, duration, job_options, lane, policy
 from jabot.tasks.retry import Retry
 from jabot.tasks.signature import Signature
 
@@ -30,52 +29,40 @@ class Kind(enum.Enum):
     COMMAND = "command"  # another program; what it writes is progress
 
 
-class TaskOptions(TypedDict, total=False):
-    """The options of any task: see `Task`."""
+class TaskOptions(CommonOptions, total=False):
+    """The options of a task. The common ones, and `pool_concurrency`, are what a queue is told:
+    they hold for its jobs unless their submit says otherwise."""
 
     name: str | None
+    """One word; the function's own name without it."""
     scheduled: str | None
+    """What people are told in chat when the job is taken. It may hold `{task}` and `{job}`."""
     done: str | None
+    """What they are told when it has succeeded; here `{result}` stands for that, too."""
     concurrency: int | None
+    """How many of its jobs run at once on this node."""
     timeout: float | str | None
+    """How long one run may take."""
     retries: int | Retry
-    priority: int | None
-    expires: float | str | None
-    unique: Literal[True] | str | None
-    rate: float | str | None
+    """How often a job that failed is run again: a number, or a `Retry`."""
     pool_concurrency: int | None
+    """How many of its jobs run at once on all workers of a queue."""
 
 
 class Task(Offer, Generic[P, R]):
     """What `@node.task` makes of a function. Calling it calls the function, as in a unit test.
 
-    `scheduled` and `done` are what people are told in chat when the job is taken and when it
-    succeeded. They may hold `{task}`, `{job}` and (only `done`) `{result}`. `concurrency` is how
-    many of its jobs run at once, `timeout` how long one run may take (seconds, or a text as
-    `"5m"`), and `retries` how often a job that failed is run again: a number, or a `Retry`. The
-    others are for a queue: what holds for its jobs unless their submit says otherwise.
-
-    Raises `ConfigError` for what cannot be used.
+    Raises `ConfigError` for options that cannot be used.
     """
 
-    def __init__(  # noqa: PLR0913 - the options of a task, by name
+    def __init__(
         self,
         function: Callable[P, R],
         *,
-        name: str | None = None,
         process: bool = False,
-        scheduled: str | None = None,
-        done: str | None = None,
-        concurrency: int | None = None,
-        timeout: float | str | None = None,
-        retries: int | Retry = 0,
-        priority: int | None = None,
-        expires: float | str | None = None,
-        unique: Literal[True] | str | None = None,
-        rate: float | str | None = None,
-        pool_concurrency: int | None = None,
+        **options: Unpack[TaskOptions],
     ) -> None:
-        name = name or str(getattr(function, "__name__", ""))
+        name = options.get("name") or str(getattr(function, "__name__", ""))
         if not name or any(c.isspace() for c in name):
             raise ConfigError(f"{name!r} is no name for a task: use one word")
         self.function = function
@@ -86,26 +73,40 @@ class Task(Offer, Generic[P, R]):
             signature = function.signature
         else:
             signature = Signature.of(function, check_result=not generator)
-        doc = inspect.getdoc(function)
-        super().__init__(name, signature, doc=doc, scheduled=scheduled, done=done)
-        if concurrency is not None and concurrency < 1:
-            raise ConfigError(f"task {self.name}: concurrency is at least 1, not {concurrency}")
-        self.concurrency = concurrency
-        self.timeout = None if timeout is None else parse_duration(timeout)
-        self.retry = Retry.of(retries)
+        super().__init__(
+            name,
+            signature,
+            doc=inspect.getdoc(function),
+            scheduled=options.get("scheduled"),
+            done=options.get("done"),
+        )
         try:
-            self.defaults = defaults(
-                priority=priority,
-                expires=expires,
-                unique=unique,
-                rate=rate,
-                pool_concurrency=pool_concurrency,
-                retry=self.retry if retries else None,
-            )
+            self._read(options)
         except ConfigError as error:
-            raise ConfigError(f"task {self.name}: {error}") from None
-        """What a queue is told of its jobs."""
+            raise ConfigError(f"task {name}: {error}") from None
         self.__wrapped__ = function
+
+    def _read(self, options: TaskOptions) -> None:
+        if unknown := options.keys() - TaskOptions.__annotations__.keys():
+            raise ConfigError(f"{', '.join(sorted(unknown))}: there is no such option")
+        self.concurrency = options.get("concurrency")
+        if self.concurrency is not None and self.concurrency < 1:
+            raise ConfigError(f"concurrency is at least 1, not {self.concurrency}")
+        timeout, retries = options.get("timeout"), options.get("retries", 0)
+        self.timeout = None if timeout is None else duration("timeout")(timeout)
+        self.retry = Retry.of(retries)
+        self.defaults = job_options(
+            options,
+            READERS,
+            lane=lane(
+                options.get("pool_concurrency"),
+                options.get("rate"),
+                slots_option="pool_concurrency",
+            ),
+            # A policy with a function holds for direct jobs only.
+            retry=policy(self.retry) if retries and self.retry.travels else None,
+        )
+        """What a queue is told of its jobs."""
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         return self.function(*args, **kwargs)
