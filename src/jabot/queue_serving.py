@@ -20,6 +20,7 @@ from jabot.protocol.frames import NO_ARGS, NO_KWARGS
 from jabot.protocol.options import OWN_TASKS
 from jabot.queue.agenda import Agenda
 from jabot.queue.answers import WorkerLine
+from jabot.queue.arrivals import Arrivals
 from jabot.queue.attendance import Attendance
 from jabot.queue.calendar import Calendar
 from jabot.queue.callers import Callers
@@ -89,6 +90,13 @@ class QueueServing(Serving):
         super().__init__(_with_tasks(definition, own), account, timing)
         self.crew = Crew(rules.lease, rules.grace, self._load_changed)
         self.ready = Ready(self.ledger.look, self._look_for_all)
+        self.arrivals = Arrivals(
+            self.ready,
+            self.catalogue.defaults,
+            self._due_at,
+            rules.jobs_per_caller,
+            wall=self.wall,
+        )
         self._make_telling()
         self._make_floor()
         self._make_front()
@@ -160,28 +168,17 @@ class QueueServing(Serving):
         self.front = Front(
             self.link,
             self.ledger,
+            self.arrivals,
             self.callers,
-            self.ready,
             self.outcomes,
             rights=self.rights,
-            defaults=self.catalogue.defaults,
             is_own=self._owns,
-            due_at=self._due_at,
-            jobs_per_caller=self.rules.jobs_per_caller,
             wall=self.wall,
         )
 
     def _make_upkeep(self) -> None:
         """What is done by itself."""
-        self.calendar = Calendar(
-            self.ledger,
-            self.ready,
-            rights=self.rights,
-            defaults=self.catalogue.defaults,
-            due_at=self._due_at,
-            jobs_per_caller=self.rules.jobs_per_caller,
-            wall=self.wall,
-        )
+        self.calendar = Calendar(self.ledger, self.arrivals, rights=self.rights, wall=self.wall)
         self.upkeep = Upkeep(
             self.ledger,
             self.ready,
@@ -199,12 +196,12 @@ class QueueServing(Serving):
         self.office = Office(
             self.store,
             self.ledger,
+            self.arrivals,
             self.ready,
             self.outcomes,
             self.workforce,
             rights=self.rights,
             known=lambda: self.catalogue.names,
-            due_at=self._due_at,
             wall=self.wall,
         )
         self.agenda = Agenda(
@@ -299,13 +296,11 @@ class QueueServing(Serving):
             self.talks,
             self.catalogue,
             self.ledger,
-            self.ready,
+            self.arrivals,
             self.office,
             rights=self.rights,
             is_draining=lambda: self.runner.draining,
             crew_load=self._crew_load,
-            due_at=self._due_at,
-            jobs_per_caller=self.rules.jobs_per_caller,
             stop=self.stop,
             wall=self.wall,
         )

@@ -14,6 +14,7 @@ from jabot.errors import BadArguments, NotAllowed, StoreUnavailable
 from jabot.protocol.options import THIS, JobOptions, Lane
 from jabot.queue import timetable
 from jabot.queue.agenda import Agenda
+from jabot.queue.arrivals import Arrivals
 from jabot.queue.calendar import Calendar
 from jabot.queue.ledger import Ledger
 from jabot.queue.ready import Ready
@@ -71,13 +72,11 @@ class Desk:
         self.rights.access = access
 
     def another(self):
+        arrivals = Arrivals(self.ready, self.defaults, self.dues.append, self.most, wall=self.wall)
         return Calendar(
             self.ledger,
-            self.ready,
+            arrivals,
             rights=self.rights,
-            defaults=self.defaults,
-            due_at=self.dues.append,
-            jobs_per_caller=self.most,
             wall=self.wall,
         )
 

@@ -12,11 +12,11 @@ from jabot.protocol import limits
 from jabot.protocol.frames import Cancelled, Failed, Hello, Rejected, Submit, Succeeded
 from jabot.protocol.options import NO_OPTIONS, JobOptions, Lane, RetryOptions
 from jabot.protocol.states import JobState
+from jabot.queue.arrivals import refusal
 from jabot.queue.callers import outcome
 from jabot.queue.debts import Debts
 from jabot.queue.defaults import with_defaults
 from jabot.queue.fate import Fate, lost
-from jabot.queue.front import refusal
 from jabot.queue.promise import Promise
 from jabot.queue.ready import Ready
 from jabot.queue.rights import Rights

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import Final
 
@@ -15,15 +15,12 @@ from jabot.alarm import Alarm
 from jabot.errors import ConfigError, StoreUnavailable
 from jabot.jid import JID, InvalidJID
 from jabot.moments import Timers
-from jabot.protocol.options import JobOptions
+from jabot.protocol.frames import Submit
 from jabot.queue import timetable
-from jabot.queue.defaults import with_defaults
-from jabot.queue.due import first_look
-from jabot.queue.front import refusal
+from jabot.queue.arrivals import Arrivals, refusal
 from jabot.queue.ledger import Ledger
-from jabot.queue.ready import Ready
 from jabot.queue.rights import Rights
-from jabot.queue.store.verbs import Add, Added, Fire, Schedule, Schedules, kind_of
+from jabot.queue.store.verbs import Added, Fire, Schedule, Schedules
 from jabot.queue.timetable import Firing
 from jabot.runner.job import new_job_id
 
@@ -38,28 +35,19 @@ _RELOAD: Final = ""  # the timer for that; no schedule has this name
 class Calendar:
     """The schedules of a queue. They stay in the store, where the first of the queue's nodes to
     come moves each on.
-
-    `defaults` is what the authors of tasks say of their jobs. `due_at(moment)` is told when
-    something is to be looked at.
     """
 
     def __init__(
         self,
         ledger: Ledger,
-        ready: Ready,
+        arrivals: Arrivals,
         *,
         rights: Rights,
-        defaults: Mapping[str, JobOptions],
-        due_at: Callable[[float], None],
-        jobs_per_caller: int,
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._ledger = ledger
-        self._ready = ready
+        self._arrivals = arrivals
         self._rights = rights
-        self._defaults = defaults
-        self._due_at = due_at
-        self._most_jobs = jobs_per_caller
         self._wall = wall
         self._loop = asyncio.get_running_loop()
         self._alarm = Alarm(self._ring)
@@ -132,7 +120,16 @@ class Calendar:
                 schedule.name,
                 timetable.MOST,
             )
-        job = self._job(schedule, now) if firing.submit else None
+        job = None
+        if firing.submit:
+            asked = Submit(
+                new_job_id(),
+                schedule.task,
+                schedule.args,
+                schedule.kwargs,
+                timeout=schedule.timeout,
+            )
+            job = self._arrivals.job(asked, schedule.options, schedule.owner)
         verb = Fire(schedule.name, schedule.next, firing.next, job, problem)
         self._ledger.do(
             verb,
@@ -155,21 +152,6 @@ class Calendar:
             return Firing(False, firing.next), text
         return firing, ""
 
-    def _job(self, schedule: Schedule, now: float) -> Add:
-        defaults = self._defaults.get(schedule.task)
-        return Add(
-            new_job_id(),
-            schedule.owner,
-            schedule.task,
-            schedule.args,
-            schedule.kwargs,
-            with_defaults(schedule.options, defaults, schedule),
-            {},
-            now,
-            schedule.timeout,
-            most=self._most_jobs,
-        )
-
     def _not_fired(self, schedule: Schedule, verb: Fire, error: Exception) -> None:
         if verb.job is None or isinstance(error, StoreUnavailable):
             self._soon(schedule.name, _AGAIN)
@@ -191,11 +173,7 @@ class Calendar:
                 self._ledger.do(noted, lambda _: self.reload())
             return
         log.info("schedule %s: job %s", schedule.name, added.id)
-        options = verb.job.options
-        self._ready.look_for(kind_of(verb.job.task, options.where))
-        moment = first_look(options, verb.job.now, verb.job.timeout)
-        if moment is not None:
-            self._due_at(moment)
+        self._arrivals.expect(verb.job)
         if self._schedules.get(schedule.name) is schedule:  # nobody has changed it meanwhile
             moved = msgspec.structs.replace(schedule, next=verb.next, problem="")
             self._schedules[schedule.name] = moved

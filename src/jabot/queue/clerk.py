@@ -17,19 +17,17 @@ from jabot.chat.direct import Direct
 from jabot.chat.talk import Talks
 from jabot.errors import Draining, TooManyJobs
 from jabot.jid import JID
+from jabot.protocol.frames import Submit
 from jabot.protocol.options import NO_OPTIONS, OWN_TASKS
 from jabot.protocol.states import JobState
 from jabot.queue import words
 from jabot.queue.answers import JobLine
+from jabot.queue.arrivals import Arrivals, refusal
 from jabot.queue.catalogue import Catalogue
-from jabot.queue.defaults import with_defaults
-from jabot.queue.due import due, first_look
-from jabot.queue.front import refusal
 from jabot.queue.ledger import Ledger
 from jabot.queue.office import Office
-from jabot.queue.ready import Ready
 from jabot.queue.rights import Rights
-from jabot.queue.store.verbs import Add, Added, Filter, Tell, kind_of
+from jabot.queue.store.verbs import Added, Filter, Tell
 from jabot.runner.job import new_job_id, short_id
 from jabot.tasks import Offer, Signature
 
@@ -48,7 +46,7 @@ class QueueClerk:
     """Keeps the jobs that people ask for, and answers those who look after jobs.
 
     A task of the queue's own is done by `direct`. `is_draining()` tells whether it takes no more,
-    `crew_load()` how busy the workers are, `due_at(moment)` is told when a job is to run later.
+    `crew_load()` how busy the workers are.
     """
 
     def __init__(  # noqa: PLR0913 - the parts that it speaks with, by name
@@ -57,14 +55,12 @@ class QueueClerk:
         talks: Talks,
         catalogue: Catalogue,
         ledger: Ledger,
-        ready: Ready,
+        arrivals: Arrivals,
         office: Office,
         *,
         rights: Rights,
         is_draining: Callable[[], bool],
         crew_load: Callable[[], str],
-        due_at: Callable[[float], None],
-        jobs_per_caller: int,
         stop: Callable[[], None],
         wall: Callable[[], float] = time.time,
     ) -> None:
@@ -73,13 +69,11 @@ class QueueClerk:
         self._talks = talks
         self._catalogue = catalogue
         self._ledger = ledger
-        self._ready = ready
+        self._arrivals = arrivals
         self._office = office
         self._rights = rights
         self._is_draining = is_draining
         self._crew_load = crew_load
-        self._due_at = due_at
-        self._most_jobs = jobs_per_caller
         self._stop = stop
         self._wall = wall
         self.commands = {
@@ -153,30 +147,19 @@ class QueueClerk:
         kwargs: dict[str, Any],
         taken: Taken,
     ) -> str:
-        now = self._wall()
-        add = Add(
+        asked = Submit(
             new_job_id(),
-            person.bare,
             offer.name,
             Raw(msgspec.json.encode(args)),
             Raw(msgspec.json.encode(kwargs)),
-            NO_OPTIONS,
-            {},
-            now,
-            person=str(person),
-            teller=str(self.desk.own()),
-            most=self._most_jobs,
         )
-        options = with_defaults(NO_OPTIONS, self._catalogue.defaults.get(offer.name), add)
-        add = msgspec.structs.replace(add, options=options)
-        if due(options, now) <= now:
-            self._ready.look_for(kind_of(offer.name, options.where))  # in the same transaction
-        added: Added = await self._ledger.ask(add)
+        job = self._arrivals.job(
+            asked, NO_OPTIONS, person.bare, person=str(person), teller=str(self.desk.own())
+        )
+        self._arrivals.expect(job)
+        added: Added = await self._ledger.ask(job)
         if added.refused:
-            raise TooManyJobs(refusal(add, added))
-        moment = first_look(options, now)
-        if moment is not None:
-            self._due_at(moment)
+            raise TooManyJobs(refusal(job, added))
         self._talks.accompany(person, added.id, offer.name)
         taken(added.id)
         if not added.is_new:

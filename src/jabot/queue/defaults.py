@@ -3,28 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Final, Protocol
+from typing import Final
 
 import msgspec
-from msgspec import Raw
 
+from jabot.protocol.frames import Submit
 from jabot.protocol.options import NO_OPTIONS, THIS, JobOptions
 
 _BY_AUTHOR: Final = ("retry", "expires", "priority", "unique", "lane")
 
 
-class Asked(Protocol):
-    """What is to be run: of a submit, or of a schedule."""
-
-    @property
-    def task(self) -> str: ...
-    @property
-    def args(self) -> Raw: ...
-    @property
-    def kwargs(self) -> Raw: ...
-
-
-def with_defaults(options: JobOptions, defaults: JobOptions | None, asked: Asked) -> JobOptions:
+def with_defaults(options: JobOptions, defaults: JobOptions | None, asked: Submit) -> JobOptions:
     """What was left out is as the task's author says."""
     if defaults is not None and defaults != NO_OPTIONS:
         missing = {
@@ -39,6 +28,6 @@ def with_defaults(options: JobOptions, defaults: JobOptions | None, asked: Asked
     return options
 
 
-def _name(asked: Asked) -> str:
+def _name(asked: Submit) -> str:
     digest = hashlib.blake2b(bytes(asked.args) + b" " + bytes(asked.kwargs), digest_size=16)
     return f"{asked.task} {digest.hexdigest()}"

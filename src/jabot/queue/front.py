@@ -17,16 +17,14 @@ from jabot.protocol.frames import Cancel, Frame, Query, Rejected, State, Submit
 from jabot.protocol.options import NO_OPTIONS, RESERVED, JobOptions
 from jabot.protocol.refusals import code_of, shortened
 from jabot.protocol.states import JobState
+from jabot.queue.arrivals import Arrivals, refusal
 from jabot.queue.callers import Callers
-from jabot.queue.defaults import with_defaults
-from jabot.queue.due import due, first_look
 from jabot.queue.ledger import Ledger
 from jabot.queue.names import check_names
 from jabot.queue.outcomes import Outcomes
 from jabot.queue.promise import Promise
-from jabot.queue.ready import Ready
 from jabot.queue.rights import Rights
-from jabot.queue.store.verbs import Add, Added, Look, Record, Stopped, kind_of
+from jabot.queue.store.verbs import Add, Added, Look, Record, Stopped
 from jabot.queue.store.verbs import Cancel as CancelVerb
 from jabot.xmpp import Link
 from jabot.xmpp.link import End
@@ -52,36 +50,28 @@ _TOO_MANY_LISTENERS = (
 class Front(End):
     """Takes jobs, cancels and questions, and answers when the store has them.
 
-    `defaults` is what the authors of tasks say of their jobs. `is_own(account, frame)` tells what
-    the queue itself does: such frames are somebody else's. `due_at(moment)` is told when a job is
-    to run later.
+    `is_own(account, frame)` tells what the queue itself does: such frames are somebody else's.
     """
 
-    def __init__(  # noqa: PLR0913 - the parts that it speaks with, by name
+    def __init__(
         self,
         link: Link,
         ledger: Ledger,
+        arrivals: Arrivals,
         callers: Callers,
-        ready: Ready,
         outcomes: Outcomes,
         *,
         rights: Rights,
-        defaults: Mapping[str, JobOptions],
         is_own: Callable[[str, Incoming], bool],
-        due_at: Callable[[float], None],
-        jobs_per_caller: int,
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._link = link
         self._ledger = ledger
+        self._arrivals = arrivals
         self._callers = callers
-        self._ready = ready
         self._outcomes = outcomes
         self._rights = rights
-        self._defaults = defaults
         self._is_own = is_own
-        self._due_at = due_at
-        self._most_jobs = jobs_per_caller
         self._wall = wall
         self.draining = False
 
@@ -145,42 +135,23 @@ class Front(End):
         if self.draining:
             self._refuse(peer, frame, "draining", "this node of the queue is stopping")
             return
-        now = self._wall()
-        options = with_defaults(options, self._defaults.get(frame.task), frame)
-        add = Add(
-            frame.id,
-            account,
-            frame.task,
-            frame.args,
-            frame.kwargs,
-            options,
-            frame.meta,
-            now,
-            frame.timeout,
-            peer,
-            most=self._most_jobs,
-        )
+        job = self._arrivals.job(frame, options, account, reply_to=peer)
         promise.wait(
             self._ledger,
-            add,
-            lambda added: self._added(peer, frame, add, added, promise),
+            job,
+            lambda added: self._added(peer, frame, job, added, promise),
             lambda error: self._refuse(peer, frame, "bad_arguments", f"it cannot be kept: {error}"),
         )
-        if due(options, now) <= now and not options.after:
-            self._ready.look_for(kind_of(frame.task, options.where))  # in the same transaction
-        moment = first_look(options, now, frame.timeout)
-        if moment is not None:
-            self._due_at(moment)
+        self._arrivals.expect(job)
 
-    def _added(self, peer: str, frame: Submit, add: Add, added: Added, promise: Promise) -> None:
+    def _added(self, peer: str, frame: Submit, job: Add, added: Added, promise: Promise) -> None:
         if added.refused:
-            self._refuse(peer, frame, _REFUSALS[added.refused], refusal(add, added))
+            self._refuse(peer, frame, _REFUSALS[added.refused], refusal(job, added))
             return
         if added.id != frame.id and not self._callers.listen(added.id, peer, frame.id):
             self._refuse(peer, frame, "too_many_jobs", _TOO_MANY_LISTENERS)
             return
-        if added.state is JobState.AVAILABLE and add.options.after:  # the others had ended already
-            self._ready.look_for(kind_of(frame.task, add.options.where))
+        self._arrivals.kept(job, added)
         if added.state is not None and added.state.ended:
             self._find(peer, frame, None, promise)  # its outcome comes before the answer
         elif not added.is_new and added.state is JobState.RUNNING and added.id == frame.id:
@@ -244,27 +215,6 @@ def _hears(peer: str, as_id: str, record: Record) -> bool:
     it was given away before that said so."""
     submitted = (record.reply_to, record.id) == (peer, as_id)
     return record.state.ended or (submitted and record.state is not JobState.RUNNING)
-
-
-def refusal(add: Add, added: Added) -> str:
-    """Why a job was not kept, for whoever asked for it."""
-    match added.refused:
-        case "id_taken":
-            return f"the id {add.id} is another job's"
-        case "key_reused":
-            return f"the key {add.options.key!r} stands for another job, {added.id}"
-        case "too_many_same":
-            by = "unique" if add.options.key is None else f"the key {add.options.key!r}"
-            return (
-                f"{by}: {int(added.detail):,} submits are one job already, {added.id}, and a job "
-                "is no more than that; wait until it has begun, or the key is over"
-            )
-        case "unknown_parent":
-            return f"after: there is no job {added.detail} of yours here"
-    return (
-        f"{added.detail} of your jobs in this queue are unfinished, and {add.most} are allowed: "
-        "wait for some of them, or cancel some"
-    )
 
 
 def check_size(frame: Submit) -> None:

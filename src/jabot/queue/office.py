@@ -20,6 +20,7 @@ from jabot.queue.answers import (
     job_line,
     job_sheet,
 )
+from jabot.queue.arrivals import Arrivals
 from jabot.queue.ledger import Ledger
 from jabot.queue.outcomes import Outcomes
 from jabot.queue.ready import Ready
@@ -40,7 +41,6 @@ from jabot.queue.store.verbs import (
     Revive,
     Stats,
     Store,
-    kind_of,
     read_kind,
 )
 from jabot.queue.workforce import Workforce
@@ -62,7 +62,7 @@ class Office:
     Each method takes who asks. Everybody who may call sees and handles his own jobs; those who
     manage the queue do so with those of all. A job is named by its id, or by the end of it where
     that is clear among the newest jobs and those that run. `known()` are the tasks that workers
-    have offered. `due_at(moment)` is told when something is to be looked at.
+    have offered.
 
     Raises `NotAllowed`, `UnknownJob`, `UnknownTask`, `BadArguments`, and `StoreUnavailable` when it
     cannot be done now.
@@ -72,23 +72,23 @@ class Office:
         self,
         store: Store,
         ledger: Ledger,
+        arrivals: Arrivals,
         ready: Ready,
         outcomes: Outcomes,
         workforce: Workforce,
         *,
         rights: Rights,
         known: Callable[[], Iterable[str]],
-        due_at: Callable[[float], None],
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._store = store
         self._ledger = ledger
+        self._arrivals = arrivals
         self._ready = ready
         self._outcomes = outcomes
         self._workforce = workforce
         self._rights = rights
         self._known = known
-        self._due_at = due_at
         self._wall = wall
 
     # -- jobs ---------------------------------------------------------------------------------
@@ -139,7 +139,7 @@ class Office:
                 f"{record.task} {record.id} comes after a job that failed, was cancelled or is no "
                 "longer kept; run that one again first"
             )
-        self._expect(record)
+        self._arrivals.again(record)
         log.info("%s has job %s of %s run again", who.bare, record.id, record.owner)
         return job_line(record)
 
@@ -255,17 +255,6 @@ class Office:
         if record is None:
             raise _unknown(job, scope)
         return record
-
-    def _expect(self, record: Record) -> None:
-        """A job is available again: have it begun, and its limits heeded."""
-        options = record.options
-        self._ready.look_for(kind_of(record.task, options.where))
-        if options.lane is not None:
-            self._due_at(record.due)
-        if record.deadline is not None:
-            self._due_at(record.deadline)
-        if options.expires is not None:
-            self._due_at(record.due + options.expires)
 
     async def _around(self, record: Record) -> Scene:
         waits = record.state in (JobState.AVAILABLE, JobState.RUNNING)

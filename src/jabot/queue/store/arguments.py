@@ -9,10 +9,8 @@ import msgspec
 from msgspec import Raw, Struct
 
 from jabot.protocol.options import NO_OPTIONS
-from jabot.queue.due import due
 from jabot.queue.store import verbs
 from jabot.queue.store.rows import Undecodable
-from jabot.queue.store.verbs import kind_of
 
 LARGE: Final = 2000  # characters of arguments that are kept apart from the job's own row
 
@@ -80,14 +78,14 @@ def _add(verb: verbs.Add) -> AddArguments:
         id=verb.id,
         owner=verb.owner,
         task=verb.task,
-        kind=kind_of(verb.task, options.where),
+        kind=verb.kind,
         args=args,
         kwargs=kwargs,
         options=_encode(options).decode(),
         meta=_encode(verb.meta).decode(),
         reply_to=verb.reply_to,
         now=verb.now,
-        due=due(options, verb.now),
+        due=verb.due,
         priority=options.priority or 0,
         plain=not (large or options.key or options.unique or lane or options.after or verb.person),
         deadline=deadline,

@@ -28,7 +28,6 @@ import msgspec
 from msgspec import Raw
 
 from jabot.protocol.states import JobState
-from jabot.queue.due import due
 from jabot.queue.store import rows
 from jabot.queue.store.arguments import ARGUMENTS, undecodable
 from jabot.queue.store.figures import figures
@@ -174,7 +173,7 @@ def _added(adds: Sequence[Any], answer: str | bytes) -> list[Added]:
     added = [
         Added(
             add.id,
-            JobState.SCHEDULED if due(add.options, add.now) > add.now else JobState.AVAILABLE,
+            JobState.SCHEDULED if add.due > add.now else JobState.AVAILABLE,
             is_new=True,
         )
         for add in adds

@@ -77,6 +77,11 @@ class Record(Struct, frozen=True):
     teller: str = ""  # the queue's process that does so; empty: it was done, or nobody is told
     parents: Raw = Raw(b"null")  # results of the jobs it came after, a JSON array, when claimed
 
+    @property
+    def kind(self) -> str:
+        """What a worker must be able to do for it."""
+        return kind_of(self.task, self.options.where)
+
 
 class _Verb(Struct, frozen=True, gc=False, tag=True):
     """What all verbs have in common."""
@@ -115,6 +120,16 @@ class Add(_Verb, frozen=True):
     teller: str = ""
     most: int | None = None
     most_same: int = MOST_SAME
+
+    @property
+    def due(self) -> float:
+        """The moment before which it is not begun."""
+        return max(self.now + self.options.delay, self.options.at or 0.0)
+
+    @property
+    def kind(self) -> str:
+        """As of its `Record`."""
+        return kind_of(self.task, self.options.where)
 
 
 class Added(Struct, frozen=True):

@@ -20,7 +20,6 @@ from jabot.queue.store.verbs import (
     PutSchedule,
     Revive,
     Verb,
-    kind_of,
 )
 
 
@@ -51,11 +50,11 @@ def _ready(verb: Verb, result: Any) -> list[str]:
             kinds: list[str] = result.ready
             return kinds
         case Add() if result.state is JobState.AVAILABLE:
-            return [kind_of(verb.task, verb.options.where)]
+            return [verb.kind]
         case Revive() if result is not None and result.state is JobState.AVAILABLE:
-            return [kind_of(result.task, result.options.where)]
+            return [result.kind]
         case Fire() if result is not None and verb.job is not None:
-            return [kind_of(verb.job.task, verb.job.options.where)]
+            return [verb.job.kind]
         case Pause() if not verb.paused:
             return [verb.task]
     return []
