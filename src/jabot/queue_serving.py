@@ -40,7 +40,8 @@ from jabot.queue.ready import Ready
 from jabot.queue.receipts import Receipts
 from jabot.queue.rights import Rights
 from jabot.queue.store import open_store
-from jabot.queue.store.verbs import Look, News, Stats, Store, Tasks
+from jabot.queue.store.store import News, Store
+from jabot.queue.store.verbs import Look, Stats, Tasks
 from jabot.queue.upkeep import Keeping, Upkeep
 from jabot.queue.wire import office_tasks
 from jabot.queue.workforce import ANSWER, Workforce

@@ -13,18 +13,9 @@ from msgspec import Raw
 from jabot.protocol.options import JobOptions
 from jabot.protocol.states import JobState
 from jabot.queue.store import open_store
-from jabot.queue.store.verbs import (
-    Add,
-    Cancel,
-    Claim,
-    Delivered,
-    Due,
-    Failure,
-    Finish,
-    Look,
-    Revive,
-    Store,
-)
+from jabot.queue.store.records import Failure
+from jabot.queue.store.store import Store
+from jabot.queue.store.verbs import Add, Cancel, Claim, Delivered, Due, Finish, Look, Revive
 from servers.postgres import shared
 
 OWNER = "app@example.org"

@@ -6,7 +6,8 @@ import pytest
 from stores import OWNER, new
 
 from jabot.protocol.states import JobState
-from jabot.queue.store.verbs import Filter, Fire, Prune, Purge, PutSchedule, Schedule
+from jabot.queue.store.records import Schedule
+from jabot.queue.store.verbs import Filter, Fire, Prune, Purge, PutSchedule
 
 OTHER = "other@example.org"
 

@@ -9,16 +9,8 @@ from stores import BOOM, NODE, OWNER, WORKER, json, new
 from jabot.protocol import limits
 from jabot.protocol.options import NO_OPTIONS, JobOptions, Lane
 from jabot.protocol.states import TRANSITIONS, JobEvent, JobState
-from jabot.queue.store.verbs import (
-    Adopt,
-    Claim,
-    Failure,
-    Finish,
-    Look,
-    Orphans,
-    Pause,
-    kind_of,
-)
+from jabot.queue.store.records import Failure, kind_of
+from jabot.queue.store.verbs import Adopt, Claim, Finish, Look, Orphans, Pause
 
 
 def any_text(length, seed=0):

@@ -10,22 +10,13 @@ from jabot.protocol.options import NO_OPTIONS
 from jabot.protocol.states import JobState
 from jabot.queue.store import open_store
 from jabot.queue.store.postgres.connection import PACKAGE as POSTGRES
+from jabot.queue.store.records import Schedule, TaskWord
 from jabot.queue.store.sql import migrations
 from jabot.queue.store.sqlite.file import APPLICATION, connect
 from jabot.queue.store.sqlite.program import PACKAGE as SQLITE
 from jabot.queue.store.sqlite.program import statements
-from jabot.queue.store.verbs import (
-    Filter,
-    List,
-    News,
-    PutSchedule,
-    Schedule,
-    Schedules,
-    Tasks,
-    TaskWord,
-    Tell,
-    Untold,
-)
+from jabot.queue.store.store import News
+from jabot.queue.store.verbs import Filter, List, PutSchedule, Schedules, Tasks, Tell, Untold
 from servers.postgres import shared
 
 # What the first schema has, in both dialects. Only SQLite's notes how large the arguments are.

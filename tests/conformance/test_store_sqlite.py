@@ -19,6 +19,7 @@ from jabot.protocol.options import NO_OPTIONS, Lane
 from jabot.protocol.states import JobState
 from jabot.queue.store import open_store
 from jabot.queue.store.arguments import AddArguments, FinishArguments
+from jabot.queue.store.records import Schedule
 from jabot.queue.store.sql import PLAIN, migrations, queries
 from jabot.queue.store.sqlite import SqliteStore
 from jabot.queue.store.sqlite.file import APPLICATION, connect, migrate
@@ -35,7 +36,6 @@ from jabot.queue.store.verbs import (
     Orphans,
     Prune,
     PutSchedule,
-    Schedule,
     Schedules,
 )
 

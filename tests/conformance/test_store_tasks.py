@@ -3,7 +3,8 @@
 from msgspec import Raw
 
 from jabot.protocol.options import NO_OPTIONS, JobOptions, Lane, RetryOptions
-from jabot.queue.store.verbs import Learn, Tasks, TaskWord
+from jabot.queue.store.records import TaskWord
+from jabot.queue.store.verbs import Learn, Tasks
 
 DAY = 86_400.0
 LIFT = TaskWord(

@@ -7,6 +7,7 @@ from stores import NODE, OWNER, WORKER, json, new
 
 from jabot.protocol.options import NO_OPTIONS, JobOptions
 from jabot.protocol.states import JobState
+from jabot.queue.store.records import Schedule
 from jabot.queue.store.verbs import (
     Add,
     Claim,
@@ -20,7 +21,6 @@ from jabot.queue.store.verbs import (
     Prune,
     Purge,
     PutSchedule,
-    Schedule,
     Schedules,
     Stats,
 )

@@ -20,7 +20,8 @@ from jabot.protocol.codec import Damaged
 from jabot.protocol.frames import FRAMES, kind_of
 from jabot.protocol.states import TRANSITIONS, JobEvent, JobState
 from jabot.queue.store import open_store
-from jabot.queue.store.verbs import Filter, Finish, List, Record, Verb
+from jabot.queue.store.records import Record
+from jabot.queue.store.verbs import Filter, Finish, List, Verb
 from jabot.queue_node import QueueNode
 from jabot.testing import Clock, Exchange
 from jabot.xmpp import Timing

@@ -13,17 +13,8 @@ from jabot.errors import StoreUnavailable
 from jabot.protocol.options import NO_OPTIONS, JobOptions, Lane
 from jabot.protocol.states import JobState
 from jabot.queue.store import open_store
-from jabot.queue.store.verbs import (
-    Add,
-    Claim,
-    Filter,
-    Finish,
-    List,
-    Look,
-    News,
-    Orphans,
-    Stats,
-)
+from jabot.queue.store.store import News
+from jabot.queue.store.verbs import Add, Claim, Filter, Finish, List, Look, Orphans, Stats
 
 OWNER = "app@example.org"
 NODE = "queue@example.org/1"

@@ -17,6 +17,8 @@ from jabot.errors import ConfigError, StoreError, StoreUnavailable
 from jabot.protocol.options import NO_OPTIONS, JobOptions, Lane
 from jabot.protocol.states import JobState
 from jabot.queue.store import open_store
+from jabot.queue.store.records import Schedule, TaskWord, kind_of
+from jabot.queue.store.store import News
 from jabot.queue.store.verbs import (
     Add,
     Cancel,
@@ -27,17 +29,13 @@ from jabot.queue.store.verbs import (
     Learn,
     List,
     Look,
-    News,
     Orphans,
     Prune,
     PutSchedule,
-    Schedule,
     Stats,
-    TaskWord,
     Tell,
     Told,
     Untold,
-    kind_of,
 )
 
 CLAIMER = Path(__file__).parents[1] / "faults" / "store_claimer.py"

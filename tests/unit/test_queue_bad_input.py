@@ -22,7 +22,8 @@ from jabot.protocol.frames import (
 )
 from jabot.protocol.options import JobOptions, Lane
 from jabot.protocol.states import JobState
-from jabot.queue.store.verbs import Finish, PutSchedule, Schedule, Schedules
+from jabot.queue.store.records import Schedule
+from jabot.queue.store.verbs import Finish, PutSchedule, Schedules
 from unit.clock import turns
 from unit.queue_house import APP, APP_TOO, BOT, BOT_TOO, OTHER, House
 

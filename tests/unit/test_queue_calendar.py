@@ -20,16 +20,9 @@ from jabot.queue.ledger import Ledger
 from jabot.queue.ready import Ready
 from jabot.queue.rights import Rights
 from jabot.queue.store import open_store
-from jabot.queue.store.verbs import (
-    Cancel,
-    Filter,
-    Fire,
-    Impossible,
-    List,
-    PutSchedule,
-    Schedule,
-    Schedules,
-)
+from jabot.queue.store.records import Schedule
+from jabot.queue.store.store import Impossible
+from jabot.queue.store.verbs import Cancel, Filter, Fire, List, PutSchedule, Schedules
 
 QUEUE = JID("jobs@example.org/1")
 ANN, BOB, BOSS = (JID(f"{name}@example.org/x") for name in ("ann", "bob", "boss"))

@@ -6,7 +6,7 @@ from msgspec import Raw
 from jabot.protocol.options import NO_OPTIONS
 from jabot.protocol.states import JobState
 from jabot.queue.crew import Crew
-from jabot.queue.store.verbs import Record, kind_of
+from jabot.queue.store.records import Record, kind_of
 
 A, B = "bot@x/a", "bot@x/b"
 

@@ -20,7 +20,9 @@ from jabot.queue.fate import Fate, lost
 from jabot.queue.promise import Promise
 from jabot.queue.ready import Ready
 from jabot.queue.rights import Rights
-from jabot.queue.store.verbs import Add, Added, Failure, Impossible, Look, Record
+from jabot.queue.store.records import Failure, Record
+from jabot.queue.store.store import Impossible
+from jabot.queue.store.verbs import Add, Added, Look
 from unit.clock import turns
 
 A, B = "app@x/1", "app@x/2"

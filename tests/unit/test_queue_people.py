@@ -6,7 +6,8 @@ from msgspec import Raw
 from jabot.jid import JID
 from jabot.protocol.frames import Failed, Progress, Submit, Succeeded
 from jabot.protocol.options import NO_OPTIONS
-from jabot.queue.store.verbs import Add, Claim, Finish, Look, News, Told
+from jabot.queue.store.store import News
+from jabot.queue.store.verbs import Add, Claim, Finish, Look, Told
 from jabot.xmpp.stanzas import CHAT_STATES, CORRECT, IncomingText
 from unit.clock import turns
 from unit.queue_house import BOT, QUEUE, House

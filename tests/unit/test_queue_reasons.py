@@ -7,7 +7,7 @@ from jabot.protocol.options import JobOptions, Lane
 from jabot.protocol.states import JobState
 from jabot.queue.answers import LaneLine, WorkerLine, spread
 from jabot.queue.reasons import Scene, why
-from jabot.queue.store.verbs import Attempt, Failure, Record
+from jabot.queue.store.records import Attempt, Failure, Record
 
 NOW = 1_795_676_400.0  # 2026-11-26 07:00:00 UTC
 OURS = "bot@example.org/1"

@@ -9,7 +9,9 @@ from jabot.protocol.frames import Submit, Succeeded
 from jabot.protocol.options import NO_OPTIONS
 from jabot.protocol.states import JobState
 from jabot.queue.callers import Callers
-from jabot.queue.store.verbs import Add, Adopt, Claim, News, Orphans, Record
+from jabot.queue.store.records import Record
+from jabot.queue.store.store import News
+from jabot.queue.store.verbs import Add, Adopt, Claim, Orphans
 from unit.clock import turns
 from unit.queue_house import APP, BOT, BOT_TOO, House
 

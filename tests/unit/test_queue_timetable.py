@@ -11,7 +11,7 @@ from msgspec import Raw
 from jabot.errors import ConfigError
 from jabot.protocol.options import JobOptions
 from jabot.queue import timetable
-from jabot.queue.store.verbs import Schedule
+from jabot.queue.store.records import Schedule
 from jabot.queue.timetable import MISSED, MOST, Firing
 
 BERLIN = ZoneInfo("Europe/Berlin")

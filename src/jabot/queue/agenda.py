@@ -17,7 +17,9 @@ from jabot.queue.answers import ScheduleLine, schedule_line
 from jabot.queue.ledger import Ledger
 from jabot.queue.names import check_names
 from jabot.queue.rights import Rights
-from jabot.queue.store.verbs import DropSchedule, PutSchedule, Schedule, Schedules, Store
+from jabot.queue.store.records import Schedule
+from jabot.queue.store.store import Store
+from jabot.queue.store.verbs import DropSchedule, PutSchedule, Schedules
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from jabot.protocol.frames import Number, Seconds
-from jabot.queue.store.verbs import Record, Schedule
+from jabot.queue.store.records import Record, Schedule
 
 SHOWN_MOST: Final = 1 << 20  # bytes of arguments and result that are shown
 

@@ -10,7 +10,8 @@ from jabot.protocol.options import JobOptions
 from jabot.protocol.states import JobState
 from jabot.queue.defaults import with_defaults
 from jabot.queue.ready import Ready
-from jabot.queue.store.verbs import Add, Added, Record
+from jabot.queue.store.records import Record
+from jabot.queue.store.verbs import Add, Added
 
 
 class Arrivals:

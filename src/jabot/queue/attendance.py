@@ -21,7 +21,8 @@ from jabot.queue.outcomes import Outcomes
 from jabot.queue.promise import Promise
 from jabot.queue.ready import Ready
 from jabot.queue.rights import Rights
-from jabot.queue.store.verbs import Adopt, Orphans, Record
+from jabot.queue.store.records import Record
+from jabot.queue.store.verbs import Adopt, Orphans
 from jabot.xmpp import Link
 
 log = logging.getLogger(__name__)

@@ -20,7 +20,8 @@ from jabot.queue import timetable
 from jabot.queue.arrivals import Arrivals, refusal
 from jabot.queue.ledger import Ledger
 from jabot.queue.rights import Rights
-from jabot.queue.store.verbs import Added, Fire, Schedule, Schedules
+from jabot.queue.store.records import Schedule
+from jabot.queue.store.verbs import Added, Fire, Schedules
 from jabot.queue.timetable import Firing
 from jabot.runner.job import new_job_id
 

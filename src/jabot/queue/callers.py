@@ -26,7 +26,8 @@ from jabot.protocol.states import JobState
 from jabot.queue.debts import Debts
 from jabot.queue.fate import failure_frame
 from jabot.queue.people import People
-from jabot.queue.store.verbs import Failure, News, Record
+from jabot.queue.store.records import Failure, Record
+from jabot.queue.store.store import News
 from jabot.xmpp import Link
 
 log = logging.getLogger(__name__)

@@ -16,7 +16,8 @@ from jabot.errors import ConfigError, JabotError
 from jabot.protocol import limits
 from jabot.protocol.options import DAY, JobOptions
 from jabot.queue.ledger import Ledger
-from jabot.queue.store.verbs import DESCRIPTION, MOST_TASKS, Learn, Tasks, TaskWord
+from jabot.queue.store.records import TaskWord
+from jabot.queue.store.verbs import DESCRIPTION, MOST_TASKS, Learn, Tasks
 from jabot.tasks import Description, Offer
 from jabot.tasks.described import ANYTHING, offer_of
 from jabot.tasks.registry import find_name

@@ -12,7 +12,7 @@ from typing import Final
 from msgspec import Struct
 
 from jabot.protocol.options import JobOptions
-from jabot.queue.store.verbs import Record, read_kind
+from jabot.queue.store.records import Record, read_kind
 
 LEASE: Final = 15.0  # seconds that a worker may hold a job without a heartbeat
 _SENDING: Final = 20  # leases that it may take to send a worker a job

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Final
 
 from jabot.protocol.frames import Hello
-from jabot.queue.store.verbs import Record
+from jabot.queue.store.records import Record
 from jabot.xmpp import Link
 
 MOST: Final = 10_000  # jobs that are remembered for one peer

@@ -16,7 +16,8 @@ from jabot.queue.ledger import Entry
 from jabot.queue.outcomes import Outcomes
 from jabot.queue.ready import Ready
 from jabot.queue.rights import Rights
-from jabot.queue.store.verbs import Claim, Claimed, Record
+from jabot.queue.store.records import Record
+from jabot.queue.store.verbs import Claim, Claimed
 from jabot.xmpp import Link
 
 _MOST: Final = 1000  # jobs that a worker is given at a time

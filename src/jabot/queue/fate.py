@@ -16,7 +16,8 @@ from jabot.protocol.options import JobOptions, RetryOptions
 from jabot.protocol.refusals import TRANSIENT, shortened, shortened_traceback
 from jabot.protocol.refusals import failure as error_in
 from jabot.queue.names import is_task_name
-from jabot.queue.store.verbs import Failure, Finish, Record
+from jabot.queue.store.records import Failure, Record
+from jabot.queue.store.verbs import Finish
 from jabot.tasks import Retry
 
 LOST = "lost"

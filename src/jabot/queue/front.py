@@ -24,7 +24,8 @@ from jabot.queue.names import check_names
 from jabot.queue.outcomes import Outcomes
 from jabot.queue.promise import Promise
 from jabot.queue.rights import Rights
-from jabot.queue.store.verbs import Add, Added, Look, Record, Stopped
+from jabot.queue.store.records import Record
+from jabot.queue.store.verbs import Add, Added, Look, Stopped
 from jabot.queue.store.verbs import Cancel as CancelVerb
 from jabot.xmpp import Link
 from jabot.xmpp.link import End

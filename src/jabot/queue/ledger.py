@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import Any, Final, TypeAlias
 
 from jabot.errors import StoreError, StoreUnavailable
-from jabot.queue.store.verbs import Impossible, Look, Store, Verb
+from jabot.queue.store.store import Impossible, Store
+from jabot.queue.store.verbs import Look, Verb
 
 log = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from jabot.errors import BadArguments
 from jabot.protocol import limits
 from jabot.protocol.options import NO_OPTIONS, JobOptions
-from jabot.queue.store.verbs import kind_of
+from jabot.queue.store.records import kind_of
 
 
 def is_task_name(name: str) -> bool:

@@ -27,22 +27,9 @@ from jabot.queue.ready import Ready
 from jabot.queue.reasons import Scene, why
 from jabot.queue.rights import Rights
 from jabot.queue.standing import scene, task_line
-from jabot.queue.store.verbs import (
-    Cancel,
-    Count,
-    Figures,
-    Filter,
-    List,
-    Look,
-    News,
-    Pause,
-    Purge,
-    Record,
-    Revive,
-    Stats,
-    Store,
-    read_kind,
-)
+from jabot.queue.store.records import Figures, Record, read_kind
+from jabot.queue.store.store import News, Store
+from jabot.queue.store.verbs import Cancel, Count, Filter, List, Look, Pause, Purge, Revive, Stats
 from jabot.queue.workforce import Workforce
 from jabot.tasks.registry import close_match
 

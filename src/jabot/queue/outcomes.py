@@ -21,7 +21,9 @@ from jabot.queue.fate import Fate, lost
 from jabot.queue.ledger import Ledger
 from jabot.queue.promise import Promise
 from jabot.queue.ready import Ready
-from jabot.queue.store.verbs import Failure, Finish, Finished, Look, News, Record, Stopped, Store
+from jabot.queue.store.records import Failure, Record
+from jabot.queue.store.store import News, Store
+from jabot.queue.store.verbs import Finish, Finished, Look, Stopped
 from jabot.xmpp import Link
 
 log = logging.getLogger(__name__)

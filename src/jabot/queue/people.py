@@ -20,7 +20,8 @@ from jabot.protocol.states import JobState
 from jabot.queue.catalogue import Catalogue
 from jabot.queue.fate import error_of
 from jabot.queue.ledger import Ledger
-from jabot.queue.store.verbs import Failure, Look, Record, Told, Untold
+from jabot.queue.store.records import Failure, Record
+from jabot.queue.store.verbs import Look, Told, Untold
 from jabot.tasks import Offer, Step
 
 log = logging.getLogger(__name__)

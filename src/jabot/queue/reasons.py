@@ -11,7 +11,7 @@ from msgspec import Struct
 from jabot.durations import duration
 from jabot.protocol.states import JobState
 from jabot.queue.answers import LaneLine, WorkerLine
-from jabot.queue.store.verbs import Record
+from jabot.queue.store.records import Record
 
 Where = Mapping[str, Sequence[str]]
 _NAMED: Final = 3  # parents that are told of by name

@@ -9,7 +9,7 @@ import msgspec
 
 from jabot.queue.answers import LaneLine, TaskLine, WorkerLine, spread
 from jabot.queue.reasons import Scene, why_lane, why_stuck
-from jabot.queue.store.verbs import Figures, TaskFigures, read_kind
+from jabot.queue.store.records import Figures, TaskFigures, read_kind
 
 _HELD_BACK: Final = "limits that jobs share (lanes, unique names) hold them back"
 

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from jabot.errors import ConfigError
-from jabot.queue.store.verbs import Schedule
+from jabot.queue.store.records import Schedule
 from jabot.schedule import Cron
 
 MISSED: Final = 60.0  # seconds after which a time counts as missed

@@ -21,7 +21,8 @@ from jabot.queue.agenda import Agenda
 from jabot.queue.answers import JobLine, JobSheet, ScheduleLine, Standing, WorkerLine
 from jabot.queue.office import Office
 from jabot.queue.own_tasks import refused
-from jabot.queue.store.verbs import Filter, Schedule
+from jabot.queue.store.records import Schedule
+from jabot.queue.store.verbs import Filter
 from jabot.schedule import parse_duration
 from jabot.tasks import Context, Task
 

@@ -17,7 +17,8 @@ from jabot.jid import JID
 from jabot.node import Node
 from jabot.protocol.states import JobState
 from jabot.queue.answers import JobLine, job_line
-from jabot.queue.store.verbs import Filter, List, Record
+from jabot.queue.store.records import Record
+from jabot.queue.store.verbs import Filter, List
 from jabot.queue_node import QueueNode
 from jabot.queue_serving import QueueServing
 from jabot.schedule import parse_duration

@@ -8,7 +8,9 @@ import msgspec
 
 from jabot.protocol.states import JobState
 from jabot.queue.store import open_store
-from jabot.queue.store.verbs import Filter, List, Look, Record, Store
+from jabot.queue.store.records import Record
+from jabot.queue.store.store import Store
+from jabot.queue.store.verbs import Filter, List, Look
 
 from .checker import Crash, History, Lost, Outcome, Run, Stored
 from .journal import read

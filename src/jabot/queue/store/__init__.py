@@ -6,7 +6,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from jabot.errors import ConfigError
-from jabot.queue.store.verbs import Store
+from jabot.queue.store.store import Store
 
 
 def open_store(url: str) -> Store:

@@ -10,6 +10,7 @@ from msgspec import Raw, Struct
 
 from jabot.protocol.options import NO_OPTIONS
 from jabot.queue.store import verbs
+from jabot.queue.store.records import Failure
 from jabot.queue.store.rows import Undecodable
 
 LARGE: Final = 2000  # characters of arguments that are kept apart from the job's own row
@@ -157,7 +158,7 @@ def _finish(verb: verbs.Finish) -> FinishArguments:
     )
 
 
-def _error(failure: verbs.Failure) -> str:
+def _error(failure: Failure) -> str:
     text = f"{failure.type}: {failure.message}" if failure.message else failure.type
     return text[:1000]
 
@@ -166,9 +167,9 @@ def undecodable(problem: Undecodable, claim: verbs.Claim) -> FinishArguments:
     """What makes a row that cannot be given to a worker a dead letter."""
     if problem.code == "undecodable":
         text = f"the stored job cannot be read: {problem.reason}"
-        failure = verbs.Failure("Undecodable", text, code=problem.code)
+        failure = Failure("Undecodable", text, code=problem.code)
     else:
-        failure = verbs.Failure("TooLarge", problem.reason, code=problem.code)
+        failure = Failure("TooLarge", problem.reason, code=problem.code)
     return _finish(verbs.Finish(problem.job, problem.attempt, "fail", claim.now, failure=failure))
 
 

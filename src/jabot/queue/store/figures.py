@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct
 
-from jabot.queue.store.verbs import Figures, TaskFigures
+from jabot.queue.store.records import Figures, TaskFigures
 
 
 class _Counted(Struct, frozen=True):

@@ -11,7 +11,8 @@ from msgspec import Raw, Struct
 from jabot.protocol.codec import too_large
 from jabot.protocol.options import NO_OPTIONS, JobOptions
 from jabot.protocol.states import JobState
-from jabot.queue.store.verbs import Attempt, Claim, Failure, Record, Schedule, TaskWord
+from jabot.queue.store.records import Attempt, Failure, Record, Schedule, TaskWord
+from jabot.queue.store.verbs import Claim
 
 T = TypeVar("T")
 

@@ -31,6 +31,7 @@ from jabot.protocol.states import JobState
 from jabot.queue.store import rows
 from jabot.queue.store.arguments import ARGUMENTS, undecodable
 from jabot.queue.store.figures import figures
+from jabot.queue.store.records import Record
 from jabot.queue.store.verbs import (
     Add,
     Added,
@@ -47,7 +48,6 @@ from jabot.queue.store.verbs import (
     Moved,
     Orphans,
     Question,
-    Record,
     Revive,
     Schedules,
     Stats,

@@ -8,82 +8,16 @@ second time it finds what the first one did. Times are seconds since 1970.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Final, Literal, Protocol, TypeAlias, TypeVar
+from typing import Final, Literal, TypeAlias
 
-import msgspec
 from msgspec import Raw, Struct
 
-from jabot.errors import StoreError
 from jabot.protocol.options import DAY, JobOptions
 from jabot.protocol.states import JobState
-
-R = TypeVar("R")
-
-
-class Impossible(StoreError):
-    """A verb that the store can never do: what it holds is too large for an index, for one. Others
-    are not touched by that."""
+from jabot.queue.store.records import Failure, Record, Schedule, TaskWord, kind_of
 
 
-class Attempt(Struct, frozen=True):
-    """One line of a job's history: an attempt that did not succeed."""
-
-    number: int
-    worker: str
-    started: float
-    ended: float
-    outcome: str  # `failed`, `lost`, `released`, `timeout`, `cancelled`
-    error: str = ""
-
-
-class Failure(Struct, frozen=True, omit_defaults=True):
-    """Why a job has no result; as in a `failed` frame."""
-
-    type: str
-    message: str
-    traceback: str = ""
-    code: str = "task"  # `task timeout too_large lost expired parent undecodable refused`
-
-
-class Record(Struct, frozen=True):
-    """A job as the store knows it."""
-
-    id: str
-    owner: str  # bare address of who submitted it
-    task: str
-    state: JobState
-    args: Raw  # a JSON array
-    kwargs: Raw  # a JSON object
-    options: JobOptions
-    meta: dict[str, str]
-    created: float
-    due: float  # not before that
-    deadline: float | None  # its caller's time is over then
-    attempt: int  # the number of the newest one; 0 when none was begun
-    runs: int  # how many counted, since it was submitted or revived: those not released
-    priority: int
-    worker: str | None = None  # full address, while it runs
-    node: str | None = None  # the queue's process that gave it away, while it runs
-    started: float | None = None
-    ended: float | None = None
-    cancelling: str | None = None  # why it is to be stopped, while it runs, or was cancelled
-    result: Raw | None = None
-    failure: Failure | None = None
-    history: list[Attempt] = []  # the newest 20
-    reply_to: str = ""  # full address that hears of its outcome, if it is online
-    waits_for: int = 0  # parents that have not succeeded yet
-    delivered: bool = False  # its submitter has the outcome
-    person: str = ""  # full address that is told of its end in words
-    teller: str = ""  # the queue's process that does so; empty: it was done, or nobody is told
-    parents: Raw = Raw(b"null")  # results of the jobs it came after, a JSON array, when claimed
-
-    @property
-    def kind(self) -> str:
-        """What a worker must be able to do for it."""
-        return kind_of(self.task, self.options.where)
-
-
-class _Verb(Struct, frozen=True, gc=False, tag=True):
+class _Verb(Struct, frozen=True, gc=False):
     """What all verbs have in common."""
 
 
@@ -325,16 +259,6 @@ DESCRIPTION: Final = 16 * 1024
 _UNHEARD: Final = 30 * DAY
 
 
-class TaskWord(Struct, frozen=True):
-    """What workers say of a task."""
-
-    name: str
-    options: JobOptions  # what holds for its jobs unless their submit says otherwise
-    version: str = ""  # of the tasks of the worker that described it
-    description: Raw | None = None  # as in a `description` frame; None: it was not described
-    learned: float = 0.0
-
-
 class Learn(_Verb, frozen=True):
     """Keep the newest word of workers on these tasks. What was not described keeps the description
     that it has.
@@ -449,50 +373,7 @@ class Stats(_Verb, frozen=True):
     now: float
 
 
-class TaskFigures(Struct, frozen=True):
-    """The jobs of one task."""
-
-    states: dict[str, int]  # job state -> how many
-    oldest: float | None = None  # seconds that the oldest available one has been due
-    paused: bool = False
-    ended_last_minute: int = 0
-    waits: list[
-        float
-    ] = []  # seconds from due to start of the newest ended ones, up to 1000, sorted
-    runs: list[float] = []  # seconds from start to end of the same, sorted
-
-
-class Figures(Struct, frozen=True):
-    """How the queue stands."""
-
-    tasks: dict[str, TaskFigures]
-    kinds: list[str]  # of available jobs
-    paused: list[str]
-    lanes: dict[str, dict[str, Any]]  # the full ones: slots, running, waiting, rate, next
-
-
 # -- schedules ------------------------------------------------------------------------------------
-
-
-class Schedule(Struct, frozen=True, omit_defaults=True):
-    """A job that is submitted again and again."""
-
-    name: str
-    owner: str
-    task: str
-    args: Raw
-    kwargs: Raw
-    options: JobOptions
-    cron: str | None = None  # five or six fields; or
-    every: float | None = None  # seconds
-    zone: str = "UTC"  # an IANA name
-    missed: Literal["once", "skip", "all"] = "once"
-    """For the times that passed while no queue was up: run one job for all, none, or each."""
-    paused: bool = False
-    next: float | None = None  # when it is due; None: never again
-    last: float | None = None  # the time that it was last fired for
-    problem: str = ""  # why it cannot fire
-    timeout: float | None = None  # seconds that each of its jobs has to succeed
 
 
 class PutSchedule(_Verb, frozen=True):
@@ -561,71 +442,3 @@ Verb: TypeAlias = (
     | Fire
 )
 Question: TypeAlias = List | Count | Stats | Look | Schedules | Tasks
-
-
-class News(Struct, frozen=True):
-    """What another process on the same store did."""
-
-    kind: Literal["ready", "ended", "cancelling", "progress", "changed"]
-    # `ready`: jobs of a kind have become available; `ended`: a job has; `cancelling`: a running
-    # job is to be stopped; `progress`: of a running job; `changed`: what `what` says
-    what: str  # the kind, or the job's id; `schedules` or `tasks`, or empty: perhaps both
-    detail: str = ""  # of `cancelling`: why; of `ended`: who has not heard of it; of `progress`:
-    # that, and the step
-
-
-class Store(Protocol):
-    """Where the jobs are. One process may use it from one event loop."""
-
-    async def open(self) -> list[News]:
-        """Make or migrate the schema, and take hold of it.
-
-        Raises `StoreError` when it cannot be used for good: a schema from the future, a file that
-        is no database, another process that has the file. Answers `changed` when jobs are there,
-        and `ready` for each kind of which some may run.
-        """
-
-    async def apply(self, verbs: list[Verb]) -> list[Any]:
-        """Do all of them, or none. Answers one thing for each.
-
-        Raises `Impossible` when one of them can never be done; `StoreError` when the store is of
-        no use any more.
-
-        Raises `StoreUnavailable` when it cannot be done now: the disk is full, the server is away.
-        Nothing was done then, as far as is known: say them again. It may have been done, when the
-        answer to a commit was lost. Said again, `Add` finds its job (`is_new` is False); `Finish`
-        does not stand, and tells the state that it brought about; `Cancel` finds the job as it
-        left it; `Revive` and `Fire` are answered with None. Children that ended by the first time
-        are not told of again, and have to be looked up. What a `Claim` took is running for this
-        node: `Orphans` tells of it.
-        """
-
-    async def read(self, verb: Question) -> Any:
-        """A question that may take long, beside the work; what it sees may be a little old."""
-
-    def listen(self, heard: Any) -> None:
-        """`heard(News)` is called on the event loop for what other processes do."""
-
-    def tell(self, news: News) -> None:
-        """Let other processes hear, sooner or later or never."""
-
-    async def close(self) -> None:
-        """Let go of it."""
-
-
-def kind_of(task: str, where: dict[str, list[str]]) -> str:
-    """What a worker must be able to do for a job: a task, and perhaps labels, as one text."""
-    if not where:
-        return task
-    ordered = {name: sorted(values) for name, values in sorted(where.items())}
-    return f"{task} {msgspec.json.encode(ordered).decode()}"
-
-
-def read_kind(kind: str) -> tuple[str, dict[str, list[str]]]:
-    """The task and the labels that `kind_of` made one text of. What it made none of is the name of
-    a task that nobody has."""
-    task, space, where = kind.partition(" ")
-    try:
-        return task, msgspec.json.decode(where, type=dict[str, list[str]]) if space else {}
-    except msgspec.MsgspecError:
-        return kind, {}

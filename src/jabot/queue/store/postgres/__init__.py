@@ -10,7 +10,8 @@ from jabot.queue.store.postgres.connection import Address, Line
 from jabot.queue.store.postgres.spread import news_of
 from jabot.queue.store.postgres.voice import Voice
 from jabot.queue.store.sql import ask, work
-from jabot.queue.store.verbs import News, Question, Verb
+from jabot.queue.store.store import News
+from jabot.queue.store.verbs import Question, Verb
 
 
 class PostgresStore:

@@ -21,7 +21,7 @@ from psycopg.pq import TransactionStatus
 
 from jabot.errors import ConfigError, StoreError, StoreUnavailable
 from jabot.queue.store.sql import Call, Steps, migrations
-from jabot.queue.store.verbs import Impossible
+from jabot.queue.store.store import Impossible
 
 log = logging.getLogger(__name__)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from jabot.protocol.states import JobState
+from jabot.queue.store.store import News
 from jabot.queue.store.verbs import (
     Add,
     Cancel,
@@ -15,7 +16,6 @@ from jabot.queue.store.verbs import (
     Finish,
     Fire,
     Learn,
-    News,
     Pause,
     PutSchedule,
     Revive,

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from jabot.errors import StoreError
 from jabot.queue.store.postgres.connection import Address, connect, escaped, unescaped
-from jabot.queue.store.verbs import News
+from jabot.queue.store.store import News
 
 log = logging.getLogger(__name__)
 

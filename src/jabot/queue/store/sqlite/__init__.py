@@ -14,7 +14,8 @@ from jabot.errors import StoreError
 from jabot.queue.store.sql import Steps, ask, work
 from jabot.queue.store.sqlite.file import Hold, connect, explained, migrate
 from jabot.queue.store.sqlite.program import Program
-from jabot.queue.store.verbs import News, Question, Verb
+from jabot.queue.store.store import News
+from jabot.queue.store.verbs import Question, Verb
 
 T = TypeVar("T")
 

@@ -11,7 +11,7 @@ from typing import IO, Final
 from jabot.errors import StoreError, StoreUnavailable
 from jabot.queue.store.sql import migrations
 from jabot.queue.store.sqlite.program import PACKAGE, statements
-from jabot.queue.store.verbs import Impossible
+from jabot.queue.store.store import Impossible
 
 APPLICATION: Final = 0x6A61626F  # "jabo": whose file it is (PRAGMA application_id)
 OLDEST: Final = (3, 37, 0)  # of SQLite, that has STRICT tables
