@@ -28,13 +28,12 @@ from jabot.protocol import Leftover, Worker, WorkerSettings
 from jabot.protocol.codec import Incoming
 from jabot.protocol.events import (
     CancelJob,
-    DescribeAsked,
     Key,
     Report,
     StartJob,
     WorkerEvent,
 )
-from jabot.protocol.frames import NO_KWARGS, Description, Frame, Hello, Query, Submit
+from jabot.protocol.frames import NO_KWARGS, Describe, Description, Frame, Hello, Query, Submit
 from jabot.protocol.options import needs_queue
 from jabot.protocol.worker import Events
 from jabot.runner import Desk, Job, Options
@@ -112,6 +111,8 @@ class Intake(End):
         for frame in frames:
             if isinstance(frame, _ABOUT_JOBS):
                 self._note_start((account, frame.id), now)
+            elif isinstance(frame, Describe):
+                self._describe(peer, frame.task)
         self._handle(self.worker.received(peer, account, frames, now), now)
 
     def _note_start(self, key: Key, now: float) -> None:
@@ -161,8 +162,6 @@ class Intake(End):
                 job = self._jobs.get(event.key)
                 if job is not None:
                     self._desk.runner.cancel(job, event.reason)
-            case DescribeAsked():
-                self._describe(event)
             case Report():
                 self._link.complain(event.peer, event.text)
 
@@ -275,16 +274,16 @@ class Intake(End):
         match = close_match(name, [task.name for task in self._desk.allowed(caller)])
         return f"there is no task {name} here" + (f"; did you mean {match}?" if match else "")
 
-    def _describe(self, event: DescribeAsked) -> None:
-        caller = self._caller(event.peer)
+    def _describe(self, peer: str, task: str | None) -> None:
+        caller = self._caller(peer)
         found = self._described(caller)
-        if event.task is not None:
-            own = self._desk.own_tasks.get(event.task)  # in no list, but told to who asks for it
+        if task is not None:
+            own = self._desk.own_tasks.get(task)  # in no list, but told to who asks for it
             if own is not None and self._desk.may_run(caller, own.name):
                 found |= {n: Raw(msgspec.json.encode(text)) for n, text in describe([own]).items()}
-            found = {name: text for name, text in found.items() if name == event.task}
-        tasks = Raw(msgspec.json.encode(found if found or event.task is None else None))
-        self._link.push(event.peer, Description(event.task, self.version, tasks))
+            found = {name: text for name, text in found.items() if name == task}
+        tasks = Raw(msgspec.json.encode(found if found or task is None else None))
+        self._link.push(peer, Description(task, self.version, tasks))
 
     def _described(self, caller: JID) -> dict[str, Raw]:
         """What a caller may have run, by name."""

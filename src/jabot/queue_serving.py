@@ -83,7 +83,7 @@ class QueueServing(Serving):
         )
         self.catalogue = Catalogue(
             self.ledger,
-            lambda worker: self.calls.describe_node(worker),
+            lambda worker: self.calls.descriptions.of_node(worker),
             self._load_changed,
             wall=(timing or Timing()).wall,
         )

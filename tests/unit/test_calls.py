@@ -387,8 +387,8 @@ async def test_a_quick_refusal_is_raised_and_a_quick_failure_is_the_jobs(caller)
 
 
 async def test_descriptions_are_kept_by_their_version(caller):
-    asking = asyncio.ensure_future(caller.calls.describe(POOL, "lift"))
-    again = asyncio.ensure_future(caller.calls.describe(POOL, "lift"))
+    asking = asyncio.ensure_future(caller.calls.descriptions.at(POOL, "lift"))
+    again = asyncio.ensure_future(caller.calls.descriptions.at(POOL, "lift"))
     await turns()
     caller.see(BOT, node=NODE)
     await caller.clock.advance(0.4)
@@ -399,15 +399,36 @@ async def test_descriptions_are_kept_by_their_version(caller):
     caller.say(BOT, Description("lift", "v", Raw(text)))
     assert (await asking)["lift"].doc == "d"
     assert (await again)["lift"].doc == "d"
-    assert (await caller.calls.describe(POOL, "lift"))["lift"].doc == "d"
+    assert (await caller.calls.descriptions.at(POOL, "lift"))["lift"].doc == "d"
     assert caller.batches() == []
     caller.see(BOT, node=NODE | {"version": "w"})
-    asking = asyncio.ensure_future(caller.calls.describe(POOL, "lift"))
+    asking = asyncio.ensure_future(caller.calls.descriptions.at(POOL, "lift"))
     await caller.clock.advance(0.4)
     assert len(caller.batches()) == 1
     caller.see(BOT, "unavailable")
     with pytest.raises(WorkerLost):
         await asking
+
+
+async def test_a_question_is_asked_again_after_a_break(caller, caplog):
+    caller.calls.directory.watch(BOT)
+    asking = asyncio.ensure_future(caller.calls.descriptions.of_node(BOT, "lift"))
+    await turns()
+    assert [frames for _, frames, _ in caller.batches()] == [[Describe("lift")]]
+    caller.drop()
+    also = asyncio.ensure_future(caller.calls.descriptions.of_node(BOT))  # while it is away
+    await turns()
+    caller.back()
+    await turns()
+    ((peer, frames, number),) = caller.batches()
+    assert (peer, frames) == (BOT, [Describe("lift"), Describe(None)])
+    caller.answer(BOT, number, "forbidden")
+    for refused in (asking, also):
+        with pytest.raises(NotAllowed):
+            await refused
+    caller.see(BOT, node=NODE)
+    caller.say(BOT, Description("lift", "v", Raw(b"{}")))
+    assert "a description that nobody asked for" in caplog.text
 
 
 async def test_a_cancelled_submitter(caller):
@@ -615,7 +636,7 @@ async def test_what_was_waited_is_off_the_time_that_a_node_is_told(caller, clock
 
 async def test_a_pool_of_two_versions_is_described_as_a_whole(caller):
     """Each version is asked once. Where both have a task, any of them may tell of it."""
-    asking = asyncio.ensure_future(caller.calls.describe(POOL, None))
+    asking = asyncio.ensure_future(caller.calls.descriptions.at(POOL, None))
     await turns()
     third = "bot@localhost/host-3"
     caller.see(BOT, node=NODE | {"version": "old", "tasks": "lift"})
@@ -640,7 +661,7 @@ async def test_a_pool_of_two_versions_is_described_as_a_whole(caller):
     assert sorted(found) == ["lift", "weigh"]
     assert found["lift"].doc in described
     # A task that one version alone has is asked for there.
-    asking = asyncio.ensure_future(caller.calls.describe(POOL, "weigh"))
+    asking = asyncio.ensure_future(caller.calls.descriptions.at(POOL, "weigh"))
     await caller.clock.advance(0.4)
     ((peer, frames, number),) = caller.batches()
     assert (peer, frames) == (OTHER, [Describe("weigh")])

@@ -31,8 +31,6 @@ from jabot.protocol import (
 from jabot.protocol.codec import Damaged
 from jabot.protocol.events import (
     CancelJob,
-    DescribeAsked,
-    Described,
     JobAccepted,
     JobEnded,
     JobNeedsWorker,
@@ -44,8 +42,6 @@ from jabot.protocol.frames import (
     REFUSAL_CODES,
     Cancel,
     Cancelled,
-    Describe,
-    Description,
     Failed,
     Heartbeat,
     Hello,
@@ -426,17 +422,6 @@ def test_hello_tells_what_a_worker_has_no_more(caller, sent):
     assert sent.take() == [(W, Query("j", 1))]
 
 
-def test_describing(caller, sent):
-    caller.describe(W, "t")
-    assert sent.take() == [(W, Describe("t"))]
-    answer = Description("t", "v1", Raw(b"{}"))
-    assert caller.received(W, [answer], 0.0) == [Described(W, "t", "v1", Raw(b"{}"))]
-    assert isinstance(caller.received(W, [answer], 0.0)[0], Report)
-    caller.describe(W)
-    (event,) = caller.peer_gone(W, NOTHING, 0.0)
-    assert isinstance(event.error, WorkerLost)
-
-
 @pytest.mark.parametrize(
     "request_",
     [
@@ -765,11 +750,10 @@ def test_long_texts_are_shortened(worker, sent):
     assert frame.traceback.endswith("z")
 
 
-def test_heartbeats_and_questions(worker, sent):
+def test_heartbeats(worker, sent):
     start(worker, Submit("j", "t", attempt=3))
     worker.heartbeat(C)
     assert sent.take() == [(C, Heartbeat([("j", 3)]))]
-    assert start(worker, Describe("t")) == [DescribeAsked(C, ME, "t")]
 
 
 def test_what_the_runner_says_too_late_means_nothing(worker, sent):

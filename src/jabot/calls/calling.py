@@ -314,7 +314,7 @@ class Calling:
 
         Raises `NobodyThere`, and `UnknownTask` when there is no such task.
         """
-        return await self._calls.describe(self._address(address), task)
+        return await self._calls.descriptions.at(self._address(address), task)
 
     def _address(self, address: str | JID | None) -> str:
         address = address or self._default_to

@@ -11,6 +11,7 @@ from typing import Any
 from msgspec import Raw
 
 from jabot.alarm import Alarm
+from jabot.calls.descriptions import Descriptions
 from jabot.calls.directory import Directory
 from jabot.calls.job import Job
 from jabot.calls.options import Options
@@ -25,7 +26,6 @@ from jabot.errors import (
     QueueNeeded,
     TaskFailed,
     UnknownJob,
-    UnknownTask,
     WorkerLost,
 )
 from jabot.middleware import Middleware, Submission, tell
@@ -36,7 +36,6 @@ from jabot.protocol.caller_jobs import never
 from jabot.protocol.codec import Incoming
 from jabot.protocol.events import (
     CallerEvent,
-    Described,
     JobAccepted,
     JobEnded,
     JobNeedsWorker,
@@ -46,14 +45,11 @@ from jabot.protocol.events import (
 from jabot.protocol.frames import Frame
 from jabot.protocol.options import needs_queue
 from jabot.runner.job import JobIds
-from jabot.tasks import Description, Step
-from jabot.tasks.described import read_descriptions
+from jabot.tasks import Step
 from jabot.xmpp import IncomingPresence, Link, Session
 from jabot.xmpp.link import End
 
 log = logging.getLogger(__name__)
-
-_DESCRIPTIONS = 1000  # that are remembered
 
 # What a job can come to although somebody took it. All else ended it before that.
 _OUTCOMES = (TaskFailed, JobCancelled, WorkerLost)
@@ -69,8 +65,6 @@ class Calls(End):
         self._caller = Caller(link.push)
         self._ids = JobIds()
         self._jobs: dict[str, tuple[Job[Any], Options, Submission | None]] = {}
-        self._questions: dict[tuple[str, str | None], asyncio.Future[Described]] = {}
-        self._descriptions: dict[tuple[str, str, str | None], dict[str, Description]] = {}
         self._alarm = Alarm(self._tick)
         self.closed: JabotError | None = None
         """Why there will be no connection any more."""
@@ -84,6 +78,7 @@ class Calls(End):
         )
         self._placing = Placing(self.peers, self.directory, self._place, self._give_up)
         link.ends.append(self)
+        self.descriptions = Descriptions(link, self._somebody)
 
     def __len__(self) -> int:
         """How many jobs have no outcome yet."""
@@ -166,7 +161,6 @@ class Calls(End):
         Whoever asks for one that this program has, or asks for already, gets the same handle, and
         waits for the same answer.
         """
-        await self.ready()
         peers = [] if job_id in self._jobs else await self._somebody(options.to)
         if job_id in self._jobs:  # perhaps since it was looked for
             job = self._jobs[job_id][0]
@@ -193,31 +187,6 @@ class Calls(End):
         if not peers and isinstance(refusal := self.directory.nobody(address), NotAllowed):
             raise refusal
         return sorted(peers, key=lambda peer: peer.jid)
-
-    async def describe(self, address: str, task: str | None) -> dict[str, Description]:
-        """What is offered at an address. Raises `NobodyThere`, `UnknownTask`."""
-        await self.ready()
-        if task is None:
-            found: dict[str, Description] = {}
-            peers = await self._somebody(address)
-            for peer in {peer.version or peer.jid: peer for peer in peers}.values():
-                found |= await self._described(address, peer, None)
-            return found
-        peers = await self._somebody(address, quiet=0.0)  # any that offers it will do
-        if not any(peer.offers(task) for peer in peers):
-            peers = await self._somebody(address)
-        offering = [peer for peer in peers if peer.offers(task)]
-        return await self._described(address, (offering or peers)[0], task)
-
-    async def _described(
-        self, address: str, peer: Peer, task: str | None
-    ) -> dict[str, Description]:
-        key = (address, peer.version, task)
-        if key not in self._descriptions or not peer.version:
-            if len(self._descriptions) >= _DESCRIPTIONS:
-                self._descriptions.clear()
-            self._descriptions[key] = await self.describe_node(peer.jid, task)
-        return self._descriptions[key]
 
     async def ready(self) -> None:
         """Wait for a connection. Raises `ConnectionFailed` when there will be none any more."""
@@ -254,9 +223,7 @@ class Calls(End):
             self._concluded(submission, error)
         self._jobs.clear()
         self._tell_watchers()
-        for question in self._questions.values():
-            if not question.done():
-                question.set_exception(error)
+        self.descriptions.close(error)
 
     # -- what the link tells: see `End` -------------------------------------------------------
 
@@ -328,25 +295,12 @@ class Calls(End):
             raise JobTimeout(f"{task} was not sent within {options.timeout:g} s") from None
 
     async def _somebody(self, address: str, **how: float) -> list[Peer]:
+        await self.ready()
         peers = await self.directory.settled(address, **how)
         await self.ready()
         if not peers:
             raise self.directory.nobody(address)
         return peers
-
-    async def describe_node(self, peer: str, task: str | None = None) -> dict[str, Description]:
-        """What is offered at a full address. Raises `WorkerLost`, `UnknownTask`."""
-        question = self._questions.get((peer, task))
-        if question is None:
-            question = self._questions[peer, task] = self._loop.create_future()
-            self._caller.describe(peer, task)
-        described = await asyncio.shield(question)
-        if described.error is not None:
-            raise described.error
-        found = read_descriptions(described.tasks or Raw(b"null"))
-        if found is None:
-            raise UnknownTask(f"{peer} has no task {task}, or does not allow you to run it")
-        return found
 
     def _announced(self, job: Job[Any]) -> Submission:
         submission = Submission(job.id, job.task, job.to)
@@ -414,8 +368,6 @@ class Calls(End):
             case JobNeedsWorker():
                 if event.id in self._jobs:  # not cancelled by the callback of one before it
                     self._move(event)
-            case Described():
-                self._questions.pop((event.peer, event.task)).set_result(event)
             case Report():
                 self._link.complain(event.peer, event.text)
 

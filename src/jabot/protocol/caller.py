@@ -14,26 +14,21 @@ from typing import Any
 from jabot.errors import (
     JabotError,
     LocalProtocolError,
-    NobodyThere,
     RemoteProtocolError,
-    WorkerLost,
 )
 from jabot.protocol import codec, limits
 from jabot.protocol.caller_actions import ATTACHED, Actions
 from jabot.protocol.caller_jobs import CallerJob, Request, input_of
 from jabot.protocol.caller_states import Input, Phase
 from jabot.protocol.codec import Damaged, Incoming
-from jabot.protocol.events import CallerEvent, Described, Report
+from jabot.protocol.events import CallerEvent, Report
 from jabot.protocol.frames import (
     KINDS,
     TO_CALLER,
-    Describe,
-    Description,
     Frame,
     Hello,
     Query,
     Submit,
-    detached,
 )
 from jabot.protocol.window import Leftover
 
@@ -77,7 +72,6 @@ class Caller:
         self._feed = self._actions.feed
         self._send = self._actions.send
         self._peers: dict[str, _Peer] = {}
-        self._questions: dict[tuple[str, str | None], None] = {}
 
     def __len__(self) -> int:
         """How many jobs have no outcome yet."""
@@ -152,11 +146,6 @@ class Caller:
             self._feed(job, Input.CANCEL, now, job.peer)
         return self._actions.take_events()
 
-    def describe(self, peer: str, task: str | None = None) -> None:
-        """Ask what a worker offers; the answer is a `Described`."""
-        self._questions[peer, task] = None
-        self._send(peer, Describe(task))
-
     # -- what comes in -------------------------------------------------------------------------
 
     def received(self, peer: str, frames: Iterable[Incoming], now: float) -> Events:
@@ -166,8 +155,6 @@ class Caller:
                 self._about_job(peer, frame, kind, now)
             elif isinstance(frame, Damaged):
                 self._damaged(peer, frame, now)
-            elif isinstance(frame, Description):
-                self._described(peer, frame)
             elif isinstance(frame, Hello):
                 self._hello(peer, frame, now)
         self._seen(peer, now)  # after the frames: what they told need not be asked for
@@ -184,7 +171,7 @@ class Caller:
         """The server says that nobody has this address: the frames reached no one."""
         for job in self._offered(peer, frames):
             self._feed(job, Input.BOUNCED, now, peer)
-        self._away(peer, now, NobodyThere(f"{peer} is not online"))
+        self._away(peer, now)
         return self._actions.take_events()
 
     def refused(self, peer: str, frames: Iterable[Frame], error: JabotError, now: float) -> Events:
@@ -194,8 +181,6 @@ class Caller:
                 job = self._jobs.get(frame.id)
                 if job is not None and job.is_with(peer) and job.heeds(peer, frame.attempt):
                     self._actions.end(job, error=error)
-            elif isinstance(frame, Describe):
-                self._answer(peer, frame.task, error)
         self._seen(peer, now)
         return self._actions.take_events()
 
@@ -235,7 +220,7 @@ class Caller:
         self._never_answered(peer, leftover)
         for job in self._offered(peer, leftover.unsent):
             self._feed(job, Input.BOUNCED, now, peer)
-        self._away(peer, now, WorkerLost(f"{peer} vanished"))
+        self._away(peer, now)
         return self._actions.take_events()
 
     def node_gone(self, peer: str, now: float) -> Events:
@@ -266,8 +251,6 @@ class Caller:
         self._peers = {peer: _Peer(patience=patience) for peer in self._jobs.peers}
         for peer in self._peers:
             self._back(peer, now)
-        for peer, task in self._questions:
-            self._send(peer, Describe(task))
         return self._actions.take_events()
 
     def next_timer(self) -> float | None:
@@ -334,18 +317,6 @@ class Caller:
         elif KINDS.get(frame.kind) in TO_CALLER or not frame.known:
             self._report(peer, f"an unreadable frame `{frame.kind}`: {frame.reason}")
 
-    def _described(self, peer: str, frame: Description) -> None:
-        if (peer, frame.task) in self._questions:
-            del self._questions[peer, frame.task]
-            tasks = detached(frame.tasks)
-            self._actions.tell(Described(peer, frame.task, frame.version, tasks))
-        else:
-            self._report(peer, "a description that nobody asked for")
-
-    def _answer(self, peer: str, task: str | None, error: JabotError) -> None:
-        if self._questions.pop((peer, task), self) is None:
-            self._actions.tell(Described(peer, task, error=error))
-
     def _hello(self, peer: str, frame: Hello, now: float) -> None:
         held = {job_id for job_id, _ in frame.held}
         for job in self._jobs.at(peer):
@@ -373,9 +344,7 @@ class Caller:
         if now >= state.patience:
             del self._peers[peer]
 
-    def _away(self, peer: str, now: float, error: JabotError) -> None:
-        for asked, task in [question for question in self._questions if question[0] == peer]:
-            self._answer(asked, task, error)
+    def _away(self, peer: str, now: float) -> None:
         state = self._peers.setdefault(peer, _Peer())
         if not self._jobs.count_at(peer):
             del self._peers[peer]

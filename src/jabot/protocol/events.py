@@ -55,17 +55,7 @@ class JobNeedsWorker(_Event, frozen=True):
     since: float | None = None  # when that queue was first in vain looked for a node of
 
 
-class Described(_Event, frozen=True):
-    """The answer to `Caller.describe()`."""
-
-    peer: str
-    task: str | None  # as in the question
-    version: str = ""
-    tasks: Raw | None = None
-    error: JabotError | None = None
-
-
-CallerEvent: TypeAlias = "JobAccepted | JobStepped | JobEnded | JobNeedsWorker | Described | Report"
+CallerEvent: TypeAlias = "JobAccepted | JobStepped | JobEnded | JobNeedsWorker | Report"
 
 # -- from the worker's end ---------------------------------------------------------------------
 
@@ -88,15 +78,7 @@ class CancelJob(_Event, frozen=True):
     reason: str
 
 
-class DescribeAsked(_Event, frozen=True):
-    """Answer with a `description` frame of what this account may run."""
-
-    peer: str
-    account: str
-    task: str | None
-
-
-WorkerEvent: TypeAlias = "StartJob | CancelJob | DescribeAsked | Report"
+WorkerEvent: TypeAlias = "StartJob | CancelJob | Report"
 
 # -- from both ---------------------------------------------------------------------------------
 

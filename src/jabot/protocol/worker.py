@@ -15,13 +15,12 @@ from msgspec import Raw, structs
 from jabot.errors import JabotError, LocalProtocolError, TooLarge
 from jabot.protocol import limits
 from jabot.protocol.codec import Damaged, Incoming, check_payload
-from jabot.protocol.events import DescribeAsked, Key, Report, WorkerEvent
+from jabot.protocol.events import Key, Report, WorkerEvent
 from jabot.protocol.frames import (
     KINDS,
     TO_WORKER,
     Cancel,
     Cancelled,
-    Describe,
     Failed,
     Frame,
     Heartbeat,
@@ -85,8 +84,6 @@ class Worker:
         for frame in frames:
             if isinstance(frame, _ASKED):
                 self._about_job(peer, account, frame)
-            elif isinstance(frame, Describe):
-                self._tell(DescribeAsked(peer, account, frame.task))
             elif isinstance(frame, Damaged):
                 self._damaged(peer, account, frame)
         return self._actions.take_events()

@@ -5,14 +5,12 @@ from jabot.protocol import codec
 from jabot.protocol.caller import Caller, CallerSettings
 from jabot.protocol.events import (
     CancelJob,
-    DescribeAsked,
     JobAccepted,
     JobEnded,
     JobNeedsWorker,
     JobStepped,
     StartJob,
 )
-from jabot.protocol.frames import Description
 from jabot.protocol.parts import Joiner
 from jabot.protocol.window import Windows
 from jabot.protocol.worker import Worker
@@ -164,8 +162,6 @@ class SimulatedNode:
                     self.book.told(self, event)
                 case JobNeedsWorker():
                     self.book.needs_worker(self, event)
-                case DescribeAsked():
-                    self.windows.push(event.peer, Description(event.task, "1"))
 
     def place(self, job_id, peer):
         """Give a waiting job away, or give it up without a peer."""
