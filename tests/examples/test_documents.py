@@ -13,6 +13,7 @@ import pytest
 from chatting import node_program, signed_in
 from jabot import Node
 from jabot.cli import cli
+from jabot.server.config import ServerConfig
 from servers import Server
 
 ROOT = Path(__file__).parents[2]
@@ -76,6 +77,7 @@ def test_links_lead_somewhere(document: Path) -> None:
 
 # The page of the benchmark is made of the template, and gets longer lines by what is filled in.
 WRITTEN = [each for each in DOCUMENTS if each.name != "benchmarks.md"]
+WRITTEN += [ROOT / name for name in ("CHANGELOG.md", "CONTRIBUTING.md")]
 WRITTEN.append(ROOT / "bench" / "benchmarks.md.template")
 
 
@@ -94,6 +96,23 @@ def _as_anchor(heading: str) -> str:
 def test_code_stands_on_the_first_screen_of_the_readme() -> None:
     lines = (ROOT / "README.md").read_text().splitlines()
     assert lines.index("```python") < 20
+
+
+def test_the_limits_of_the_embedded_server_are_those_that_it_has() -> None:
+    _, _, table = (ROOT / "docs" / "operation.md").read_text().partition("| at most | |\n")
+    shown = re.findall(r"^\| ([\d,]+)( MiB)?", table.partition("\n\n")[0], re.MULTILINE)
+    default = ServerConfig()
+    assert [int(count.replace(",", "")) * (2**20 if mib else 1) for count, mib in shown] == [
+        default.max_rooms,
+        default.max_occupants,
+        default.max_room_stanza,
+        default.max_nodes,
+        default.max_items,
+        default.max_item,
+        default.max_topic_bytes,
+        default.max_subscribers,
+        default.max_affiliations,
+    ]
 
 
 SHOWN_COMMANDS = sorted(

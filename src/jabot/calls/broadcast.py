@@ -135,7 +135,8 @@ class Broadcast(AsyncIterable[Reply]):
     the last one has, the iteration ends. When it is left before that, what still runs is cancelled.
 
     Iterating raises `NobodyThere` when no node is there or there is no such room, `NotAllowed` when
-    the room does not let this program in, `ConnectionFailed` when the program was closed.
+    the room does not let this program in, `JobTimeout` when it cannot be found out who is there,
+    `ConnectionFailed` when the program was closed.
     """
 
     nodes: tuple[JID, ...] = ()
