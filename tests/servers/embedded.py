@@ -1,7 +1,6 @@
 """The server that ships with jabot, as a process of its own."""
 
 import shutil
-import socket
 import sys
 from pathlib import Path
 from typing import Any
@@ -52,13 +51,6 @@ class Embedded(Server):
             *("--domain", self.domain, "--host", self.host, "--port", str(self.port)),
             *("--data", str(self.folder / "data")),
         ]
-
-    def is_ready(self) -> bool:
-        try:
-            socket.create_connection((self.host, self.port), timeout=1).close()
-        except OSError:
-            return False
-        return True
 
     def add_user(self, name: str, password: str) -> str:
         """Written into the data folder, as `jabot server adduser` does, without its start-up."""

@@ -1,30 +1,22 @@
 """A PostgreSQL server as Debian packages it, in a folder of its own, with data on the disk."""
 
 import contextlib
-import itertools
 import os
 import pwd
 import shutil
 import signal
 import subprocess
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import psycopg
 
-from .ports import LOOPBACK, free_port
-from .process import (
-    START_LIMIT,
-    STOP_LIMIT,
-    ServerMissingError,
-    tied_to_this_process,
-)
+from .ports import LOOPBACK
+from .process import STOP_LIMIT, ServerMissingError, ServerProcess, tied_to_this_process
 
 _PROGRAMS = "/usr/lib/postgresql"
 _USER = "postgres"  # the server refuses to run as root
-_LOOK_EVERY = 0.02
 _SETTINGS = {
     "synchronous_commit": "on",
     "max_connections": "60",
@@ -34,10 +26,10 @@ _SETTINGS = {
 }
 
 
-class Postgres:
-    """One server on loopback. A restart keeps the port and the data."""
+class Postgres(ServerProcess):
+    """One server."""
 
-    kind = "postgres"
+    kind = "PostgreSQL"
 
     def __init__(
         self,
@@ -52,32 +44,17 @@ class Postgres:
         another address to listen at, and `inside` the start of a command line that runs it there,
         with `environment` besides our own.
         """
-        self._settings = _SETTINGS | {"fsync": "on" if keeps else "off"}
         self._programs = _programs()
-        self.host = host
-        self._inside = inside
+        super().__init__(folder or Path(tempfile.mkdtemp(prefix="jabot-postgres-")), host, inside)
+        self._settings = _SETTINGS | {"fsync": "on" if keeps else "off"}
         # Not of the programs that start it: they are root's.
         self._environment = [f"{name}={value}" for name, value in (environment or {}).items()]
-        self.folder = folder or Path(tempfile.mkdtemp(prefix="jabot-postgres-"))
-        self.folder.mkdir(exist_ok=True)
-        self.port = free_port()
         self._data = self.folder / "data"
-        self._log_file = self.folder / "console.log"
-        self._process: subprocess.Popen[bytes] | None = None
-        self._numbers = itertools.count(1)
         self._reused: str | None = None
         if os.getuid() == 0:
             shutil.chown(self.folder, _USER, _USER)
 
     # --- what a test uses -----------------------------------------------------------------
-
-    @property
-    def is_running(self) -> bool:
-        return self._process is not None and self._process.poll() is None
-
-    @property
-    def pid(self) -> int:
-        return self._running().pid
 
     def url(self, database: str) -> str:
         return f"postgresql://{_USER}@{self.host}:{self.port}/{database}"
@@ -104,36 +81,6 @@ class Postgres:
             connection.execute("DROP SCHEMA IF EXISTS jabot CASCADE")
         return self._reused
 
-    def start(self) -> None:
-        """Start, or start again; returns when clients can sign in."""
-        if self.is_running:
-            raise RuntimeError(f"PostgreSQL runs already, as process {self.pid}")
-        if not self._data.exists():
-            self._make()
-        with self._log_file.open("ab") as log:
-            self._process = subprocess.Popen(
-                [
-                    *self._inside,
-                    *self._as_user(),
-                    "env",
-                    *self._environment,
-                    str(self._programs / "postgres"),
-                    "-D",
-                    str(self._data),
-                ],
-                cwd=self.folder,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                # Ctrl-C in the terminal is for pytest, which then stops the servers in order.
-                start_new_session=True,
-            )
-        try:
-            self._await_ready(self._process)
-        except BaseException:
-            self.kill()
-            raise
-
     def stop(self, *, immediate: bool = False) -> None:
         """End it in order; `immediate`: as a crash would, without a last checkpoint."""
         if self.is_running:
@@ -154,22 +101,11 @@ class Postgres:
             self._process = None
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def pause(self) -> None:
-        """Stop it from taking new connections, while those that are there go on."""
-        self._running().send_signal(signal.SIGSTOP)
+    # --- its process ----------------------------------------------------------------------
 
-    def resume(self) -> None:
-        self._running().send_signal(signal.SIGCONT)
-
-    def log(self, lines: int = 60) -> str:
-        """The end of what it logged, for the report of a failed test."""
-        with contextlib.suppress(OSError):
-            return "\n".join(self._log_file.read_text(errors="replace").splitlines()[-lines:])
-        return ""
-
-    # --- inside ---------------------------------------------------------------------------
-
-    def _make(self) -> None:
+    def prepare(self) -> None:
+        if self._data.exists():
+            return
         command = [str(self._programs / "initdb"), "--no-sync", "--auth=trust", f"-U{_USER}"]
         command += ["--encoding=UTF8", "--locale=C", "-D", str(self._data)]
         made = subprocess.run(
@@ -188,6 +124,16 @@ class Postgres:
             with (self._data / "pg_hba.conf").open("a") as rules:
                 rules.write("host all all 0.0.0.0/0 trust\n")
 
+    def command_line(self) -> list[str]:
+        program = [str(self._programs / "postgres"), "-D", str(self._data)]
+        return [*self._inside, *self._as_user(), "env", *self._environment, *program]
+
+    def is_ready(self) -> bool:
+        with contextlib.suppress(psycopg.OperationalError):
+            psycopg.connect(self.url("template1"), connect_timeout=2).close()
+            return True
+        return False
+
     def _as_user(self) -> list[str]:
         """The start of a command line: of a program that dies with us, and that is not root's."""
         tied = tied_to_this_process()
@@ -196,29 +142,6 @@ class Postgres:
         user = pwd.getpwnam(_USER)
         who = [f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
         return [*(tied[:-1] or ["setpriv"]), *who, "--"]
-
-    def _running(self) -> subprocess.Popen[bytes]:
-        if self._process is None or self._process.poll() is not None:
-            raise RuntimeError("PostgreSQL is not running")
-        return self._process
-
-    def _await_ready(self, process: subprocess.Popen[bytes]) -> None:
-        deadline = time.monotonic() + START_LIMIT
-        while True:
-            try:
-                psycopg.connect(self.url("template1"), connect_timeout=2).close()
-                return
-            except psycopg.OperationalError:
-                if process.poll() is not None:
-                    raise RuntimeError(
-                        f"PostgreSQL ended with {process.returncode} instead of starting:\n"
-                        + self.log()
-                    ) from None
-                if time.monotonic() > deadline:
-                    raise RuntimeError(
-                        f"PostgreSQL was not ready after {START_LIMIT:.0f} s:\n{self.log()}"
-                    ) from None
-            time.sleep(_LOOK_EVERY)
 
 
 _shared: list[Postgres] = []

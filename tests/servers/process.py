@@ -1,4 +1,4 @@
-"""What every kind of test server shares: its process, its ports, its accounts."""
+"""What test servers share: their processes; and those for XMPP: ports and accounts."""
 
 import contextlib
 import itertools
@@ -6,6 +6,7 @@ import os
 import secrets
 import shutil
 import signal
+import socket
 import subprocess
 import time
 from abc import ABC, abstractmethod
@@ -33,47 +34,34 @@ class Account(NamedTuple):
     password: str
 
 
-class Server(ABC):
-    """One XMPP server on loopback, in a process and a folder of its own.
+class ServerProcess(ABC):
+    """The process of a server of any kind, in a folder of its own. A restart keeps port and data.
 
-    A restart keeps the ports and the accounts. `host` is another address to listen at, and `inside`
-    the start of a command line that runs it on the machine that has that: a network namespace.
+    `host` is another address than loopback to listen at, and `inside` the start of a command line
+    that runs it on the machine that has that: a network namespace.
     """
 
     kind: ClassVar[str]
-    domain = "localhost"
 
-    def __init__(
-        self,
-        folder: Path,
-        certificate: Certificate,
-        *,
-        host: str = LOOPBACK,
-        inside: Sequence[str] = (),
-    ) -> None:
+    def __init__(self, folder: Path, host: str, inside: Sequence[str]) -> None:
         self.folder = folder
-        self.certificate = certificate
         self.host = host
         self._inside = inside
-        self.ca_file: Path | None = certificate.ca_file
         self.port = free_port()
         self.log_file = folder / "console.log"
         self._process: subprocess.Popen[bytes] | None = None
-        self._descendants: list[psutil.Process] = []
         self._numbers = itertools.count(1)
         folder.mkdir(parents=True, exist_ok=True)
-
-    wall = staticmethod(time.time)  # the date of who signs in there
 
     # --- what a kind fills in -------------------------------------------------------------
 
     @abstractmethod
     def prepare(self) -> None:
-        """Write the configuration. Called before every start."""
+        """Write what it needs to start. Called before every start."""
 
     @abstractmethod
-    def command(self) -> list[str]:
-        """What to run, in the foreground, in `folder`."""
+    def command_line(self) -> list[str]:
+        """What to run, in the foreground, in `folder`, so that it dies with us."""
 
     def environment(self) -> dict[str, str]:
         """Variables on top of this process' own."""
@@ -84,14 +72,10 @@ class Server(ABC):
         """Whether clients can sign in by now."""
 
     @abstractmethod
-    def add_user(self, name: str, password: str) -> str:
-        """Make an account; returns its bare JID."""
+    def kill(self) -> None:
+        """End it at once."""
 
     # --- what a test uses -----------------------------------------------------------------
-
-    @property
-    def address(self) -> str:
-        return f"{self.host}:{self.port}"
 
     @property
     def pid(self) -> int:
@@ -101,12 +85,6 @@ class Server(ABC):
     def is_running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
-    def fresh_user(self, prefix: str = "bot") -> Account:
-        """An account that no other test has, so that tests which share a server never meet."""
-        name = f"{prefix}{next(self._numbers)}-{secrets.token_hex(3)}"
-        password = secrets.token_hex(8)
-        return Account(self.add_user(name, password), password)
-
     def start(self) -> None:
         """Start, or start again; returns when clients can sign in."""
         if self.is_running:
@@ -114,7 +92,7 @@ class Server(ABC):
         self.prepare()
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(
-                [*tied_to_this_process(), *self._inside, *self.command()],
+                self.command_line(),
                 cwd=self.folder,
                 env=os.environ | self.environment(),
                 stdin=subprocess.DEVNULL,
@@ -128,29 +106,6 @@ class Server(ABC):
         except BaseException:
             self.kill()
             raise
-
-    def stop(self) -> None:
-        """Ask it to end, and wait until it has. Does nothing when it is not running."""
-        if not self.is_running:
-            self._reap()
-            return
-        process = self._running()
-        self._note_descendants()
-        process.send_signal(signal.SIGCONT)
-        process.terminate()
-        try:
-            process.wait(STOP_LIMIT)
-        except subprocess.TimeoutExpired:
-            self.kill()
-            raise RuntimeError(f"{self.kind} did not stop in {STOP_LIMIT:.0f} s") from None
-        self._reap()
-
-    def kill(self) -> None:
-        """End it at once, as a power cut does to the programs of a machine."""
-        if self.is_running:
-            self._note_descendants()
-            self._running().kill()
-        self._reap()
 
     def pause(self) -> None:
         """Stop it from running, while its connections stay: a server that hangs."""
@@ -187,6 +142,84 @@ class Server(ABC):
                     f"{self.kind} was not ready after {START_LIMIT:.0f} s:\n{self.log()}"
                 )
             time.sleep(_LOOK_EVERY)
+
+
+class Server(ServerProcess):
+    """One XMPP server. A restart keeps the ports and the accounts."""
+
+    domain = "localhost"
+
+    def __init__(
+        self,
+        folder: Path,
+        certificate: Certificate,
+        *,
+        host: str = LOOPBACK,
+        inside: Sequence[str] = (),
+    ) -> None:
+        super().__init__(folder, host, inside)
+        self.certificate = certificate
+        self.ca_file: Path | None = certificate.ca_file
+        self._descendants: list[psutil.Process] = []
+
+    wall = staticmethod(time.time)  # the date of who signs in there
+
+    # --- what a kind fills in -------------------------------------------------------------
+
+    @abstractmethod
+    def command(self) -> list[str]:
+        """What to run."""
+
+    def command_line(self) -> list[str]:
+        return [*tied_to_this_process(), *self._inside, *self.command()]
+
+    def is_ready(self) -> bool:
+        try:
+            socket.create_connection((self.host, self.port), timeout=1).close()
+        except OSError:
+            return False
+        return True
+
+    @abstractmethod
+    def add_user(self, name: str, password: str) -> str:
+        """Make an account; returns its bare JID."""
+
+    # --- what a test uses -----------------------------------------------------------------
+
+    @property
+    def address(self) -> str:
+        return f"{self.host}:{self.port}"
+
+    def fresh_user(self, prefix: str = "bot") -> Account:
+        """An account that no other test has, so that tests which share a server never meet."""
+        name = f"{prefix}{next(self._numbers)}-{secrets.token_hex(3)}"
+        password = secrets.token_hex(8)
+        return Account(self.add_user(name, password), password)
+
+    def stop(self) -> None:
+        """Ask it to end, and wait until it has. Does nothing when it is not running."""
+        if not self.is_running:
+            self._reap()
+            return
+        process = self._running()
+        self._note_descendants()
+        process.send_signal(signal.SIGCONT)
+        process.terminate()
+        try:
+            process.wait(STOP_LIMIT)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise RuntimeError(f"{self.kind} did not stop in {STOP_LIMIT:.0f} s") from None
+        self._reap()
+
+    def kill(self) -> None:
+        """End it at once, as a power cut does to the programs of a machine."""
+        if self.is_running:
+            self._note_descendants()
+            self._running().kill()
+        self._reap()
+
+    # --- inside ---------------------------------------------------------------------------
 
     def _note_descendants(self) -> None:
         with contextlib.suppress(psutil.NoSuchProcess):

@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import socket
 from pathlib import Path
 from string import Template
 
@@ -42,13 +41,6 @@ class Prosody(Server):
         if prosody is None:
             raise ServerMissingError("Prosody is not installed: apt-get install prosody")
         return [prosody, "-F", "--config", str(self._config)]
-
-    def is_ready(self) -> bool:
-        try:
-            socket.create_connection((self.host, self.port), timeout=1).close()
-        except OSError:
-            return False
-        return True
 
     def add_user(self, name: str, password: str) -> str:
         """Written straight into the store, which Prosody reads anew at every login."""
