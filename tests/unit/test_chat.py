@@ -363,6 +363,11 @@ async def test_help_for_a_task(room):
     assert room.ask("help secret", BOB) == "Dunno how to secret"
 
 
+async def test_help_for_a_command(room):
+    assert room.ask("help cancel").startswith("cancel ID: stop a job; ")
+    assert room.ask("help HELP") == "help TASK: about one; help alone: what you may ask for."
+
+
 async def test_status(room):
     assert room.ask("status").startswith("0 of 2 running. Up for 0 s, jabot ")
     for _ in range(3):

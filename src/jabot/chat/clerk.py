@@ -27,13 +27,41 @@ class Asker:
 
 @dataclass(frozen=True)
 class Command:
-    """A word that is no task. `run` takes who asks and the words after the command, and raises
-    `BadArguments` for words that it cannot use."""
+    """A word that is no task, and what follows it: `cancel ID`. `act` takes who asks and the words
+    that follow."""
 
     usage: str
-    help: str
-    run: Callable[[Asker, list[str]], Answer]
+    about: str
+    act: Callable[..., Answer]
     for_managers: bool = False
+    hint: str = ""
+    """For who gives other words than `usage` says."""
+    takes_any: bool = False
+    """Whether such will do as well."""
+
+    @property
+    def word(self) -> str:
+        """By which it is called."""
+        return self.usage.split()[0]
+
+    @property
+    def help(self) -> str:
+        """A line about it."""
+        return f"{self.usage}: {self.about}"
+
+    def run(self, asker: Asker, words: list[str]) -> Answer:
+        """Do it. Raises `BadArguments` for words that it cannot use."""
+        wanted = self.usage.split()[1:]
+        if self.takes_any or (len(words) == len(wanted) and all(words)):
+            return self.act(asker, *words)
+        if not wanted:
+            raise BadArguments(f"{self.word} stands alone")
+        raise BadArguments(f"say: {self.usage}" + (f" ({self.hint})" if self.hint else ""))
+
+
+def by_word(*commands: Command) -> dict[str, Command]:
+    """In their order."""
+    return {command.word: command for command in commands}
 
 
 class Clerk(Protocol):
@@ -72,16 +100,3 @@ class Clerk(Protocol):
     def run(self, offer: Offer, person: JID, bind: Callable[[Signature], Arguments]) -> Answer:
         """The same for a line in a room, where one answer is all there is: it tells the outcome, or
         that the job is kept and its outcome will be told to the person alone."""
-
-
-def alone(words: list[str], command: str) -> None:
-    """Raises `BadArguments` when words follow a command that takes none."""
-    if words:
-        raise BadArguments(f"{command} stands alone")
-
-
-def one(words: list[str], usage: str) -> str:
-    """The one word of a command that takes one."""
-    if len(words) != 1 or not words[0]:
-        raise BadArguments(f"say: {usage}")
-    return words[0]

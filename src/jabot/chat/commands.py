@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from jabot.chat import texts
-from jabot.chat.clerk import Answer, Asker, Clerk, Command
+from jabot.chat.clerk import Answer, Asker, Clerk, Command, by_word
 from jabot.errors import BadArguments
 from jabot.jid import JID, InvalidJID
 from jabot.tasks.registry import close_match
@@ -14,17 +14,18 @@ class Commands:
 
     def __init__(self, clerk: Clerk) -> None:
         self._clerk = clerk
-        theirs = clerk.commands.items()
-        self._all = {
-            "help": Command("help TASK", "help, or help TASK: what you may ask for.", self._help),
-            **{name: command for name, command in theirs if not command.for_managers},
-            "can": Command(
-                "can JID TASK",
-                "can JID TASK: whether somebody may run a task, and why.",
-                self._can,
+        theirs = clerk.commands.values()
+        self._all = by_word(
+            Command(
+                "help TASK",
+                "about one; help alone: what you may ask for.",
+                self._help,
+                takes_any=True,
             ),
-            **{name: command for name, command in theirs if command.for_managers},
-        }
+            *(command for command in theirs if not command.for_managers),
+            Command("can JID TASK", "whether somebody may run a task, and why.", self._can),
+            *(command for command in theirs if command.for_managers),
+        )
 
     def find(self, word: str) -> Command | None:
         """The command that a word stands for."""
@@ -35,8 +36,7 @@ class Commands:
         commands = [name for name, command in self._all.items() if _may_use(asker, command)]
         return commands + [offer.name for offer in self._clerk.allowed(asker.jid)]
 
-    def _help(self, asker: Asker, words: list[str]) -> Answer:
-        """`help` or `help TASK`."""
+    def _help(self, asker: Asker, *words: str) -> Answer:
         if words:
             command = self.find(words[0])
             if command is not None:
@@ -50,21 +50,19 @@ class Commands:
         usages = [command.usage for command in self._all.values() if _may_use(asker, command)]
         return "\n".join([intro, *mine, f"and: {', '.join(usages)}"])
 
-    def _can(self, asker: Asker, words: list[str]) -> Answer:
-        """`can JID TASK`: about oneself for everybody, about others for those who manage."""
-        if len(words) != 2:
-            raise BadArguments("say: can JID TASK")
+    def _can(self, asker: Asker, whom: str, word: str) -> Answer:
+        """About oneself for everybody, about others for those who manage."""
         try:
-            jid = JID(words[0])
+            jid = JID(whom)
         except InvalidJID:
-            raise BadArguments(f"{words[0]} is not an address") from None
+            raise BadArguments(f"{whom} is not an address") from None
         if not asker.manages and jid.bare != asker.jid.bare:
             return "Only those who manage me may ask that about others."
-        offer = self._clerk.find(words[1])
-        if words[1].casefold() == "exit":
+        offer = self._clerk.find(word)
+        if word.casefold() == "exit":
             decision = self._clerk.desk.may_manage(jid)
         elif offer is None:
-            return dunno(words[1], self.allowed_names(asker))
+            return dunno(word, self.allowed_names(asker))
         else:
             decision = self._clerk.desk.may_run(jid, offer.name)
         return f"{'Yes' if decision else 'No'}: {decision.reason}."

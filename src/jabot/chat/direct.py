@@ -8,7 +8,7 @@ from functools import partial
 from importlib.metadata import version
 
 from jabot.chat import texts
-from jabot.chat.clerk import Answer, Arguments, Asker, Command, Taken, alone, one
+from jabot.chat.clerk import Answer, Arguments, Asker, Command, Taken, by_word
 from jabot.chat.talk import Talks
 from jabot.durations import duration
 from jabot.jid import JID
@@ -28,19 +28,17 @@ class Direct:
         self._talks = talks
         self._stop = stop
         self._started = time.monotonic()
-        self.commands = {
-            "jobs": Command("jobs", "jobs: your jobs that are not done yet.", self._jobs),
-            "cancel": Command(
+        self.commands = by_word(
+            Command("jobs", "your jobs that are not done yet.", self._jobs),
+            Command(
                 "cancel ID",
-                "cancel ID: stop a job; the task's name will do when it is clear which one you "
-                "mean.",
+                "stop a job; the task's name will do when it is clear which one you mean.",
                 self._cancel,
+                hint="jobs shows the ids",
             ),
-            "status": Command(
-                "status", "status: how busy I am, and since when I am up.", self._status
-            ),
-            "exit": Command("exit", "exit: finish what runs, and leave.", self._exit, True),
-        }
+            Command("status", "how busy I am, and since when I am up.", self._status),
+            Command("exit", "finish what runs, and leave.", self._exit, for_managers=True),
+        )
 
     # -- see `Clerk` ---------------------------------------------------------------------------
 
@@ -81,15 +79,13 @@ class Direct:
         compose = partial(_outcome, job)
         self._talks.ended(person, job.id, job.task.name, compose, result=result)
 
-    def _jobs(self, asker: Asker, words: list[str]) -> Answer:
-        """`jobs`: one's own, and everybody's for those who manage the node."""
-        alone(words, "jobs")
+    def _jobs(self, asker: Asker) -> Answer:
+        """One's own, and everybody's for those who manage the node."""
         jobs = self.desk.jobs_for(asker.jid)
         return "\n".join(texts.job_line(j, with_caller=asker.manages) for j in jobs) or "No jobs."
 
-    def _cancel(self, asker: Asker, words: list[str]) -> Answer:
-        """`cancel ID`: the end of an id is enough, or the task's name when that is clear."""
-        given = one(words, "cancel ID (jobs shows the ids)")
+    def _cancel(self, asker: Asker, given: str) -> Answer:
+        """The end of an id is enough, or the task's name when that is clear."""
         word = given.casefold()
         found = [
             job
@@ -105,9 +101,7 @@ class Direct:
         self.desk.cancel(job, asker.jid)
         return f"Cancelling {job.task.name} {job.short_id}."
 
-    def _status(self, _: Asker, words: list[str]) -> Answer:
-        """`status`: how busy, for how long, which version."""
-        alone(words, "status")
+    def _status(self, _: Asker) -> Answer:
         runner = self._runner
         load = texts.load(runner.running, runner.concurrency, runner.waiting)
         return f"{load}{', stopping' if runner.draining else ''}. {self.up_for()}"
@@ -117,9 +111,7 @@ class Direct:
         uptime = duration(time.monotonic() - self._started)
         return f"Up for {uptime}, jabot {version('jabot')}."
 
-    def _exit(self, asker: Asker, words: list[str]) -> Answer:
-        """`exit`: the node finishes what it has and leaves."""
-        alone(words, "exit")
+    def _exit(self, asker: Asker) -> Answer:
         if not asker.manages:
             decision = self.desk.may_manage(asker.jid)
             return f"You may not stop me: {decision.reason}."

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Raw
 
 from jabot.chat import texts
-from jabot.chat.clerk import Answer, Arguments, Asker, Command, Taken, alone, one
+from jabot.chat.clerk import Answer, Arguments, Asker, Command, Taken, by_word
 from jabot.chat.commands import dunno
 from jabot.chat.direct import Direct
 from jabot.chat.talk import Talks
@@ -76,32 +76,27 @@ class QueueClerk:
         self._crew_load = crew_load
         self._stop = stop
         self._wall = wall
-        self.commands = {
-            "jobs": Command("jobs", "jobs: your jobs that are not done yet.", self._jobs),
-            "show": Command(
-                "show ID", "show ID: all about a job, and why it is where it is.", self._show
+        self.commands = by_word(
+            Command("jobs", "your jobs that are not done yet.", self._jobs),
+            Command(
+                "show ID",
+                "all about a job, and why it is where it is.",
+                self._show,
+                hint="jobs shows the ids",
             ),
-            "cancel": Command(
+            Command(
                 "cancel ID",
-                "cancel ID: stop a job; the task's name will do when it is clear which one you "
-                "mean.",
+                "stop a job; the task's name will do when it is clear which one you mean.",
                 self._cancel,
+                hint="jobs shows the ids",
             ),
-            "retry": Command(
-                "retry ID", "retry ID: run a job again that failed or was cancelled.", self._retry
-            ),
-            "stats": Command("stats", "stats: how many jobs run and wait.", self._stats),
-            "status": Command(
-                "status", "status: how busy the workers are, and since when I am up.", self._status
-            ),
-            "pause": Command(
-                "pause TASK", "pause TASK: begin no more jobs of a task.", self._pause, True
-            ),
-            "resume": Command(
-                "resume TASK", "resume TASK: begin jobs of a task again.", self._resume, True
-            ),
-            "exit": Command("exit", "exit: leave; the jobs are kept.", self._exit, True),
-        }
+            Command("retry ID", "run a job again that failed or was cancelled.", self._retry),
+            Command("stats", "how many jobs run and wait.", self._stats),
+            Command("status", "how busy the workers are, and since when I am up.", self._status),
+            Command("pause TASK", "begin no more jobs of a task.", self._pause, for_managers=True),
+            Command("resume TASK", "begin jobs of a task again.", self._resume, for_managers=True),
+            Command("exit", "leave; the jobs are kept.", self._exit, for_managers=True),
+        )
 
     # -- see `Clerk` ---------------------------------------------------------------------------
 
@@ -166,23 +161,20 @@ class QueueClerk:
             return words.waits_already(offer.name, added.id)
         return texts.scheduled(offer, added.id)
 
-    async def _jobs(self, asker: Asker, given: list[str]) -> str:
-        """`jobs`: one's own that have not ended, and everybody's for those who manage."""
-        alone(given, "jobs")
+    async def _jobs(self, asker: Asker) -> str:
+        """One's own that have not ended, and everybody's for those who manage."""
         found = await self._office.jobs(asker.jid, Filter(states=_UNFINISHED), _SHOWN + 1)
         lines = [self._line(job, asker) for job in found[:_SHOWN]]
         if len(found) > _SHOWN:
             lines.append(f"These are the newest {_SHOWN}; `stats` counts them all.")
         return "\n".join(lines) or "No jobs."
 
-    async def _show(self, asker: Asker, given: list[str]) -> str:
-        """`show ID`."""
-        sheet = await self._office.show(asker.jid, one(given, "show ID (jobs shows the ids)"))
+    async def _show(self, asker: Asker, job_id: str) -> str:
+        sheet = await self._office.show(asker.jid, job_id)
         return words.sheet(sheet, with_owner=sheet.owner != asker.jid.bare, now=self._wall())
 
-    async def _cancel(self, asker: Asker, given: list[str]) -> str:
-        """`cancel ID`, or the task's name when it is clear which of its jobs is meant."""
-        word = one(given, "cancel ID (jobs shows the ids)")
+    async def _cancel(self, asker: Asker, word: str) -> str:
+        """By the id, or the task's name when it is clear which of its jobs is meant."""
         offer = self._catalogue.find(word)
         if offer is not None:
             chosen = Filter(states=_UNFINISHED, task=offer.name)
@@ -194,9 +186,9 @@ class QueueClerk:
         job = await self._office.cancel(asker.jid, word)
         return words.called_off(job)
 
-    async def _retry(self, asker: Asker, given: list[str]) -> str:
-        """`retry ID`: who has it run again is told how that ends."""
-        job = await self._office.retry(asker.jid, one(given, "retry ID"))
+    async def _retry(self, asker: Asker, job_id: str) -> str:
+        """Who has it run again is told how that ends."""
+        job = await self._office.retry(asker.jid, job_id)
         self._talks.accompany(asker.jid, job.id, job.task)
         await self._ledger.ask(Tell(job.id, str(asker.jid), str(self.desk.own())))
         return f"Running {job.task} {short_id(job.id)} again."
@@ -211,37 +203,30 @@ class QueueClerk:
 
     # -- the queue -----------------------------------------------------------------------------
 
-    async def _stats(self, asker: Asker, given: list[str]) -> str:
-        """`stats`: all of it for those who manage, else of the tasks that one may have run."""
-        alone(given, "stats")
+    async def _stats(self, asker: Asker) -> str:
+        """All of it for those who manage, else of the tasks that one may have run."""
         return words.standing(await self._office.stats(asker.jid))
 
-    def _status(self, _: Asker, given: list[str]) -> Answer:
-        """`status`: how busy, for how long, which version."""
-        alone(given, "status")
+    def _status(self, _: Asker) -> Answer:
         stopping = ", stopping" if self._is_draining() else ""
         return f"{self._crew_load()}{stopping}. {self._direct.up_for()}"
 
-    async def _pause(self, asker: Asker, given: list[str]) -> str:
-        """`pause TASK`."""
-        word = one(given, "pause TASK")
+    async def _pause(self, asker: Asker, word: str) -> str:
         offer = self._catalogue.find(word)
         if offer is None and asker.manages:
             return dunno(word, self._catalogue.names)
-        await self._office.pause(asker.jid, offer.name if offer else word)
-        return f"No more jobs of {offer.name if offer else word} are begun; those that run go on."
+        task = offer.name if offer is not None else word
+        await self._office.pause(asker.jid, task)
+        return f"No more jobs of {task} are begun; those that run go on."
 
-    async def _resume(self, asker: Asker, given: list[str]) -> str:
-        """`resume TASK`, also of one that no worker offers any more."""
-        word = one(given, "resume TASK")
+    async def _resume(self, asker: Asker, word: str) -> str:
+        """Also of a task that no worker offers any more."""
         offer = self._catalogue.find(word)
         task = offer.name if offer is not None else word
         await self._office.resume(asker.jid, task)
         return f"Jobs of {task} are begun again."
 
-    def _exit(self, asker: Asker, given: list[str]) -> Answer:
-        """`exit`: this program of the queue leaves."""
-        alone(given, "exit")
+    def _exit(self, asker: Asker) -> Answer:
         if not asker.manages:
             return f"You may not stop me: {self.desk.may_manage(asker.jid).reason}."
         self._stop()
