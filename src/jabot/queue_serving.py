@@ -9,14 +9,13 @@ from typing import Any
 
 from jabot.access import Access
 from jabot.account import Account
-from jabot.calls.options import options
+from jabot.calls.options import Call, options
 from jabot.chat import texts
 from jabot.chat.clerk import Clerk
 from jabot.chat.direct import Direct
 from jabot.errors import ConfigError
 from jabot.jid import JID
 from jabot.peers import Peer
-from jabot.protocol.frames import NO_ARGS, NO_KWARGS
 from jabot.protocol.options import OWN_TASKS
 from jabot.queue.agenda import Agenda
 from jabot.queue.answers import WorkerLine
@@ -278,8 +277,8 @@ class QueueServing(Serving):
     async def _workers_of(self, node: str) -> list[WorkerLine]:
         """Ask another node of this queue."""
         asked = options(node, timeout=ANSWER)
-        none = (NO_ARGS, NO_KWARGS)
-        job = await self.calls.submit(f"{OWN_TASKS}workers", none, list[WorkerLine], asked)
+        call = Call(f"{OWN_TASKS}workers", result_type=list[WorkerLine])
+        job = await self.calls.submit(call, asked)
         workers: list[WorkerLine] = await job
         return workers
 

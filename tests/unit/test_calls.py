@@ -9,7 +9,7 @@ from msgspec import Raw
 
 from jabot.calls import Calls
 from jabot.calls.calls import closed
-from jabot.calls.options import options
+from jabot.calls.options import Call, options
 from jabot.calls.watch import Watch
 from jabot.errors import (
     ConnectionFailed,
@@ -43,7 +43,6 @@ from unit.linked import BOT, OTHER, Wire
 
 POOL = "bot@localhost"
 NODE = {"tasks": "lift", "running": "0", "slots": "4", "version": "v"}
-NOTHING = (Raw(b"[]"), Raw(b"{}"))
 
 
 class Caller(Wire):
@@ -57,7 +56,7 @@ class Caller(Wire):
 
     def submit(self, to=POOL, task="lift", **given):
         return asyncio.ensure_future(
-            self.calls.submit(task, NOTHING, int, options(to, **given)),
+            self.calls.submit(Call(task, result_type=int), options(to, **given)),
         )
 
     async def offered(self):
@@ -362,7 +361,7 @@ async def test_what_cannot_be_submitted_leaves_nothing_behind(caller):
     before = len(caller.calls)
     big = Raw(b'["' + b"x" * (17 * 2**20) + b'"]')
     with pytest.raises(TooLarge):
-        await caller.calls.submit("lift", (big, Raw(b"{}")), int, options(POOL))
+        await caller.calls.submit(Call("lift", big), options(POOL))
     assert len(caller.calls) == before
 
 
@@ -502,14 +501,14 @@ async def test_a_result_type_that_raises_fails_its_own_job_only(caller):
 
 async def attaching(caller):
     """Two who ask for the same job: the second one while the first one waits for an answer."""
-    first = asyncio.ensure_future(caller.calls.attach("x1", int, options(POOL)))
+    first = asyncio.ensure_future(caller.calls.attach("x1", options(POOL)))
     await turns()
     caller.see(BOT, node=NODE)
     await caller.clock.advance(0.4)
     ((peer, frames, number),) = caller.batches()
     assert (peer, frames) == (BOT, [Query("x1")])
     caller.answer(BOT, number)
-    second = asyncio.ensure_future(caller.calls.attach("x1", int, options(POOL)))
+    second = asyncio.ensure_future(caller.calls.attach("x1", options(POOL)))
     await turns()
     assert not first.done()
     assert not second.done()
@@ -521,7 +520,7 @@ async def test_all_who_ask_for_a_job_wait_for_the_same_answer(caller):
     caller.say(BOT, State("x1", 1, "running"))
     job = await first
     assert await second is job
-    assert await caller.calls.attach("x1", int, options(POOL)) is job
+    assert await caller.calls.attach("x1", options(POOL)) is job
     caller.say(BOT, Succeeded("x1", 1, Raw(b"7")))
     assert await job == 7
 

@@ -175,7 +175,7 @@ async def test_a_cancel_finds_the_next_node(caller, clock):
 async def test_asking_by_id_outlives_the_node_that_was_asked(caller, clock):
     caller.calls.directory.watch(POOL)
     caller.see(BOT, node=QUEUE)
-    attaching = asyncio.ensure_future(caller.calls.attach("j", int, options(POOL)))
+    attaching = asyncio.ensure_future(caller.calls.attach("j", options(POOL)))
     await clock.advance(0.5)
     assert await asked(caller) == [(BOT, Query("j"))]
     caller.see(BOT, "unavailable")

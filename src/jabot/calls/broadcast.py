@@ -9,13 +9,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from msgspec import Raw
-
 from jabot.account import parse_jid
 from jabot.calls.audience import EVERYBODY, Audience, Member
 from jabot.calls.calls import Calls
 from jabot.calls.job import Job
-from jabot.calls.options import check_where, encode, name_of, options, result_type
+from jabot.calls.options import Call, check_where, options
 from jabot.errors import (
     BadArguments,
     ConfigError,
@@ -67,9 +65,7 @@ class Reply:
 class Plan:
     """What is asked of whom, checked."""
 
-    task: str
-    arguments: tuple[Raw, Raw]
-    result_type: Any
+    call: Call
     to: str
     timeout: float
     where: Where
@@ -94,13 +90,10 @@ class Plan:
         if quorum is not None and quorum < 1:
             raise ConfigError(f"quorum is at least 1, not {quorum}")
         check_where(where or {})
-        name = name_of(task)
-        encoded = encode(name, *arguments)
-        check_payload(bytes(encoded[0]), bytes(encoded[1]))
+        call = Call.of(task, *arguments)
+        check_payload(bytes(call.args), bytes(call.kwargs))
         return cls(
-            name,
-            encoded,
-            result_type(task),
+            call,
             EVERYBODY if to == EVERYBODY else str(parse_jid(to)),
             parse_duration(timeout),
             where or {},
@@ -165,7 +158,9 @@ class Broadcast(AsyncIterable[Reply]):
         with ExitStack() as stack:
             fan = _Fan(self._calls, self._plan)
             plan = self._plan
-            members = await self._audience.find(plan.to, plan.task, plan.where, stack, fan.left)
+            members = await self._audience.find(
+                plan.to, plan.call.task, plan.where, stack, fan.left
+            )
             stack.callback(fan.cancel, "its broadcast is over")
             self.nodes = tuple(JID(member.jid) for member in members)
             self._on_nodes(len(members))
@@ -264,7 +259,7 @@ class _Asked:
         plan = self._plan
         chosen = options(self._member.jid, plan.timeout)
         try:
-            job = await self._calls.begin(plan.task, plan.arguments, plan.result_type, chosen)
+            job = await self._calls.begin(plan.call, chosen)
         except JabotError as error:
             self._settle(self._status(error, None), error=error)
         else:

@@ -13,15 +13,7 @@ from jabot.calls.audience import Audience
 from jabot.calls.broadcast import TIMEOUT, Broadcast, Plan
 from jabot.calls.calls import Calls
 from jabot.calls.job import Job
-from jabot.calls.options import (
-    MapOptions,
-    Options,
-    encode,
-    map_options,
-    name_of,
-    options,
-    result_type,
-)
+from jabot.calls.options import Call, MapOptions, Options, map_options, options
 from jabot.calls.queue_options import split
 from jabot.errors import (
     ConfigError,
@@ -141,9 +133,7 @@ class Calling:
         """
         queue, kwargs = split(kwargs)
         chosen = options(to or self._default_to, timeout, retries, where, wait, **queue)
-        name = name_of(task)
-        arguments = encode(name, args, kwargs)
-        return await self._calls.submit(name, arguments, result_type(task), chosen)
+        return await self._calls.submit(Call.of(task, args, kwargs), chosen)
 
     @overload
     def map(
@@ -233,7 +223,7 @@ class Calling:
                     yield await _outcome(under_way[0], kept)
                     under_way.popleft()
                 try:
-                    under_way.append(await _begin(live, task, args, {}, chosen))
+                    under_way.append(await live.begin(Call.of(task, args, {}), chosen))
                 except kept as error:
                     under_way.append(not_over(error))
             while under_way:
@@ -297,7 +287,7 @@ class Calling:
         nobody there knows it, `NobodyThere` when nobody is there.
         """
         chosen = options(to or self._default_to, timeout)
-        return await self._calls.attach(job_id, Any, chosen)
+        return await self._calls.attach(job_id, chosen)
 
     async def nodes(self, address: str | JID | None = None) -> list[Peer]:
         """Who is online at a bare or full address, with what they offer and how busy they are.
@@ -357,7 +347,7 @@ async def begin(
     """Give a job away without waiting until it is taken; what would be raised then, its handle
     fails with. For the other faces of a client: with options that are checked already, and
     arguments of any name."""
-    return await _begin(app._calls, task, args, kwargs, chosen)
+    return await app._calls.begin(Call.of(task, args, kwargs), chosen)
 
 
 async def submit_for(
@@ -372,18 +362,7 @@ async def submit_for(
     """As `submit`, for a result of a kind: with one of another the job fails with
     `RemoteProtocolError`. For what nodes and queues tell of themselves."""
     chosen = options(to, timeout)
-    return await app._calls.submit(task, encode(task, (), arguments), kind, chosen)
-
-
-async def _begin(
-    live: Calls,
-    task: str | Task[..., Any],
-    args: tuple[Any, ...],
-    kwargs: Mapping[str, Any],
-    chosen: Options,
-) -> Job[Any]:
-    name = name_of(task)
-    return await live.begin(name, encode(name, args, kwargs), result_type(task), chosen)
+    return await app._calls.submit(Call.of(task, (), arguments)._replace(result_type=kind), chosen)
 
 
 def kept_errors(return_exceptions: bool) -> tuple[type[JabotError], ...]:

@@ -14,7 +14,7 @@ from jabot.alarm import Alarm
 from jabot.calls.descriptions import Descriptions
 from jabot.calls.directory import Directory
 from jabot.calls.job import Job
-from jabot.calls.options import Options
+from jabot.calls.options import Call, Options
 from jabot.calls.placing import Placing
 from jabot.errors import (
     ConfigError,
@@ -86,14 +86,12 @@ class Calls(End):
 
     # -- what users call, through `Calling` ---------------------------------------------------
 
-    async def submit(
-        self, task: str, arguments: tuple[Raw, Raw], result_type: Any, options: Options
-    ) -> Job[Any]:
+    async def submit(self, call: Call, options: Options) -> Job[Any]:
         """Give a job away, and wait until somebody is responsible for it.
 
         Raises what kept it from that: `NobodyThere`, `NotAllowed`, `BadArguments` and so on.
         """
-        job = await self.begin(task, arguments, result_type, options)
+        job = await self.begin(call, options)
         try:
             await job.taken()
         except asyncio.CancelledError:
@@ -103,23 +101,25 @@ class Calls(End):
             raise job.error
         return job
 
-    async def begin(
-        self, task: str, arguments: tuple[Raw, Raw], result_type: Any, options: Options
-    ) -> Job[Any]:
+    async def begin(self, call: Call, options: Options) -> Job[Any]:
         """Give a job away. Waits only while too much waits for its node already."""
         begun = self._loop.time()
         if self.closed is not None or not self._is_online.is_set():
-            await self._in_time(self.ready(), task, begun, options)
+            await self._in_time(self.ready(), call.task, begun, options)
         job: Job[Any] = Job(
-            self._ids.new(), task, options.to, result_type=result_type, cancel=self._cancel
+            self._ids.new(),
+            call.task,
+            options.to,
+            result_type=call.result_type,
+            cancel=self._cancel,
         )
         submission = self._announced(job) if self._middleware else None
         try:
-            peer = self._placing.choose(task, options)
+            peer = self._placing.choose(call.task, options)
             if peer is not None and self._link.is_full(peer):
-                await self._in_time(self._room(peer), task, begun, options)
-                peer = self._placing.choose(task, options)
-            self._give(job, peer, arguments, options, submission, begun)
+                await self._in_time(self._room(peer), call.task, begun, options)
+                peer = self._placing.choose(call.task, options)
+            self._give(job, peer, call, options, submission, begun)
         except BaseException as error:
             self._concluded(submission, error)
             raise
@@ -129,16 +129,16 @@ class Calls(End):
         self,
         job: Job[Any],
         peer: str | None,
-        arguments: tuple[Raw, Raw],
+        call: Call,
         options: Options,
         submission: Submission | None,
         begun: float,
     ) -> None:
         request = Request(
             job.id,
-            job.task,
-            arguments[0],
-            arguments[1],
+            call.task,
+            call.args,
+            call.kwargs,
             options.timeout,
             never if options.retry is None else options.retry.delay,
             options.movable,
@@ -155,7 +155,7 @@ class Calls(End):
         if options.timeout is not None:
             self._alarm.set(self._caller.next_timer())
 
-    async def attach(self, job_id: str, result_type: Any, options: Options) -> Job[Any]:
+    async def attach(self, job_id: str, options: Options) -> Job[Any]:
         """Ask for a job by its id. Raises `NobodyThere` or `UnknownJob`.
 
         Whoever asks for one that this program has, or asks for already, gets the same handle, and
@@ -165,7 +165,7 @@ class Calls(End):
         if job_id in self._jobs:  # perhaps since it was looked for
             job = self._jobs[job_id][0]
         else:
-            job = Job(job_id, "job", options.to, result_type=result_type, cancel=self._cancel)
+            job = Job(job_id, "job", options.to, cancel=self._cancel)
             self._caller.attach(
                 job_id,
                 [peer.jid for peer in peers],

@@ -1,11 +1,11 @@
-"""How a job is to be done: the options of `submit`, checked."""
+"""What is to be done, and how: the arguments and the options of `submit`, checked."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, Unpack
+from typing import Any, NamedTuple, Unpack
 
 import msgspec
 from msgspec import Raw
@@ -15,7 +15,7 @@ from jabot.calls.queue_options import QueueOptions, for_any, for_queue, job_opti
 from jabot.errors import BadArguments, ConfigError
 from jabot.jid import JID
 from jabot.peers import Where
-from jabot.protocol.frames import NO_KWARGS
+from jabot.protocol.frames import NO_ARGS, NO_KWARGS
 from jabot.protocol.options import NO_OPTIONS, JobOptions
 from jabot.schedule import parse_duration
 from jabot.tasks import Retry, Task
@@ -126,24 +126,31 @@ def check_where(where: Where) -> None:
             raise ConfigError(f"where {name!r}: {value!r} is neither a text nor several")
 
 
-def encode(task: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Raw, Raw]:
-    """Arguments as JSON. Raises `BadArguments` for what JSON cannot carry."""
-    try:
-        named = Raw(_encoder.encode(kwargs)) if kwargs else NO_KWARGS
-        return Raw(_encoder.encode(args)), named
-    except (TypeError, ValueError, UnicodeError, RecursionError, OverflowError) as error:
-        raise BadArguments(f"{task}: an argument cannot be sent as JSON: {error}") from None
+class Call(NamedTuple):
+    """A task and its arguments, as they travel."""
 
+    task: str
+    args: Raw = NO_ARGS
+    kwargs: Raw = NO_KWARGS
+    result_type: Any = Any
+    """What its result is made into."""
 
-def name_of(task: str | Task[..., Any]) -> str:
-    """The name of a task that is given by its name or as itself."""
-    if isinstance(task, Task):
-        return task.name
-    if not isinstance(task, str) or not task:
-        raise ConfigError(f"{task!r} is no task: give its name, or the task itself")
-    return task
+    @classmethod
+    def of(
+        cls, task: str | Task[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> Call:
+        """Of a task that is given by its name or as itself: then its result has the annotated type.
 
-
-def result_type(task: str | Task[..., Any]) -> Any:
-    """What its result is made into: the annotated type when the task itself is known."""
-    return task.signature.result if isinstance(task, Task) else Any
+        Raises `ConfigError` for what is no task, `BadArguments` for what JSON cannot carry.
+        """
+        if isinstance(task, Task):
+            name, kind = task.name, task.signature.result
+        elif isinstance(task, str) and task:
+            name, kind = task, Any
+        else:
+            raise ConfigError(f"{task!r} is no task: give its name, or the task itself")
+        try:
+            named = Raw(_encoder.encode(kwargs)) if kwargs else NO_KWARGS
+            return cls(name, Raw(_encoder.encode(args)), named, kind)
+        except (TypeError, ValueError, UnicodeError, RecursionError, OverflowError) as error:
+            raise BadArguments(f"{name}: an argument cannot be sent as JSON: {error}") from None
