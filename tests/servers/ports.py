@@ -7,6 +7,9 @@ from pathlib import Path
 LOOPBACK = "127.0.0.1"
 _RANGE_FILE = Path("/proc/sys/net/ipv4/ip_local_port_range")
 _ROOM = 12_000  # how many ports below the ephemeral range are drawn from
+# Not the module's own: that is seeded alike in several processes, by Hypothesis for one, and two of
+# them that draw the same port at the same time may take one server for two.
+_random = random.SystemRandom()
 _handed_out: set[int] = set()
 
 
@@ -26,7 +29,7 @@ def free_port() -> int:
     top = max(_first_ephemeral(), 2048)
     bottom = max(1024, top - _ROOM)
     for _ in range(1000):
-        port = random.randrange(bottom, top)
+        port = _random.randrange(bottom, top)
         if port not in _handed_out and _is_free(port):
             _handed_out.add(port)
             return port
