@@ -71,4 +71,5 @@ class QueueNode(Node):
         )
 
     def _make_serving(self, account: Account, timing: Timing | None) -> Serving:
+        # Its rules may name any task: those of workers are not known before they come.
         return QueueServing(self._definition, self._rules, account, timing)

@@ -13,6 +13,7 @@ from jabot.calls.options import Call, options
 from jabot.chat import texts
 from jabot.chat.clerk import Clerk
 from jabot.chat.direct import Direct
+from jabot.definition import Definition
 from jabot.errors import ConfigError
 from jabot.jid import JID
 from jabot.peers import Peer
@@ -44,7 +45,7 @@ from jabot.queue.store.verbs import Look, Stats, Tasks
 from jabot.queue.upkeep import Keeping, Upkeep
 from jabot.queue.wire import office_tasks
 from jabot.queue.workforce import ANSWER, Workforce
-from jabot.serving import Definition, Serving
+from jabot.serving import Serving
 from jabot.tasks import Registry, Task
 from jabot.xmpp import IncomingPresence, Timing
 
@@ -281,9 +282,6 @@ class QueueServing(Serving):
         job = await self.calls.submit(call, asked)
         workers: list[WorkerLine] = await job
         return workers
-
-    def _check_rules(self) -> None:
-        """Rules may name any task: those of workers are not known before they come."""
 
     async def _leave(self, connection: asyncio.Future[None]) -> None:
         self.front.draining = self.dispatch.draining = True

@@ -6,14 +6,12 @@ import asyncio
 import logging
 import threading
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar
 
 import msgspec
 from msgspec import Raw
 
-from jabot.access import Access
 from jabot.account import Account
 from jabot.alarm import Alarm
 from jabot.calls import Audience, Calls
@@ -26,29 +24,26 @@ from jabot.chat.menu import Menu
 from jabot.chat.talk import Talks
 from jabot.chat.texts import load
 from jabot.consent import Consent
+from jabot.definition import Definition
 from jabot.employment import Employment
-from jabot.errors import ConfigError, ConnectionFailed
+from jabot.errors import ConnectionFailed
 from jabot.intake import Intake
 from jabot.jid import JID
-from jabot.middleware import Middleware
-from jabot.neighbours import Neighbourhood, Neighbours
+from jabot.neighbours import Neighbourhood
 from jabot.node_jobs import job_tasks
 from jabot.peers import Peer
 from jabot.pool import Pool
 from jabot.protocol.frames import Hello
-from jabot.protocol.options import OWN_TASKS
 from jabot.runner import Desk, Runner
 from jabot.runner.timers import Timer, call
-from jabot.status import Status, StatusFields
-from jabot.status_topic import STATUS_TOPIC, StatusTopic, status_settings
-from jabot.tasks import Registry
-from jabot.topics import Follower, Following, Handler, Place, Publishing
+from jabot.status import Status
+from jabot.status_topic import StatusTopic
+from jabot.topics import Following, Publishing
 from jabot.xmpp import IncomingPresence, IncomingText, Link, Session, SessionListener, Timing
 from jabot.xmpp.presence import Presence
-from jabot.xmpp.room import Room
 from jabot.xmpp.room_stanzas import NODE, QUEUE
 from jabot.xmpp.rooms import Rooms
-from jabot.xmpp.topics import Topics, TopicSettings
+from jabot.xmpp.topics import Topics
 
 log = logging.getLogger(__name__)
 
@@ -57,36 +52,6 @@ Hook = Callable[[], Any]
 _LAST_WAIT = 1.0  # seconds for cancelled jobs to end when the node goes at once
 _LOAD_PACE = 0.1  # seconds between two looks at the load; presence has a slower pace of its own
 _LAST_FRAMES = 5.0  # seconds for callers to take the outcomes of what ran last
-
-
-@dataclass
-class Definition:
-    """What a node's author wrote: all that is known before it signs in."""
-
-    access: Access
-    concurrency: int
-    drain_limit: float  # seconds that running jobs get when the node is to stop
-    farewell: str
-    tasks: Registry
-    jobs_per_caller: int
-    labels: dict[str, str] = field(default_factory=dict)
-    status_topic: bool = False
-    status_fields: StatusFields = field(default_factory=StatusFields)
-    middleware: list[Middleware] = field(default_factory=list)
-    queues: list[str] = field(default_factory=list)  # bare addresses
-    rooms: list[Room] = field(default_factory=list)
-    timers: list[Timer] = field(default_factory=list)
-    topics: dict[Place, TopicSettings] = field(default_factory=dict)
-    followers: list[tuple[Callable[[], Follower], Handler]] = field(default_factory=list)
-    on_start: list[Hook] = field(default_factory=list)
-    on_stop: list[Hook] = field(default_factory=list)
-    on_peer: list[Callable[[Neighbours], Any]] = field(default_factory=list)
-    on_message: Callable[[Message], Any] | None = None
-
-    def publish_status(self) -> None:
-        """Have the status published, for those who manage the node."""
-        self.status_topic = True
-        self.topics[True, STATUS_TOPIC] = status_settings(self.access.managers)
 
 
 class Serving(SessionListener):
@@ -178,7 +143,6 @@ class Serving(SessionListener):
         chat = self.chat
         self.rooms.listeners.append(self.assembly)
         self.session.collect(self.assembly.collected)
-        self._check_rules()
         stopping = asyncio.ensure_future(self._stop.wait())
         starting = asyncio.ensure_future(self._start())
         connection: asyncio.Future[None] | None = None
@@ -278,27 +242,6 @@ class Serving(SessionListener):
         self.farewell()
         await self.session.stop()
         await connection
-
-    def _check_rules(self) -> None:
-        tasks = {task.name for task in self.definition.tasks} | set(self.desk.own_tasks)
-        for name, who in self.definition.access.named_tasks.items():
-            if name not in tasks:
-                offered = ", ".join(task.name for task in self.definition.tasks) or "none"
-                raise ConfigError(
-                    f"allow= lets {who} run {name}, and this node has no such task; "
-                    f"its tasks: {offered}"
-                )
-        for task in self.definition.tasks if self.definition.queues else ():
-            if task.name.startswith(OWN_TASKS):
-                raise ConfigError(
-                    f"task {task.name}: what begins with {OWN_TASKS} a queue does itself, and this "
-                    "node works for one; give the task another name="
-                )
-            if not task.retry.travels:
-                raise ConfigError(
-                    f"task {task.name}: retries: this node works for a queue, which cannot be told "
-                    "a function; name exceptions in `on`"
-                )
 
     def _load_changed(self) -> None:
         """Look at it soon, but not for each of thousands of jobs."""

@@ -25,8 +25,8 @@ from jabot import (
     UnknownJob,
     UnknownTask,
 )
+from jabot.definition import Definition
 from jabot.queue_node import QueueNode
-from jabot.serving import Serving
 from servers import Account, Server
 
 
@@ -285,7 +285,7 @@ async def test_names_that_only_the_queue_has(place: Place, monkeypatch: pytest.M
         with pytest.raises(ConfigError, match=r"queue\.stats"):
             async with serving(node, place.server, place.worker, for_people=False):
                 pass
-        monkeypatch.setattr(Serving, "_check_rules", lambda self: None)  # one of another kind
+        monkeypatch.setattr(Definition, "check", lambda *_: None)  # one of another kind
         async with (
             serving(node, place.server, place.worker, for_people=False),
             place.calling(place.manager) as boss,
