@@ -119,7 +119,8 @@ def test_of_what_we_refuse_the_line_in_the_program_is_told(program):
     text = f"{ONE_NODE}\n@node.task(timeout='5 parsecs')\ndef lift(): ...\n"
     line = 1 + text[: text.index("@node.task(t")].count("\n")
     result = jabot("run", program(text=text))
-    assert result.output.startswith(f"Error: unit_program.py:{line}: '5 parsecs' is not a duration")
+    where = f"Error: unit_program.py:{line}: task lift: timeout: "
+    assert result.output.startswith(f"{where}'5 parsecs' is not a duration")
     assert "Traceback" not in result.output
 
 
