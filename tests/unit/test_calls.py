@@ -545,7 +545,7 @@ async def test_to_look_at_the_progress_changes_nothing(caller):
     job, _ = await taken(caller)
     for _ in range(3):
         assert hasattr(job, "progress")
-    assert job._readers == ()
+    assert job._readers is None
     steps, others = aiter(job.progress), aiter(job.progress)
     assert len(job._readers) == 2
     caller.say(BOT, Progress(job.id, 1, 1, 1.0))
@@ -557,7 +557,7 @@ async def test_to_look_at_the_progress_changes_nothing(caller):
     caller.say(BOT, Succeeded(job.id, 1, Raw(b"7")))
     for reader in (steps, late, job.progress):
         assert [step async for step in reader] == [Step(2)]
-    assert job._readers == ()
+    assert job._readers is None
 
 
 # --- a worker that takes nothing for now --------------------------------------------------------
