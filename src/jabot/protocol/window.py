@@ -65,13 +65,8 @@ class Window:
         self._put_off: set[int] = set()  # of them, those that the peer has given back
 
     @property
-    def full(self) -> bool:
-        """Whether who has more to send should wait for a while. Nothing is refused."""
-        return len(self._pile) >= limits.PILE_FRAMES or self._pile_bytes >= limits.PILE_BYTES
-
-    @property
     def room(self) -> int:
-        """How many more frames may come before it is full; 0 when it is."""
+        """How many more frames may come; at 0 who has some should wait. Nothing is refused."""
         if self._pile_bytes >= limits.PILE_BYTES:
             return 0
         return max(0, limits.PILE_FRAMES - len(self._pile))
@@ -272,11 +267,6 @@ class Windows:
         finally:
             if peer not in self._queued:
                 self._settle(window)
-
-    def full(self, peer: str) -> bool:
-        """See `Window.full`."""
-        window = self._windows.get(peer)
-        return window is not None and window.full
 
     def is_free(self, peer: str) -> bool:
         """See `Window.free`."""

@@ -117,7 +117,7 @@ class Link:
 
     def is_full(self, peer: str) -> bool:
         """Whether who has more for a peer should wait."""
-        return self._windows.full(peer) or peer in self._waiters
+        return not self._windows.room(peer) or peer in self._waiters
 
     def is_free(self, peer: str) -> bool:
         """Whether what is pushed now leaves in this turn of the loop."""
