@@ -90,7 +90,7 @@ class Capabilities:
 
 
 def _wanted_nodes(query: Element) -> frozenset[str]:
-    names = (each.attrs.get("var", "") for each in query.elements() if each.name == "feature")
+    names = (each.attrs.get("var", "") for each in query.elements("feature"))
     found = [name.removesuffix(_NOTIFY) for name in names if name.endswith(_NOTIFY)]
     return frozenset(found[:_MOST])
 
@@ -128,8 +128,7 @@ def _form(form: Element) -> tuple[str, list[str]]:
     """
     form_type = ""
     lines: list[str] = []
-    fields = [each for each in form.elements() if each.name == "field"]
-    for each in sorted(fields, key=lambda field: field.attrs.get("var", "")):
+    for each in sorted(form.elements("field"), key=lambda field: field.attrs.get("var", "")):
         if each.attrs.get("var") != "FORM_TYPE":
             lines += [each.attrs.get("var", ""), *sorted(_values(each))]
         elif each.attrs.get("type") == "hidden":
@@ -138,4 +137,4 @@ def _form(form: Element) -> tuple[str, list[str]]:
 
 
 def _values(field: Element) -> Iterable[str]:
-    return (each.text() for each in field.elements() if each.name == "value")
+    return (each.text() for each in field.elements("value"))

@@ -79,7 +79,7 @@ def error_reply(stanza: Element, error: StanzaError) -> Element | None:
     """
     if stanza.attrs.get("type") in ("error", "result"):
         return None
-    children: list[Element | str] = [Element(STANZA_ERRORS, error.condition)]
+    children = [Element(STANZA_ERRORS, error.condition)]
     if error.text:
         children.append(Element(STANZA_ERRORS, "text", {LANG: "en"}, [error.text]))
     if error.detail is not None:

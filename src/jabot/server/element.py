@@ -7,7 +7,7 @@ links (a tree is freed the moment that it is routed), text and children in one l
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from jabot.server.namespaces import CLIENT, XML
 
@@ -27,19 +27,21 @@ class Element:
         ns: str,
         name: str,
         attrs: dict[str, str] | None = None,
-        children: list[Element | str] | None = None,
+        children: Iterable[Element | str] = (),
     ) -> None:
         self.ns = ns
         self.name = name
         self.attrs: dict[str, str] = {} if attrs is None else attrs
-        self.children: list[Element | str] = [] if children is None else children
+        self.children = list(children)
 
     def __repr__(self) -> str:
         return f"<{self.name} xmlns={self.ns!r} {self.attrs!r}>"
 
-    def elements(self) -> Iterator[Element]:
-        """The child elements, without the text between them."""
-        return (child for child in self.children if not isinstance(child, str))
+    def elements(self, name: str = "") -> Iterator[Element]:
+        """The child elements, without the text between them; with a name only those of it."""
+        for child in self.children:
+            if not isinstance(child, str) and name in ("", child.name):
+                yield child
 
     def child(self, ns: str, name: str) -> Element | None:
         """The first child element of that name."""
@@ -51,6 +53,11 @@ class Element:
     def text(self) -> str:
         """The text directly in this element."""
         return "".join(child for child in self.children if isinstance(child, str))
+
+    def text_of(self, ns: str, name: str) -> str | None:
+        """The text of the first child element of that name; None when there is none."""
+        child = self.child(ns, name)
+        return None if child is None else child.text()
 
 
 class Envelope:

@@ -5,7 +5,7 @@ A form is a list of fields; each stands for one attribute of a frozen dataclass 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
@@ -38,14 +38,11 @@ class Field:
     def to_element(self, value: object, *, described: bool) -> Element:
         """The field with its value; `described` for a person who is to fill it in."""
         attrs = {"var": self.var}
-        children: list[Element | str] = []
+        options = []
         if described:
             attrs |= {"type": self.type, "label": self.label}
-            for option in self.options:
-                choice = Element(DATA_FORMS, "value", None, [option])
-                children.append(Element(DATA_FORMS, "option", None, [choice]))
-        children += [Element(DATA_FORMS, "value", None, [each]) for each in self.write(value)]
-        return Element(DATA_FORMS, "field", attrs, children)
+            options = [Element(DATA_FORMS, "option", None, _values([o])) for o in self.options]
+        return Element(DATA_FORMS, "field", attrs, [*options, *_values(self.write(value))])
 
 
 class Form(Generic[Settings]):
@@ -91,14 +88,14 @@ class Form(Generic[Settings]):
 
 def hidden_field(form_type: str) -> Element:
     """The field that says which form it is (XEP-0068)."""
-    value = Element(DATA_FORMS, "value", None, [form_type])
-    return Element(DATA_FORMS, "field", {"var": _FORM_TYPE, "type": "hidden"}, [value])
+    attrs = {"var": _FORM_TYPE, "type": "hidden"}
+    return Element(DATA_FORMS, "field", attrs, _values([form_type]))
 
 
 def result_form(form_type: str, values: dict[str, str]) -> Element:
     """A form that only tells (XEP-0128)."""
     fields = [
-        Element(DATA_FORMS, "field", {"var": var}, [Element(DATA_FORMS, "value", None, [value])])
+        Element(DATA_FORMS, "field", {"var": var}, _values([value]))
         for var, value in values.items()
     ]
     return Element(DATA_FORMS, "x", {"type": "result"}, [hidden_field(form_type), *fields])
@@ -107,9 +104,9 @@ def result_form(form_type: str, values: dict[str, str]) -> Element:
 def submitted(form: Element, form_type: str) -> dict[str, list[str]]:
     """What was filled in, by field. Raises StanzaError when it belongs to another form."""
     values = {
-        field.attrs["var"]: [each.text() for each in _values(field)]
-        for field in form.elements()
-        if field.name == "field" and "var" in field.attrs
+        field.attrs["var"]: [value.text() for value in field.elements("value")]
+        for field in form.elements("field")
+        if "var" in field.attrs
     }
     named = values.pop(_FORM_TYPE, [form_type])
     if named != [form_type]:
@@ -117,8 +114,8 @@ def submitted(form: Element, form_type: str) -> dict[str, list[str]]:
     return values
 
 
-def _values(field: Element) -> Iterator[Element]:
-    return (each for each in field.elements() if each.name == "value")
+def _values(texts: list[str]) -> list[Element]:
+    return [Element(DATA_FORMS, "value", None, [each]) for each in texts]
 
 
 # Kinds of fields

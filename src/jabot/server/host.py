@@ -37,8 +37,8 @@ class Host:
     def __init__(self, config: ServerConfig, domain: str, store: Store, router: Router) -> None:
         self.domain = domain
         self.sessions = Sessions()
-        self.server_iqs = IqTable()
-        self.account_iqs = IqTable()
+        self._server_iqs = IqTable(router.route)
+        self._account_iqs = IqTable(router.route)
         self._stopping = False
         self._router = router
         self._offline = Offline(domain, store, config.max_offline)
@@ -47,8 +47,8 @@ class Host:
         self._subscriptions = Subscriptions(store, self.sessions, roster, self._presence, router)
         self._presence.on_available.append(self._subscriptions.redeliver)
         self._presence.on_ready.append(self._offline.flush)
-        RosterQueries(roster, self._subscriptions, self.sessions, self.account_iqs)
-        ServerInformation(domain, router, self.server_iqs)
+        RosterQueries(roster, self._subscriptions, self.sessions, self._account_iqs)
+        ServerInformation(domain, router, self._server_iqs)
         self.pubsub = PubSub(config, f"pubsub.{domain}", store, router, self.sessions)
         self._capabilities = Capabilities(domain)
         self._offer_nodes(store)
@@ -57,8 +57,8 @@ class Host:
     def _offer_nodes(self, store: Store) -> None:
         """Accounts have nodes of their own, and are told the news of others' (XEP-0163)."""
         arrivals = self.pubsub.arrivals
-        self.pubsub.offer_personal(self.account_iqs)
-        AccountInformation(store, self.sessions, self.pubsub.descriptions, self.account_iqs)
+        self.pubsub.offer_personal(self._account_iqs)
+        AccountInformation(store, self.sessions, self.pubsub.descriptions, self._account_iqs)
         self._presence.on_available.append(arrivals.available)
         self._presence.on_shown.append(self._capabilities.seen)
         self._capabilities.on_learnt.append(arrivals.learnt)
@@ -136,31 +136,20 @@ class Host:
     def _to_server(self, stanza: Element) -> None:
         if stanza.name == "iq":
             self._capabilities.answered(stanza)
-            self._answer(self.server_iqs, stanza)
+            self._server_iqs.answer(stanza)
         elif stanza.name == "message":
             raise StanzaError("service-unavailable")
-
-    def _answer(self, table: IqTable, stanza: Element) -> None:
-        reply = table.answer(stanza)
-        if reply is not None:
-            self._router.route(reply)
 
     def _iq(self, stanza: Element, to: JID) -> None:
         """RFC 6121 section 8.5: a full JID's client answers, a bare JID's server does."""
         if not to.resource:
-            self._answer(self.account_iqs, stanza)
-            return
-        session = self.sessions.get(to.full)
-        if session is None:
+            self._account_iqs.answer(stanza)
+        elif not self.sessions.deliver(to.full, to_bytes(stanza)):
             raise StanzaError("service-unavailable")
-        session.write(to_bytes(stanza))
 
     def _message(self, stanza: Element, to: JID) -> None:
-        if to.resource:
-            session = self.sessions.get(to.full)
-            if session is not None:
-                session.write(to_bytes(stanza))
-                return
+        if to.resource and self.sessions.deliver(to.full, to_bytes(stanza)):
+            return
         kind = stanza.attrs.get("type")
         if kind == "error":
             return
@@ -186,9 +175,7 @@ class Host:
         elif kind == "probe":
             self._presence.probe(stanza, to)
         elif to.resource:
-            session = self.sessions.get(to.full)
-            if session is not None:
-                session.send(stanza)
+            self.sessions.deliver(to.full, to_bytes(stanza))
         else:
             data = to_bytes(stanza)
             for session in self.sessions.available(to.bare):

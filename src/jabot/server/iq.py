@@ -6,15 +6,17 @@ from collections.abc import Callable
 
 from jabot.server.conditions import StanzaError, reply_to
 from jabot.server.element import Element
+from jabot.server.router import Route
 
 Handler = Callable[[Element, Element], Element | None]
 """Takes the stanza and its payload; gives the payload of the result, or raises StanzaError."""
 
 
 class IqTable:
-    """The requests that one kind of address answers (RFC 6120 section 8.2.3)."""
+    """The requests that one kind of address answers (RFC 6120 section 8.2.3), by `route`."""
 
-    def __init__(self) -> None:
+    def __init__(self, route: Route) -> None:
+        self._route = route
         self._handlers: dict[tuple[str, str, str], Handler] = {}
         self.features: list[str] = []  # what disco says; only what is really there
 
@@ -22,11 +24,11 @@ class IqTable:
         """Answer requests of type `kind` (get, set) whose payload is `name` in `ns`."""
         self._handlers[kind, ns, name] = handler
 
-    def answer(self, stanza: Element) -> Element | None:
-        """The result, or None for a stanza that is an answer itself."""
+    def answer(self, stanza: Element) -> None:
+        """Send the result, but none to a stanza that is an answer itself. Raises StanzaError."""
         kind = stanza.attrs.get("type", "")
         if kind in ("result", "error"):
-            return None
+            return
         payload = next(stanza.elements())
         handler = self._handlers.get((kind, payload.ns, payload.name))
         if handler is None:
@@ -35,7 +37,7 @@ class IqTable:
         reply = reply_to(stanza, "result")
         if content is not None:
             reply.children.append(content)
-        return reply
+        self._route(reply)
 
 
 def check(stanza: Element) -> None:

@@ -157,11 +157,11 @@ def unavailable(full: str) -> Element:
 
 def _priority(stanza: Element) -> int:
     """RFC 6121 section 4.7.2.3: -128 to 127; 0 when it is not given."""
-    element = stanza.child(CLIENT, "priority")
-    if element is None:
+    text = stanza.text_of(CLIENT, "priority")
+    if text is None:
         return 0
     try:
-        priority = int(element.text())
+        priority = int(text)
     except ValueError:
         raise StanzaError("bad-request", "the priority is no number") from None
     if not -128 <= priority <= 127:

@@ -43,7 +43,7 @@ class RosterQueries:
 
     def _set(self, stanza: Element, query: Element) -> None:
         account = _own(stanza)
-        items = [each for each in query.elements() if each.name == "item"]
+        items = list(query.elements("item"))
         if len(items) != 1:
             raise StanzaError("bad-request", "a roster set holds exactly one item")
         [wanted] = items
@@ -57,7 +57,7 @@ class RosterQueries:
 
     def _put(self, account: str, contact: str, wanted: Element) -> None:
         name = wanted.attrs.get("name", "")
-        groups = tuple(each.text() for each in wanted.elements() if each.name == "group")
+        groups = tuple(each.text() for each in wanted.elements("group"))
         if len(set(groups)) != len(groups):
             raise StanzaError("bad-request", "a group is named twice")
         if len(name) > _MAX_NAME or not all(0 < len(each) <= _MAX_NAME for each in groups):

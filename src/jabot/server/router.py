@@ -7,6 +7,7 @@ for other servers.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Protocol
 
 from jabot.jid import JID, InvalidJID
@@ -14,6 +15,10 @@ from jabot.server.conditions import StanzaError, error_reply
 from jabot.server.element import Element
 
 log = logging.getLogger(__name__)
+
+
+Route = Callable[[Element], None]
+"""Hands a stanza, whose `from` and `to` are set, to whoever it is for."""
 
 
 class Service(Protocol):

@@ -80,6 +80,13 @@ class Sessions:
     def get(self, full: str) -> Session | None:
         return self._by_full.get(full)
 
+    def deliver(self, full: str, data: bytes) -> bool:
+        """Send to the session of that full JID; whether it is there."""
+        session = self._by_full.get(full)
+        if session is not None:
+            session.write(data)
+        return session is not None
+
     def of(self, account: str) -> list[Session]:
         return list(self._by_account.get(account, {}).values())
 

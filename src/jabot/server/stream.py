@@ -115,7 +115,7 @@ class Stream:
         to = event.attrs.get("to")
         if to is not None and not _is_domain(to, self._host.domain):
             raise StreamError("host-unknown", f"this is {self._host.domain}")
-        features = Element(STREAM, "stream:features", None, list(self._features()))
+        features = Element(STREAM, "stream:features", None, self._features())
         # The prefix is the one that the header declared, so nothing is to be declared here.
         self._link.write(to_bytes(features, STREAM))
 
@@ -125,11 +125,11 @@ class Stream:
             return [Element(BIND, "bind"), session]
         features = []
         if not self._link.is_encrypted:
-            required: list[Element | str] = [Element(TLS, "required")] if self._tls_required else []
+            required = [Element(TLS, "required")] if self._tls_required else []
             features.append(Element(TLS, "starttls", None, required))
         if self._may_login():
             names = [Element(SASL, "mechanism", None, [name]) for name in MECHANISMS]
-            features.append(Element(SASL, "mechanisms", None, list(names)))
+            features.append(Element(SASL, "mechanisms", None, names))
         return features
 
     def _may_login(self) -> bool:
@@ -213,10 +213,9 @@ class Stream:
         self._link.write(to_bytes(reply))
 
     def _bound_jid(self, bind: Element) -> JID:
-        wanted = bind.child(BIND, "resource")
-        resource = wanted.text() if wanted is not None else ""
+        resource = bind.text_of(BIND, "resource") or secrets.token_hex(8)
         try:
-            return JID(f"{self._account}/{resource or secrets.token_hex(8)}")
+            return JID(f"{self._account}/{resource}")
         except InvalidJID:
             raise StanzaError("bad-request", "the resource is not allowed") from None
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from jabot.jid import JID
+from jabot.server import disco
 from jabot.server.element import Element
 from jabot.server.forms import result_form
-from jabot.server.information import describe
-from jabot.server.namespaces import DISCO_INFO, DISCO_ITEMS, PUBSUB
+from jabot.server.namespaces import PUBSUB
 from jabot.server.pubsub.access import Rosters, check_read, may_read
 from jabot.server.pubsub.node import Affiliation
 from jabot.server.pubsub.nodes import Nodes
@@ -73,10 +73,7 @@ class NodeDescriptions:
         name = query.attrs["node"]
         node = self._nodes.find(service, name)
         check_read(node, sender.bare, self._rosters)
-        attrs = {"node": name}
-        bare_query = Element(DISCO_INFO, "query")
-        reply = describe(bare_query, [{"category": "pubsub", "type": "leaf"}], [PUBSUB])
-        reply.attrs = attrs
+        reply = disco.describe([{"category": "pubsub", "type": "leaf"}], [PUBSUB], name)
         configuration = node.configuration
         told = {
             "pubsub#title": configuration.title,
@@ -98,17 +95,12 @@ class NodeDescriptions:
             node = self._nodes.find(service, name)
             check_read(node, sender.bare, self._rosters)
             ids = self._nodes.ids(node) if node.configuration.persist_items else []
-            attrs = [{"jid": service, "name": each} for each in ids[:_LISTED]]
-        else:
-            attrs = [{"jid": service, "node": each} for each in self._visible(service, sender)]
-        items: list[Element | str] = [Element(DISCO_ITEMS, "item", each) for each in attrs]
-        return Element(DISCO_ITEMS, "query", {"node": name} if name else None, items)
-
-    def _visible(self, service: str, sender: JID) -> list[str]:
+            return disco.listing(({"jid": service, "name": each} for each in ids[:_LISTED]), name)
         account = sender.bare
-        return [
-            node.name
+        visible = [
+            {"jid": service, "node": node.name}
             for node in self._nodes.at(service)
             if node.affiliation(account) not in (Affiliation.NONE, Affiliation.OUTCAST)
             or may_read(node, account, self._rosters)
-        ][:_LISTED]
+        ]
+        return disco.listing(visible[:_LISTED])

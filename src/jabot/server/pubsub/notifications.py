@@ -12,9 +12,8 @@ from jabot.server.namespaces import CLIENT, PUBSUB_EVENT
 from jabot.server.parser import element_of
 from jabot.server.pubsub.access import Rosters, may_read
 from jabot.server.pubsub.node import Item, Node, subscription
+from jabot.server.router import Route
 
-Route = Callable[[Element], None]
-"""Hands a stanza, whose `from` and `to` are set, to whoever it is for."""
 Listeners = Callable[[Node], Iterable[str]]
 """The sessions that hear of a node without having subscribed: full JIDs."""
 
@@ -53,11 +52,9 @@ class Notifier:
 
     def configured(self, node: Node, form: Element) -> None:
         if node.configuration.notify_config:
-            content: list[Element | str] = []
-            if node.configuration.deliver_payloads:
-                content.append(form)
-            attrs = {"node": node.name}
-            self._tell(node, Element(PUBSUB_EVENT, "configuration", attrs, content))
+            content = [form] if node.configuration.deliver_payloads else []
+            told = Element(PUBSUB_EVENT, "configuration", {"node": node.name}, content)
+            self._tell(node, told)
 
     def unsubscribed(self, node: Node, jid: str) -> None:
         """Somebody was unsubscribed by an owner."""
@@ -96,11 +93,9 @@ def item_element(node: Node, item: Item, ns: str, *, whole: bool = False) -> Ele
     attrs = {"id": item.id}
     if node.configuration.shows_publisher == "publisher":
         attrs["publisher"] = item.publisher
-    content: list[Element | str] = []
-    if item.payload and (whole or node.configuration.deliver_payloads):
-        content.append(element_of(item.payload))
-    return Element(ns, "item", attrs, content)
+    told = item.payload and (whole or node.configuration.deliver_payloads)
+    return Element(ns, "item", attrs, [element_of(item.payload)] if told else [])
 
 
 def _items(node: Node, content: list[Element]) -> Element:
-    return Element(PUBSUB_EVENT, "items", {"node": node.name}, list(content))
+    return Element(PUBSUB_EVENT, "items", {"node": node.name}, content)

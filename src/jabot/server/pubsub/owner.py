@@ -79,16 +79,16 @@ class OwnerRequests:
     # Affiliations and subscriptions
 
     def _get_affiliations(self, _asker: Asker, node: Node, _wanted: Element) -> Element:
-        told: list[Element | str] = [
+        told = (
             Element(PUBSUB_OWNER, "affiliation", {"jid": account, "affiliation": held.value})
             for account, held in sorted(node.affiliations.items())
-        ]
+        )
         return _pubsub(Element(PUBSUB_OWNER, "affiliations", {"node": node.name}, told))
 
     def _affiliate(self, _asker: Asker, node: Node, wanted: Element) -> None:
         changed = {}
-        for each in wanted.elements():
-            if each.name == "affiliation" and "affiliation" in each.attrs:
+        for each in wanted.elements("affiliation"):
+            if "affiliation" in each.attrs:
                 changed[_account(each)] = affiliation(each.attrs["affiliation"])
         if not changed:
             raise StanzaError("bad-request", "no affiliation is named")
@@ -98,16 +98,14 @@ class OwnerRequests:
                 self._end_subscriptions(node, account)
 
     def _get_subscriptions(self, _asker: Asker, node: Node, _wanted: Element) -> Element:
-        told: list[Element | str] = [
-            subscription(node, jid, ns=PUBSUB_OWNER) for jid in sorted(node.subscribers)
-        ]
+        told = (subscription(node, jid, ns=PUBSUB_OWNER) for jid in sorted(node.subscribers))
         return _pubsub(Element(PUBSUB_OWNER, "subscriptions", {"node": node.name}, told))
 
     def _change_subscriptions(self, _asker: Asker, node: Node, wanted: Element) -> None:
         changes = [
             (_account(each), each.attrs["subscription"])
-            for each in wanted.elements()
-            if each.name == "subscription" and "subscription" in each.attrs
+            for each in wanted.elements("subscription")
+            if "subscription" in each.attrs
         ]
         for account, state in changes:
             if state == "subscribed":

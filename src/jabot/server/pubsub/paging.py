@@ -37,12 +37,11 @@ def asked_page(element: Element) -> Page | None:
     wanted = element.child(RSM, "set")
     if wanted is None:
         return None
-    after, before = wanted.child(RSM, "after"), wanted.child(RSM, "before")
-    most = wanted.child(RSM, "max")
+    most = wanted.text_of(RSM, "max")
     return Page(
-        None if most is None else count(most.text()),
-        None if after is None else after.text(),
-        None if before is None else before.text(),
+        None if most is None else count(most),
+        wanted.text_of(RSM, "after"),
+        wanted.text_of(RSM, "before"),
     )
 
 
@@ -55,7 +54,7 @@ def count(text: str) -> int:
 
 def told_page(ids: list[str], shown: list[str]) -> Element:
     """Which part of `ids` is shown: a run of them."""
-    children: list[Element | str] = []
+    children = []
     if shown:
         index = str(ids.index(shown[0]))
         children.append(Element(RSM, "first", {"index": index}, [shown[0]]))

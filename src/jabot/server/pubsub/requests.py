@@ -147,7 +147,7 @@ class Requests:
 
     def _retract(self, asker: Asker, _pubsub: Element, wanted: Element) -> None:
         node = self._nodes.find(asker.service, wanted.attrs.get("node", ""))
-        named = next((each for each in wanted.elements() if each.name == "item"), None)
+        named = next(wanted.elements("item"), None)
         if named is None or not named.attrs.get("id"):
             raise refusal("bad-request", "item-required")
         item = self._nodes.item(node, named.attrs["id"])
@@ -164,7 +164,7 @@ class Requests:
         check_read(node, asker.account, self._rosters)
         ids = self._nodes.ids(node)
         page = paging.asked_page(pubsub)
-        named = [each.attrs.get("id", "") for each in wanted.elements() if each.name == "item"]
+        named = [each.attrs.get("id", "") for each in wanted.elements("item")]
         if named:
             present = set(ids)
             return _told(self._shown(node, [each for each in named if each in present])[0])
@@ -184,7 +184,7 @@ class Requests:
     ) -> tuple[Element, list[str]]:
         """As many of the items as an answer may hold; with `from_end` the last of them."""
         room = self._config.max_stanza // 2
-        items: list[Element | str] = []
+        items: list[Element] = []
         shown: list[str] = []
         for item_id in reversed(ids) if from_end else ids:
             item = self._nodes.item(node, item_id)
@@ -240,7 +240,7 @@ class Requests:
 
     def _subscriptions(self, asker: Asker, _pubsub: Element, wanted: Element) -> Element:
         only = wanted.attrs.get("node")
-        told: list[Element | str] = [
+        told = [
             subscription(node, jid)
             for node in self._nodes.at(asker.service)
             if only in (None, node.name) and is_subscribed(node, asker.account)
@@ -252,7 +252,7 @@ class Requests:
 
     def _affiliations(self, asker: Asker, _pubsub: Element, wanted: Element) -> Element:
         only = wanted.attrs.get("node")
-        told: list[Element | str] = []
+        told = []
         for node in self._nodes.at(asker.service):
             held = node.affiliation(asker.account)
             if only in (None, node.name) and held is not Affiliation.NONE:
@@ -275,7 +275,7 @@ def _options(pubsub: Element) -> dict[str, list[str]]:
 
 def _published(wanted: Element, configuration: NodeConfiguration) -> tuple[str, str]:
     """The id, which may be empty, and the payload of what is published (section 7.1.3)."""
-    items = [each for each in wanted.elements() if each.name == "item"]
+    items = list(wanted.elements("item"))
     if len(items) > 1:
         raise refusal("bad-request", "invalid-payload", "one item at a time")
     transient = not configuration.persist_items

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from jabot.jid import JID
+from jabot.server import disco
 from jabot.server.conditions import StanzaError
 from jabot.server.config import ServerConfig
 from jabot.server.delay import Now, utc_now
 from jabot.server.element import Element
-from jabot.server.information import describe, nothing
 from jabot.server.iq import IqTable
-from jabot.server.namespaces import DISCO_INFO, DISCO_ITEMS, PING, PUBSUB, PUBSUB_OWNER
+from jabot.server.namespaces import PUBSUB, PUBSUB_OWNER
 from jabot.server.pubsub.configuration import node_form, of_account, of_service
 from jabot.server.pubsub.descriptions import ACCOUNT_FEATURES, SERVICE_FEATURES, NodeDescriptions
 from jabot.server.pubsub.listeners import Arrivals, Listeners
@@ -36,7 +36,6 @@ class PubSub:
         now: Now = utc_now,
     ) -> None:
         self.domain = domain
-        self._router = router
         self.nodes = Nodes(config, NodeStore(store.db), now)
         notifier = Notifier(router.route, store, Listeners(store, sessions).of)
         self.arrivals = Arrivals(self.nodes, store, sessions, notifier)
@@ -45,11 +44,9 @@ class PubSub:
         self._requests = Requests(config, self.nodes, store, sessions, form, notifier)
         self._owner_requests = OwnerRequests(self.nodes, store, form, notifier)
         self._of_service, self._of_account = of_service(config), of_account()
-        self._table = IqTable()
-        self._table.add("get", DISCO_INFO, "query", self._info)
-        self._table.add("get", DISCO_ITEMS, "query", self._items)
-        self._table.add("get", PING, "ping", nothing)
-        self._table.features += [DISCO_INFO, DISCO_ITEMS, PING, *SERVICE_FEATURES]
+        self._table = IqTable(router.route)
+        disco.offer(self._table, self._info, self._items)
+        self._table.features += SERVICE_FEATURES
         self._offer(self._table)
         router.add(domain, self)
 
@@ -66,9 +63,7 @@ class PubSub:
         if stanza.name == "iq":
             if to.local:
                 raise StanzaError("service-unavailable")
-            reply = self._table.answer(stanza)
-            if reply is not None:
-                self._router.route(reply)
+            self._table.answer(stanza)
         elif stanza.name == "message" and stanza.attrs.get("type") != "error":
             raise StanzaError("service-unavailable")
 
@@ -94,7 +89,7 @@ class PubSub:
         if query.attrs.get("node"):
             return self.descriptions.info(self.domain, query, JID(stanza.attrs["from"]))
         identity = {"category": "pubsub", "type": "service", "name": "Publish-subscribe"}
-        return describe(query, [identity], self._table.features)
+        return disco.describe([identity], self._table.features)
 
     def _items(self, stanza: Element, query: Element) -> Element:
         return self.descriptions.items(self.domain, query, JID(stanza.attrs["from"]))

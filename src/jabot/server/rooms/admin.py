@@ -99,12 +99,12 @@ def _with_affiliation(room: Room, sender: JID, wanted: Affiliation) -> Element:
     open_to_members = wanted is Affiliation.MEMBER and not room.configuration.anonymous
     if held < (Affiliation.MEMBER if open_to_members else Affiliation.ADMIN):
         raise StanzaError("forbidden", "this list is for admins and owners")
-    items = [
+    items = (
         Element(MUC_ADMIN, "item", {"affiliation": wanted.word, "jid": account})
         for account, each in sorted(room.record.affiliations.items())
         if each is wanted
-    ]
-    return Element(MUC_ADMIN, "query", None, list(items))
+    )
+    return Element(MUC_ADMIN, "query", None, items)
 
 
 def _with_role(room: Room, sender: JID, wanted: Role) -> Element:
@@ -121,22 +121,21 @@ def _with_role(room: Room, sender: JID, wanted: Role) -> Element:
                 "role": wanted.word,
             }
             items.append(Element(MUC_ADMIN, "item", attrs))
-    return Element(MUC_ADMIN, "query", None, list(items))
+    return Element(MUC_ADMIN, "query", None, items)
 
 
 def _items(query: Element, *, exactly_one: bool = False) -> list[Element]:
-    items = [each for each in query.elements() if each.ns == MUC_ADMIN and each.name == "item"]
+    items = [each for each in query.elements("item") if each.ns == MUC_ADMIN]
     if not items or (exactly_one and len(items) != 1):
         raise StanzaError("bad-request", "the query holds no item, or too many")
     return items
 
 
 def _read(room: Room, sender: JID, item: Element) -> RoleChange | AffiliationChange:
-    reason = item.child(MUC_ADMIN, "reason")
     actor = room.occupants.of_session(sender.full)
     why = Why(
         actor=actor.nick if actor is not None else "",
-        reason=reason.text() if reason is not None else "",
+        reason=item.text_of(MUC_ADMIN, "reason") or "",
     )
     attrs = item.attrs
     if ("role" in attrs) == ("affiliation" in attrs):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from jabot.jid import JID
 from jabot.server.conditions import StanzaError, read_address
 from jabot.server.element import Element
@@ -12,9 +10,7 @@ from jabot.server.rooms.affiliations import Affiliation, Role
 from jabot.server.rooms.occupants import Occupant
 from jabot.server.rooms.presences import own_content
 from jabot.server.rooms.room import Room
-
-Route = Callable[[Element], None]
-"""Hands a stanza, whose `from` and `to` are set, to whoever it is for."""
+from jabot.server.router import Route
 
 
 def to_all(room: Room, stanza: Element, sender: JID) -> bool:
@@ -77,8 +73,8 @@ def _pass_on(
     room: Room, stanza: Element, name: str, what: Element, ends: tuple[str, JID], route: Route
 ) -> None:
     sender, to = ends
-    words = [each for each in what.elements() if each.ns == MUC_USER and each.name == "reason"]
-    passed = Element(MUC_USER, name, {"from": sender}, list(words))
+    words = (each for each in what.elements("reason") if each.ns == MUC_USER)
+    passed = Element(MUC_USER, name, {"from": sender}, words)
     attrs = {"from": room.jid, "to": to.full}
     if "id" in stanza.attrs:
         attrs["id"] = stanza.attrs["id"]

@@ -51,10 +51,8 @@ def destroy(room: Room, order: Element) -> None:
     attrs = {}
     if "jid" in order.attrs:
         attrs["jid"] = read_address(order.attrs["jid"]).bare
-    reason = order.child(MUC_OWNER, "reason")
-    words: list[Element | str] = []
-    if reason is not None:
-        words.append(Element(MUC_USER, "reason", None, [reason.text()]))
+    reason = order.text_of(MUC_OWNER, "reason")
+    words = [] if reason is None else [Element(MUC_USER, "reason", None, [reason])]
     end = Element(MUC_USER, "destroy", attrs, words)
     item = Element(MUC_USER, "item", {"affiliation": "none", "role": "none"})
     extension = Element(MUC_USER, "x", None, [item, end])

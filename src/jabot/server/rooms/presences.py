@@ -54,7 +54,7 @@ class Notice:
             item["jid"] = self.full
         if self.new_nick:
             item["nick"] = self.new_nick
-        about: list[Element | str] = []
+        about = []
         if self.why.actor:
             about.append(Element(MUC_USER, "actor", {"nick": self.why.actor}))
         if self.why.reason:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from jabot.jid import JID
+from jabot.server import disco
 from jabot.server.conditions import StanzaError
 from jabot.server.config import ServerConfig
 from jabot.server.element import Element
 from jabot.server.forms import result_form
-from jabot.server.information import describe, nothing, refuse_node
 from jabot.server.iq import IqTable
 from jabot.server.namespaces import (
+    CLIENT,
     DATA_FORMS,
-    DISCO_INFO,
-    DISCO_ITEMS,
     MUC,
     MUC_ADMIN,
     MUC_OWNER,
@@ -25,6 +24,7 @@ from jabot.server.rooms.affiliations import Affiliation
 from jabot.server.rooms.configuration import room_form
 from jabot.server.rooms.directory import Directory
 from jabot.server.rooms.room import Room
+from jabot.server.router import Route
 
 _LISTED = 1_000  # rooms in one answer
 
@@ -32,32 +32,32 @@ _LISTED = 1_000  # rooms in one answer
 class RoomRequests:
     """Answers IQs to the service, to a room, and to an occupant."""
 
-    def __init__(self, config: ServerConfig, directory: Directory) -> None:
+    def __init__(self, config: ServerConfig, directory: Directory, route: Route) -> None:
         self._config = config
         self._directory = directory
         self._form = room_form(config.max_occupants)
-        self._service, self._rooms, self._occupants = IqTable(), IqTable(), IqTable()
-        self._service.add("get", DISCO_INFO, "query", self._service_info)
-        self._service.add("get", DISCO_ITEMS, "query", self._service_items)
-        self._rooms.add("get", DISCO_INFO, "query", self._room_info)
-        self._rooms.add("get", DISCO_ITEMS, "query", self._room_items)
+        self._service, self._rooms = IqTable(route), IqTable(route)
+        disco.offer(self._service, self._service_info, self._service_items)
+        disco.offer(self._rooms, self._room_info, self._room_items)
+        for table in (self._service, self._rooms):
+            table.features += [MUC, MUC_SELF_PING, MUC_STABLE_ID]
         self._rooms.add("get", MUC_ADMIN, "query", self._get_lists)
         self._rooms.add("set", MUC_ADMIN, "query", self._change)
         self._rooms.add("get", MUC_OWNER, "query", self._get_form)
         self._rooms.add("set", MUC_OWNER, "query", self._configure)
-        for table in (self._service, self._rooms, self._occupants):
-            table.add("get", PING, "ping", nothing)
-            table.features += [DISCO_INFO, DISCO_ITEMS, PING, MUC, MUC_SELF_PING, MUC_STABLE_ID]
+        self._occupants = IqTable(route)
+        self._occupants.add("get", PING, "ping", disco.nothing)
 
-    def answer(self, stanza: Element, to: JID) -> Element | None:
-        """The result. Raises StanzaError to refuse."""
+    def answer(self, stanza: Element, to: JID) -> None:
+        """Send the result. Raises StanzaError to refuse."""
         if not to.local:
-            return self._service.answer(stanza)
-        if not to.resource:
-            return self._rooms.answer(stanza)
-        if stanza.attrs.get("type") not in ("result", "error"):
-            self._check_occupant(stanza, to)
-        return self._occupants.answer(stanza)
+            self._service.answer(stanza)
+        elif not to.resource:
+            self._rooms.answer(stanza)
+        else:
+            if stanza.attrs.get("type") not in ("result", "error"):
+                self._check_occupant(stanza, to)
+            self._occupants.answer(stanza)
 
     def _check_occupant(self, stanza: Element, to: JID) -> None:
         """Nothing but messages is passed on between occupants. A ping to oneself tells a client
@@ -76,46 +76,43 @@ class RoomRequests:
     # Disco (XEP-0045 section 6)
 
     def _service_info(self, _stanza: Element, query: Element) -> Element:
+        disco.refuse_node(query)
         identity = {"category": "conference", "type": "text", "name": "Rooms"}
-        return describe(query, [identity], self._service.features)
+        return disco.describe([identity], self._service.features)
 
     def _service_items(self, _stanza: Element, query: Element) -> Element:
-        refuse_node(query)
+        disco.refuse_node(query)
         public = [each for each in self._directory if each.configuration.public]
-        items = [
-            Element(DISCO_ITEMS, "item", {"jid": each.jid, "name": _name(each)})
-            for each in public[:_LISTED]
-            if not each.locked
-        ]
-        return Element(DISCO_ITEMS, "query", None, list(items))
+        shown = (each for each in public[:_LISTED] if not each.locked)
+        return disco.listing({"jid": each.jid, "name": _name(each)} for each in shown)
 
     def _room_info(self, stanza: Element, query: Element) -> Element:
         room = self._addressed(stanza)
+        disco.refuse_node(query)
         configuration = room.configuration
         identity = {"category": "conference", "type": "text", "name": _name(room)}
         subject = room.record.subject
+        text = subject.text_of(CLIENT, "subject") if subject is not None else None
         changes = "1" if configuration.subject_by_all else "0"
         form = {
             "muc#roominfo_description": configuration.description,
-            "muc#roominfo_subject": "" if subject is None else _subject(subject),
+            "muc#roominfo_subject": text or "",
             "muc#roominfo_occupants": str(len(room.occupants)),
             "muc#roomconfig_changesubject": changes,
         }
-        reply = describe(query, [identity], [*self._rooms.features, *configuration.features()])
+        reply = disco.describe([identity], [*self._rooms.features, *configuration.features()])
         reply.children.append(result_form(f"{MUC}#roominfo", form))
         return reply
 
     def _room_items(self, stanza: Element, query: Element) -> Element:
         """Who is there is told to those who are there, or may be at any time."""
         room = self._addressed(stanza)
-        refuse_node(query)
+        disco.refuse_node(query)
         asker = JID(stanza.attrs["from"])
-        items: list[Element | str] = []
         is_inside = room.occupants.of_session(asker.full) is not None
-        if is_inside or room.affiliation(asker.bare) >= Affiliation.MEMBER:
-            for each in room.occupants:
-                items.append(Element(DISCO_ITEMS, "item", {"jid": f"{room.jid}/{each.nick}"}))
-        return Element(DISCO_ITEMS, "query", None, items)
+        may_know = is_inside or room.affiliation(asker.bare) >= Affiliation.MEMBER
+        there = room.occupants if may_know else ()
+        return disco.listing({"jid": f"{room.jid}/{each.nick}"} for each in there)
 
     # Lists, changes, configuration
 
@@ -167,7 +164,3 @@ class RoomRequests:
 
 def _name(room: Room) -> str:
     return room.configuration.name or JID(room.jid).local
-
-
-def _subject(message: Element) -> str:
-    return next((each.text() for each in message.elements() if each.name == "subject"), "")

@@ -17,7 +17,7 @@ from jabot.server.rooms.history import History, Wanted, wanted
 from jabot.server.rooms.occupants import Occupant, Occupants
 from jabot.server.rooms.presences import Notice, Why, own_content, unknown
 
-Deliver = Callable[[str, bytes], None]
+Deliver = Callable[[str, bytes], object]
 """Hands a stanza to the session with that full JID, if it is there."""
 
 

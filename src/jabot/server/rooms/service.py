@@ -37,8 +37,8 @@ class Rooms:
         self._limit = config.max_room_stanza
         self._router = router
         self._sessions = sessions
-        self._directory = Directory(config, store, self._deliver, now)
-        self._requests = RoomRequests(config, self._directory)
+        self._directory = Directory(config, store, sessions.deliver, now)
+        self._requests = RoomRequests(config, self._directory, router.route)
         router.add(domain, self)
 
     def __iter__(self) -> Iterator[Room]:
@@ -51,9 +51,7 @@ class Rooms:
     def receive(self, stanza: Element, to: JID) -> None:
         sender = JID(stanza.attrs["from"])
         if stanza.name == "iq":
-            reply = self._requests.answer(stanza, to)
-            if reply is not None:
-                self._router.route(reply)
+            self._requests.answer(stanza, to)
         elif not to.local:
             if stanza.name == "message":
                 raise StanzaError("service-unavailable")
@@ -80,7 +78,7 @@ class Rooms:
                 raise StanzaError("jid-malformed", "a room is entered under a nickname")
             if stanza.child(MUC, "x") is None:
                 gone = unknown(to.bare, to.resource, sender.full)
-                self._deliver(sender.full, to_bytes(gone))
+                self._sessions.deliver(sender.full, to_bytes(gone))
                 return
             room = self._directory.create(to.bare, sender.bare)
         try:
@@ -126,8 +124,3 @@ class Rooms:
             for each in own_content(stanza)
         )
         return size > self._limit
-
-    def _deliver(self, full: str, data: bytes) -> None:
-        session = self._sessions.get(full)
-        if session is not None:
-            session.write(data)
