@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
 from jabot.jid import JID
 from jabot.server.conditions import StanzaError
 from jabot.server.pubsub.configuration import OPEN, PRESENCE, ROSTER, SUBSCRIBERS
 from jabot.server.pubsub.node import Affiliation, Item, Node
 from jabot.server.pubsub.refusals import refusal
-from jabot.server.store import RosterItem
+from jabot.server.store import Store
 
 _READERS = (Affiliation.OWNER, Affiliation.PUBLISHER, Affiliation.MEMBER)
 _WRITERS = (Affiliation.OWNER, Affiliation.PUBLISHER, Affiliation.PUBLISH_ONLY)
-
-
-class Rosters(Protocol):
-    """What access may rest on."""
-
-    def roster_item(self, account: str, contact: str) -> RosterItem | None: ...
 
 
 def check_owner(node: Node, account: str) -> None:
@@ -27,7 +19,7 @@ def check_owner(node: Node, account: str) -> None:
         raise StanzaError("forbidden", "only an owner of the node may do that")
 
 
-def check_read(node: Node, account: str, rosters: Rosters) -> None:
+def check_read(node: Node, account: str, store: Store) -> None:
     """Raise StanzaError unless the account may subscribe to the node and read its items."""
     held = node.affiliation(account)
     if held in _READERS:
@@ -38,19 +30,19 @@ def check_read(node: Node, account: str, rosters: Rosters) -> None:
     if model == OPEN:
         return
     if model == PRESENCE:
-        if not any(_shows(rosters, owner, account) for owner in node.owners):
+        if not any(_shows(store, owner, account) for owner in node.owners):
             raise refusal("not-authorized", "presence-subscription-required")
     elif model == ROSTER:
-        if not any(_in_group(rosters, owner, account, node) for owner in node.owners):
+        if not any(_in_group(store, owner, account, node) for owner in node.owners):
             raise refusal("not-authorized", "not-in-roster-group")
     else:
         raise refusal("not-allowed", "closed-node")
 
 
-def may_read(node: Node, account: str, rosters: Rosters) -> bool:
+def may_read(node: Node, account: str, store: Store) -> bool:
     """The same as a question."""
     try:
-        check_read(node, account, rosters)
+        check_read(node, account, store)
     except StanzaError:
         return False
     return True
@@ -85,16 +77,16 @@ def is_subscribed(node: Node, account: str) -> bool:
     )
 
 
-def _shows(rosters: Rosters, owner: str, account: str) -> bool:
+def _shows(store: Store, owner: str, account: str) -> bool:
     """Whether the owner's presence is shown to the account."""
     if owner == account:
         return True
-    item = rosters.roster_item(owner, account)
+    item = store.roster_item(owner, account)
     return item is not None and item.from_
 
 
-def _in_group(rosters: Rosters, owner: str, account: str, node: Node) -> bool:
-    item = rosters.roster_item(owner, account)
+def _in_group(store: Store, owner: str, account: str, node: Node) -> bool:
+    item = store.roster_item(owner, account)
     return (
         item is not None
         and item.from_

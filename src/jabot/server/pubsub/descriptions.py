@@ -9,9 +9,10 @@ from jabot.server import disco
 from jabot.server.element import Element
 from jabot.server.forms import result_form
 from jabot.server.namespaces import PUBSUB
-from jabot.server.pubsub.access import Rosters, check_read, may_read
+from jabot.server.pubsub.access import check_read, may_read
 from jabot.server.pubsub.node import Affiliation
 from jabot.server.pubsub.nodes import Nodes
+from jabot.server.store import Store
 
 _OF_BOTH = (
     "access-open",
@@ -64,15 +65,15 @@ _LISTED = 1_000  # nodes in one answer
 class NodeDescriptions:
     """Answers for the nodes of a service, to those who may read them."""
 
-    def __init__(self, nodes: Nodes, rosters: Rosters) -> None:
+    def __init__(self, nodes: Nodes, store: Store) -> None:
         self._nodes = nodes
-        self._rosters = rosters
+        self._store = store
 
     def info(self, service: str, query: Element, sender: JID) -> Element:
         """Of the node that the query names."""
         name = query.attrs["node"]
         node = self._nodes.find(service, name)
-        check_read(node, sender.bare, self._rosters)
+        check_read(node, sender.bare, self._store)
         reply = disco.describe([{"category": "pubsub", "type": "leaf"}], [PUBSUB], name)
         configuration = node.configuration
         told = {
@@ -93,7 +94,7 @@ class NodeDescriptions:
         name = query.attrs.get("node", "")
         if name:
             node = self._nodes.find(service, name)
-            check_read(node, sender.bare, self._rosters)
+            check_read(node, sender.bare, self._store)
             ids = self._nodes.ids(node) if node.configuration.persist_items else []
             return disco.listing(({"jid": service, "name": each} for each in ids[:_LISTED]), name)
         account = sender.bare
@@ -101,6 +102,6 @@ class NodeDescriptions:
             {"jid": service, "node": node.name}
             for node in self._nodes.at(service)
             if node.affiliation(account) not in (Affiliation.NONE, Affiliation.OUTCAST)
-            or may_read(node, account, self._rosters)
+            or may_read(node, account, self._store)
         ]
         return disco.listing(visible[:_LISTED])

@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Iterator
 
 from jabot.jid import JID
 from jabot.server.delay import delay
 from jabot.server.element import Element
 from jabot.server.namespaces import CLIENT, PUBSUB_EVENT
 from jabot.server.parser import element_of
-from jabot.server.pubsub.access import Rosters, may_read
+from jabot.server.pubsub.access import may_read
 from jabot.server.pubsub.node import Item, Node, subscription
 from jabot.server.router import Route
-
-Listeners = Callable[[Node], Iterable[str]]
-"""The sessions that hear of a node without having subscribed: full JIDs."""
+from jabot.server.session import Sessions
+from jabot.server.store import Store
 
 
 class Notifier:
     """Sends the events of nodes. It asks at each event whether a subscriber may still read."""
 
-    def __init__(self, route: Route, rosters: Rosters, listeners: Listeners) -> None:
+    def __init__(self, route: Route, store: Store, sessions: Sessions) -> None:
         self._route = route
-        self._rosters = rosters
-        self._listeners = listeners
+        self._store = store
+        self._sessions = sessions
 
     def published(self, node: Node, item: Item, removed: list[str]) -> None:
         """An item, and those that had to go for it. A node that neither keeps items nor tells what
@@ -74,11 +73,27 @@ class Notifier:
         message_id = secrets.token_hex(8)
         kind = node.configuration.notification_type
         for jid in sorted(node.subscribers):
-            if may_read(node, JID(jid).bare, self._rosters):
+            if may_read(node, JID(jid).bare, self._store):
                 self._send(node, jid, event, message_id, kind)
         for full in self._listeners(node):
             if node.subscribers.isdisjoint((full, JID(full).bare)):
                 self._send(node, full, event, message_id, kind)
+
+    def _listeners(self, node: Node) -> Iterator[str]:
+        """Who hears of an account's node without having subscribed: sessions of the account, and of
+        those who see its presence, that say by their capabilities that they want to hear of a node
+        of that name, and may read it.
+        """
+        if "@" not in node.service:
+            return
+        for account in (node.service, *self._store.watchers(node.service)):
+            wanting = [
+                session.full
+                for session in self._sessions.available(account)
+                if node.name in session.wanted_nodes
+            ]
+            if wanting and may_read(node, account, self._store):
+                yield from wanting
 
     def _send(
         self, node: Node, to: str, event: Element, message_id: str, kind: str, *more: Element

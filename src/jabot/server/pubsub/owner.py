@@ -9,13 +9,14 @@ from jabot.server.conditions import StanzaError
 from jabot.server.element import Element
 from jabot.server.forms import Form, submitted
 from jabot.server.namespaces import DATA_FORMS, PUBSUB_OWNER
-from jabot.server.pubsub.access import Rosters, check_owner, check_read
+from jabot.server.pubsub.access import check_owner, check_read
 from jabot.server.pubsub.configuration import FORM_TYPE, NodeConfiguration
 from jabot.server.pubsub.node import Affiliation, Node, affiliation, subscription
 from jabot.server.pubsub.nodes import Nodes
 from jabot.server.pubsub.notifications import Notifier
 from jabot.server.pubsub.refusals import refusal
 from jabot.server.pubsub.requests import Asker
+from jabot.server.store import Store
 
 Handler = Callable[[Asker, Node, Element], Element | None]
 """Takes who asks (an owner), the node, and what says what is wanted."""
@@ -25,10 +26,10 @@ class OwnerRequests:
     """Answers `<pubsub/>` in the namespace of owners."""
 
     def __init__(
-        self, nodes: Nodes, rosters: Rosters, form: Form[NodeConfiguration], notifier: Notifier
+        self, nodes: Nodes, store: Store, form: Form[NodeConfiguration], notifier: Notifier
     ) -> None:
         self._nodes = nodes
-        self._rosters = rosters
+        self._store = store
         self._form = form
         self._notifier = notifier
         self._handlers: dict[tuple[str, str], Handler] = {
@@ -109,7 +110,7 @@ class OwnerRequests:
         ]
         for account, state in changes:
             if state == "subscribed":
-                check_read(node, account, self._rosters)
+                check_read(node, account, self._store)
             elif state != "none":
                 raise StanzaError("not-acceptable", f"a subscription can't be {state!r} here")
         for account, state in changes:

@@ -13,7 +13,6 @@ from jabot.server.forms import Form, submitted
 from jabot.server.namespaces import DATA_FORMS, PUBSUB
 from jabot.server.pubsub import paging
 from jabot.server.pubsub.access import (
-    Rosters,
     check_publish,
     check_read,
     check_retract,
@@ -30,6 +29,7 @@ from jabot.server.pubsub.nodes import Nodes
 from jabot.server.pubsub.notifications import Notifier, item_element
 from jabot.server.pubsub.refusals import refusal, unsupported
 from jabot.server.session import Sessions
+from jabot.server.store import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +57,14 @@ class Requests:
         self,
         config: ServerConfig,
         nodes: Nodes,
-        rosters: Rosters,
+        store: Store,
         sessions: Sessions,
         form: Form[NodeConfiguration],
         notifier: Notifier,
     ) -> None:
         self._config = config
         self._nodes = nodes
-        self._rosters = rosters
+        self._store = store
         self._sessions = sessions
         self._form = form
         self._notifier = notifier
@@ -161,7 +161,7 @@ class Requests:
 
     def _items(self, asker: Asker, pubsub: Element, wanted: Element) -> Element:
         node = self._nodes.find(asker.service, wanted.attrs.get("node", ""))
-        check_read(node, asker.account, self._rosters)
+        check_read(node, asker.account, self._store)
         ids = self._nodes.ids(node)
         page = paging.asked_page(pubsub)
         named = [each.attrs.get("id", "") for each in wanted.elements("item")]
@@ -209,7 +209,7 @@ class Requests:
         jid = self._own_jid(asker, wanted)
         if jid is None:
             raise refusal("bad-request", "invalid-jid")
-        check_read(node, asker.account, self._rosters)
+        check_read(node, asker.account, self._store)
         self._nodes.subscribe(node, jid)
         if node.configuration.send_last != NEVER:
             last = self._nodes.last(node)

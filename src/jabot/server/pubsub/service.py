@@ -10,9 +10,9 @@ from jabot.server.delay import Now, utc_now
 from jabot.server.element import Element
 from jabot.server.iq import IqTable
 from jabot.server.namespaces import PUBSUB, PUBSUB_OWNER
+from jabot.server.pubsub.arrivals import Arrivals
 from jabot.server.pubsub.configuration import node_form, of_account, of_service
 from jabot.server.pubsub.descriptions import ACCOUNT_FEATURES, SERVICE_FEATURES, NodeDescriptions
-from jabot.server.pubsub.listeners import Arrivals, Listeners
 from jabot.server.pubsub.nodes import Nodes
 from jabot.server.pubsub.notifications import Notifier
 from jabot.server.pubsub.owner import OwnerRequests
@@ -37,7 +37,7 @@ class PubSub:
     ) -> None:
         self.domain = domain
         self.nodes = Nodes(config, NodeStore(store.db), now)
-        notifier = Notifier(router.route, store, Listeners(store, sessions).of)
+        notifier = Notifier(router.route, store, sessions)
         self.arrivals = Arrivals(self.nodes, store, sessions, notifier)
         self.descriptions = NodeDescriptions(self.nodes, store)
         form = node_form(config)

@@ -1,8 +1,6 @@
-"""Those who hear of an account's nodes without having subscribed (XEP-0060 section 9; XEP-0163)."""
+"""What those who come are sent (XEP-0060 section 9; XEP-0163)."""
 
 from __future__ import annotations
-
-from collections.abc import Iterator
 
 from jabot.jid import JID
 from jabot.server.pubsub.access import may_read
@@ -14,30 +12,8 @@ from jabot.server.session import Session, Sessions
 from jabot.server.store import Store
 
 
-class Listeners:
-    """Who they are: sessions of the account, and of those who see its presence, that say by their
-    capabilities that they want to hear of a node of that name, and may read it.
-    """
-
-    def __init__(self, store: Store, sessions: Sessions) -> None:
-        self._store = store
-        self._sessions = sessions
-
-    def of(self, node: Node) -> Iterator[str]:
-        if "@" not in node.service:
-            return
-        for account in (node.service, *self._store.watchers(node.service)):
-            wanting = [
-                session.full
-                for session in self._sessions.available(account)
-                if node.name in session.wanted_nodes
-            ]
-            if wanting and may_read(node, account, self._store):
-                yield from wanting
-
-
 class Arrivals:
-    """What those who come are sent: the last item of each node that they hear of."""
+    """Sends who comes the last item of each node that it hears of."""
 
     def __init__(self, nodes: Nodes, store: Store, sessions: Sessions, notifier: Notifier) -> None:
         self._nodes = nodes
