@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from typing import Final
+
+import msgspec
 
 from jabot.server.pubsub.configuration import NodeConfiguration
 from jabot.server.pubsub.node import Affiliation, Item, Node
@@ -57,7 +57,7 @@ class NodeStore:
         self._db.executescript(_SCHEMA)
 
     def load(self) -> Iterator[Node]:
-        """Every node."""
+        """Every node. Settings that another version knew are passed by."""
         affiliations: dict[int, dict[str, Affiliation]] = {}
         for key, account, word in self._db.execute("SELECT * FROM node_affiliations"):
             affiliations.setdefault(key, {})[account] = Affiliation(word)
@@ -71,7 +71,7 @@ class NodeStore:
                 service=service,
                 name=name,
                 creator=creator,
-                configuration=_configuration(configuration),
+                configuration=msgspec.json.decode(configuration, type=NodeConfiguration),
                 affiliations=affiliations.get(key, {}),
                 subscribers=subscribers.get(key, set()),
                 size=sizes.get(key, 0),
@@ -81,7 +81,7 @@ class NodeStore:
 
     def add(self, node: Node) -> None:
         """Keep a new node, and give it its key."""
-        configuration = json.dumps(asdict(node.configuration))
+        configuration = msgspec.json.encode(node.configuration).decode()
         with self._db:
             cursor = self._db.execute(
                 "INSERT INTO nodes (service, name, creator, configuration) VALUES (?, ?, ?, ?)",
@@ -91,7 +91,7 @@ class NodeStore:
             self._put_affiliations(node.key, node.affiliations)
 
     def save_configuration(self, node: Node) -> None:
-        configuration = json.dumps(asdict(node.configuration))
+        configuration = msgspec.json.encode(node.configuration).decode()
         with self._db:
             self._db.execute(
                 "UPDATE nodes SET configuration = ? WHERE key = ?", (configuration, node.key)
@@ -215,11 +215,3 @@ class NodeStore:
 def _item(row: tuple[str, str, str, float]) -> Item:
     item_id, publisher, payload, at = row
     return Item(item_id, publisher, payload, datetime.fromtimestamp(at, UTC))
-
-
-def _configuration(text: str) -> NodeConfiguration:
-    """Settings that another version knew are passed by."""
-    known = {each.name for each in fields(NodeConfiguration)}
-    values = {name: value for name, value in json.loads(text).items() if name in known}
-    values["roster_groups"] = tuple(values.get("roster_groups", ()))
-    return NodeConfiguration(**values)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import asdict, fields
 from typing import Final
+
+import msgspec
 
 from jabot.server.element import to_text
 from jabot.server.parser import element_of
@@ -38,7 +38,7 @@ class RoomStore:
         self._db.executescript(_SCHEMA)
 
     def load(self) -> Iterator[RoomRecord]:
-        """Every room that was kept."""
+        """Every room that was kept. Settings that another version knew are passed by."""
         affiliations: dict[str, dict[str, Affiliation]] = {}
         for room, account, word in self._db.execute("SELECT * FROM room_affiliations"):
             affiliations.setdefault(room, {})[account] = Affiliation[word]
@@ -46,7 +46,7 @@ class RoomStore:
             yield RoomRecord(
                 jid=room,
                 creator=creator,
-                configuration=_configuration(configuration),
+                configuration=msgspec.json.decode(configuration, type=RoomConfiguration),
                 affiliations=affiliations.get(room, {}),
                 subject=None if subject is None else element_of(subject),
             )
@@ -90,13 +90,7 @@ class RoomStore:
             (
                 record.jid,
                 record.creator,
-                json.dumps(asdict(record.configuration)),
+                msgspec.json.encode(record.configuration).decode(),
                 None if record.subject is None else to_text(record.subject, ""),
             ),
         )
-
-
-def _configuration(text: str) -> RoomConfiguration:
-    """Settings that another version knew are passed by."""
-    known = {each.name for each in fields(RoomConfiguration)}
-    return RoomConfiguration(**{k: v for k, v in json.loads(text).items() if k in known})
