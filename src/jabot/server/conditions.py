@@ -71,6 +71,15 @@ def read_address(text: str) -> JID:
         raise StanzaError("jid-malformed") from None
 
 
+def read_number(text: str) -> int:
+    """A number that a stanza names. Raises StanzaError when it is none; what is beyond nine digits
+    is cut off, so that no arithmetic with it can overflow.
+    """
+    if not (text.isascii() and text.isdigit()):
+        raise StanzaError("bad-request", f"{text!r} is no number")
+    return int(text[:9])
+
+
 def error_reply(stanza: Element, error: StanzaError) -> Element | None:
     """The error stanza that answers `stanza`, or None when it may not be answered.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from jabot.server.conditions import StanzaError
+from jabot.server.conditions import StanzaError, read_number
 from jabot.server.element import Element
 from jabot.server.namespaces import RSM
 
@@ -39,17 +39,10 @@ def asked_page(element: Element) -> Page | None:
         return None
     most = wanted.text_of(RSM, "max")
     return Page(
-        None if most is None else count(most),
+        None if most is None else read_number(most),
         wanted.text_of(RSM, "after"),
         wanted.text_of(RSM, "before"),
     )
-
-
-def count(text: str) -> int:
-    """A number of items. Raises StanzaError when it is none."""
-    if not (text.isascii() and text.isdigit()):
-        raise StanzaError("bad-request", f"{text!r} is no number")
-    return int(text[:9])
 
 
 def told_page(ids: list[str], shown: list[str]) -> Element:

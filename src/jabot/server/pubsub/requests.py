@@ -6,12 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from jabot.jid import JID, InvalidJID
-from jabot.server.conditions import StanzaError
+from jabot.server.conditions import StanzaError, read_number
 from jabot.server.config import ServerConfig
 from jabot.server.element import Element, to_text
 from jabot.server.forms import Form, submitted
 from jabot.server.namespaces import DATA_FORMS, PUBSUB
-from jabot.server.pubsub import paging
 from jabot.server.pubsub.access import (
     check_publish,
     check_read,
@@ -27,6 +26,7 @@ from jabot.server.pubsub.configuration import (
 from jabot.server.pubsub.node import Affiliation, Node, subscription
 from jabot.server.pubsub.nodes import Nodes
 from jabot.server.pubsub.notifications import Notifier, item_element
+from jabot.server.pubsub.paging import Page, asked_page, told_page
 from jabot.server.pubsub.refusals import refusal, unsupported
 from jabot.server.session import Sessions
 from jabot.server.store import Store
@@ -163,20 +163,20 @@ class Requests:
         node = self._nodes.find(asker.service, wanted.attrs.get("node", ""))
         check_read(node, asker.account, self._store)
         ids = self._nodes.ids(node)
-        page = paging.asked_page(pubsub)
+        page = asked_page(pubsub)
         named = [each.attrs.get("id", "") for each in wanted.elements("item")]
         if named:
             present = set(ids)
             return _told(self._shown(node, [each for each in named if each in present])[0])
         if "max_items" in wanted.attrs:
-            most = paging.count(wanted.attrs["max_items"])
-            page = replace(page or paging.Page(before=""), most=most)
+            most = read_number(wanted.attrs["max_items"])
+            page = replace(page or Page(before=""), most=most)
         chosen = page.select(ids) if page is not None else ids
         from_end = page is not None and page.before is not None
         shown, shown_ids = self._shown(node, chosen, from_end=from_end)
         answer = _told(shown)
         if page is not None or len(shown_ids) < len(ids):
-            answer.children.append(paging.told_page(ids, shown_ids))
+            answer.children.append(told_page(ids, shown_ids))
         return answer
 
     def _shown(

@@ -6,15 +6,13 @@ from collections import deque
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from jabot.server.conditions import StanzaError
+from jabot.server.conditions import StanzaError, read_number
 from jabot.server.delay import delay, read_stamp
 from jabot.server.element import Element, Envelope
 from jabot.server.namespaces import CLIENT, HINTS, MUC
 
 KEPT = 20  # messages of a room
 KEPT_BYTES = 262_144
-
-_DAY = 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,16 +82,9 @@ def wanted(join: Element, now: datetime) -> Wanted:
         if since is None:
             raise StanzaError("bad-request", f"{attrs['since']!r} is no time")
     if "seconds" in attrs:
-        latest = now - timedelta(seconds=_number(attrs["seconds"]))
+        latest = now - timedelta(seconds=read_number(attrs["seconds"]))
         since = latest if since is None else max(since, latest)
     stanzas, characters = (
-        _number(attrs[name]) if name in attrs else None for name in ("maxstanzas", "maxchars")
+        read_number(attrs[name]) if name in attrs else None for name in ("maxstanzas", "maxchars")
     )
     return Wanted(stanzas, characters, since)
-
-
-def _number(text: str) -> int:
-    """Bounded, so that no arithmetic with it can overflow."""
-    if not (text.isascii() and text.isdigit()):
-        raise StanzaError("bad-request", f"{text!r} is no number")
-    return min(int(text[:12]), 10_000 * _DAY)
