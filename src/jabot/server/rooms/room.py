@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from jabot.jid import JID
 from jabot.server.conditions import StanzaError
@@ -127,16 +127,9 @@ class Room:
         namesake = self.occupants.called(nick)
         if namesake is not None and namesake.account != occupant.account:
             raise StanzaError("conflict", f"{nick} is somebody else here")
-        gone = Notice(
-            room=self.jid,
-            nick=occupant.nick,
-            full=full,
-            affiliation=self.affiliation(occupant.account),
-            role=occupant.role,
-            gone=True,
-            new_nick=nick,
-            why=Why(codes=(presences.RENAMED,)),
-        )
+        why = Why(codes=(presences.RENAMED,))
+        now = self._notice(occupant, full, why)
+        gone = replace(now, content=[], gone=True, new_nick=nick)
         alone = len(occupant.sessions) == 1
         if alone:
             self.tell(gone, occupant)
@@ -159,16 +152,8 @@ class Room:
         occupant = self.occupants.of_session(full)
         if occupant is None:
             return
-        gone = Notice(
-            room=self.jid,
-            nick=occupant.nick,
-            full=full,
-            affiliation=self.affiliation(occupant.account),
-            role=Role.NONE,
-            content=content or [],
-            gone=True,
-            why=why or Why(),
-        )
+        last = self._notice(occupant, full, why or Why())
+        gone = replace(last, role=Role.NONE, content=content or [], gone=True)
         self.occupants.drop(full)
         if not occupant.sessions:
             self.tell(gone, occupant)
@@ -187,7 +172,7 @@ class Room:
     ) -> None:
         """Tell all what the occupant is now; `codes` are for its own sessions."""
         occupant.shown.clear()
-        self.tell(self._notice(occupant, why or Why()), occupant, codes)
+        self.tell(self._notice(occupant, occupant.current, why or Why()), occupant, codes)
 
     def tell(
         self, notice: Notice, occupant: Occupant, codes: tuple[str, ...] = (presences.SELF,)
@@ -232,8 +217,8 @@ class Room:
         """Whether it sees the real addresses of others."""
         return not self.configuration.anonymous or receiver.role is Role.MODERATOR
 
-    def _notice(self, occupant: Occupant, why: Why) -> Notice:
-        full = occupant.current
+    def _notice(self, occupant: Occupant, full: str, why: Why) -> Notice:
+        """What an occupant is now, by one of its sessions."""
         return Notice(
             room=self.jid,
             nick=occupant.nick,
@@ -248,8 +233,8 @@ class Room:
         """An occupant's presence for who comes in: with many of them, made once for all."""
         envelope = occupant.shown.get(with_jid)
         if envelope is None:
-            element = self._notice(occupant, Why()).to_element(with_jid=with_jid)
-            envelope = occupant.shown[with_jid] = Envelope(element)
+            notice = self._notice(occupant, occupant.current, Why())
+            envelope = occupant.shown[with_jid] = Envelope(notice.to_element(with_jid=with_jid))
         return envelope
 
     def _send(self, full: str, stanza: Element) -> None:
