@@ -15,6 +15,11 @@ OPEN, PRESENCE, ROSTER, WHITELIST = "open", "presence", "roster", "whitelist"
 PUBLISHERS, SUBSCRIBERS = "publishers", "subscribers"
 NEVER, ON_SUB, ON_PRESENCE = "never", "on_sub", "on_sub_and_presence"
 
+_ACCESS = (OPEN, PRESENCE, ROSTER, WHITELIST)
+_PUBLISH = (PUBLISHERS, SUBSCRIBERS, OPEN)
+_SEND_LAST = (NEVER, ON_SUB, ON_PRESENCE)
+_MESSAGES = ("headline", "normal")
+_NAMED = ("none", "publisher")
 _YEAR = 31_536_000  # seconds
 
 
@@ -50,19 +55,9 @@ def node_form(config: ServerConfig) -> Form[NodeConfiguration]:
             text("pubsub#title", "title", "Title", 1_023),
             text("pubsub#description", "description", "What is published here", 1_023),
             text("pubsub#type", "type", "Namespace of the payloads", 1_023),
-            choice(
-                "pubsub#access_model",
-                "access_model",
-                "Who may subscribe and read",
-                (OPEN, PRESENCE, ROSTER, WHITELIST),
-            ),
+            choice("pubsub#access_model", "access_model", "Who may subscribe and read", _ACCESS),
             texts("pubsub#roster_groups_allowed", "roster_groups", "Roster groups that may", 100),
-            choice(
-                "pubsub#publish_model",
-                "publish_model",
-                "Who may publish",
-                (PUBLISHERS, SUBSCRIBERS, OPEN),
-            ),
+            choice("pubsub#publish_model", "publish_model", "Who may publish", _PUBLISH),
             boolean("pubsub#persist_items", "persist_items", "Items are kept"),
             number("pubsub#max_items", "max_items", "Most items", config.max_items, 1),
             number("pubsub#item_expire", "item_expire", "Seconds that an item is kept", _YEAR),
@@ -75,20 +70,12 @@ def node_form(config: ServerConfig) -> Form[NodeConfiguration]:
                 "pubsub#send_last_published_item",
                 "send_last",
                 "When the last item is sent",
-                (NEVER, ON_SUB, ON_PRESENCE),
+                _SEND_LAST,
             ),
             choice(
-                "pubsub#notification_type",
-                "notification_type",
-                "Type of the messages",
-                ("headline", "normal"),
+                "pubsub#notification_type", "notification_type", "Type of the messages", _MESSAGES
             ),
-            choice(
-                "pubsub#itemreply",
-                "shows_publisher",
-                "Whom items name",
-                ("none", "publisher"),
-            ),
+            choice("pubsub#itemreply", "shows_publisher", "Whom items name", _NAMED),
         ),
     )
 
