@@ -13,11 +13,9 @@ from jabot.server.rooms.admin import give_affiliation
 from jabot.server.rooms.affiliations import (
     Affiliation,
     Role,
-    affiliation,
     check_affiliation_change,
     check_role_change,
     first_role,
-    role,
     role_after,
 )
 from jabot.server.rooms.configuration import RoomConfiguration
@@ -124,9 +122,9 @@ def test_the_limits_of_admins_and_owners(actor, held, given, own, owners, condit
 
 
 def test_words_that_are_none():
-    assert affiliation("outcast") is OUTCAST
-    assert role("none") is Role.NONE
-    for read in (affiliation, role):
+    assert Affiliation.read("outcast") is OUTCAST
+    assert Role.read("none") is Role.NONE
+    for read in (Affiliation.read, Role.read):
         with pytest.raises(StanzaError, match="bad-request"):
             read("king")
 

@@ -8,7 +8,7 @@ from jabot.jid import JID
 from jabot.server.conditions import StanzaError, read_address
 from jabot.server.element import Element
 from jabot.server.namespaces import MUC_ADMIN
-from jabot.server.rooms import affiliations, presences
+from jabot.server.rooms import presences
 from jabot.server.rooms.affiliations import (
     Affiliation,
     Role,
@@ -39,9 +39,9 @@ def lists(room: Room, sender: JID, query: Element) -> Element:
     """Who has a role or an affiliation."""
     [item] = _items(query, exactly_one=True)
     if "affiliation" in item.attrs:
-        return _with_affiliation(room, sender, affiliations.affiliation(item.attrs["affiliation"]))
+        return _with_affiliation(room, sender, Affiliation.read(item.attrs["affiliation"]))
     if "role" in item.attrs:
-        return _with_role(room, sender, affiliations.role(item.attrs["role"]))
+        return _with_role(room, sender, Role.read(item.attrs["role"]))
     raise StanzaError("bad-request", "ask for an affiliation or a role")
 
 
@@ -144,10 +144,8 @@ def _read(room: Room, sender: JID, item: Element) -> RoleChange | AffiliationCha
         occupant = room.occupants.called(attrs.get("nick", ""))
         if occupant is None:
             raise StanzaError("item-not-found", f"nobody is called {attrs.get('nick')!r} here")
-        return RoleChange(occupant, affiliations.role(attrs["role"]), why)
-    return AffiliationChange(
-        _account(room, attrs), affiliations.affiliation(attrs["affiliation"]), why
-    )
+        return RoleChange(occupant, Role.read(attrs["role"]), why)
+    return AffiliationChange(_account(room, attrs), Affiliation.read(attrs["affiliation"]), why)
 
 
 def _account(room: Room, attrs: dict[str, str]) -> str:

@@ -3,11 +3,29 @@
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import Self
 
 from jabot.server.conditions import StanzaError
 
 
-class Affiliation(IntEnum):
+class _Rank(IntEnum):
+    """On the wire it has a word."""
+
+    @property
+    def word(self) -> str:
+        return self.name.lower()
+
+    @classmethod
+    def read(cls, word: str) -> Self:
+        """By its word. Raises StanzaError for another word."""
+        try:
+            return cls[word.upper()]
+        except KeyError:
+            what = cls.__name__.lower()
+            raise StanzaError("bad-request", f"there is no {what} {word!r}") from None
+
+
+class Affiliation(_Rank):
     """What an account is to a room, present or not; each may do what those before it may."""
 
     OUTCAST = -1
@@ -16,38 +34,14 @@ class Affiliation(IntEnum):
     ADMIN = 2
     OWNER = 3
 
-    @property
-    def word(self) -> str:
-        return self.name.lower()
 
-
-class Role(IntEnum):
+class Role(_Rank):
     """What an occupant may do while it is there."""
 
     NONE = 0
     VISITOR = 1  # hears everything, says nothing to all
     PARTICIPANT = 2
     MODERATOR = 3
-
-    @property
-    def word(self) -> str:
-        return self.name.lower()
-
-
-def affiliation(word: str) -> Affiliation:
-    """By its word on the wire. Raises StanzaError for another word."""
-    try:
-        return Affiliation[word.upper()]
-    except KeyError:
-        raise StanzaError("bad-request", f"there is no affiliation {word!r}") from None
-
-
-def role(word: str) -> Role:
-    """By its word on the wire. Raises StanzaError for another word."""
-    try:
-        return Role[word.upper()]
-    except KeyError:
-        raise StanzaError("bad-request", f"there is no role {word!r}") from None
 
 
 def first_role(held: Affiliation, *, moderated: bool) -> Role:
