@@ -6,6 +6,7 @@ instructions) ends the stream before anything is expanded or stored.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from xml.parsers import expat
 
@@ -104,9 +105,9 @@ class StreamParser:
         parser.CharacterDataHandler = self._text
         parser.StartNamespaceDeclHandler = self._namespace
         parser.XmlDeclHandler = self._declaration
-        parser.StartDoctypeDeclHandler = _refuse_doctype
-        parser.CommentHandler = _refuse_comment
-        parser.ProcessingInstructionHandler = _refuse_instruction
+        parser.StartDoctypeDeclHandler = _refusal("a document type")
+        parser.CommentHandler = _refusal("a comment")
+        parser.ProcessingInstructionHandler = _refusal("a processing instruction")
         return parser
 
     def _start(self, tag: str, attrs: dict[str, str]) -> None:
@@ -194,13 +195,8 @@ def _as_stream_error(problem: expat.ExpatError) -> StreamError:
     return StreamError("not-well-formed", expat.errors.messages[problem.code])
 
 
-def _refuse_doctype(*_: object) -> None:
-    raise StreamError("restricted-xml", "a document type is not allowed")
+def _refusal(what: str) -> Callable[..., None]:
+    def refuse(*_: object) -> None:
+        raise StreamError("restricted-xml", f"{what} is not allowed")
 
-
-def _refuse_comment(_: str) -> None:
-    raise StreamError("restricted-xml", "a comment is not allowed")
-
-
-def _refuse_instruction(_target: str, _data: str) -> None:
-    raise StreamError("restricted-xml", "a processing instruction is not allowed")
+    return refuse

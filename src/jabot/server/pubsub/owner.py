@@ -18,8 +18,8 @@ from jabot.server.pubsub.refusals import refusal
 from jabot.server.pubsub.requests import Asker
 from jabot.server.store import Store
 
-Handler = Callable[[Asker, Node, Element], Element | None]
-"""Takes who asks (an owner), the node, and what says what is wanted."""
+Handler = Callable[[Node, Element], Element | None]
+"""Takes the node, which the asker owns, and what says what is wanted."""
 
 
 class OwnerRequests:
@@ -54,15 +54,15 @@ class OwnerRequests:
             raise StanzaError("bad-request", "there is nothing in it that is known here")
         node = self._nodes.find(asker.service, wanted.attrs.get("node", ""))
         check_owner(node, asker.account)
-        return handler(asker, node, wanted)
+        return handler(node, wanted)
 
     # Configuration
 
-    def _get_form(self, _asker: Asker, node: Node, _wanted: Element) -> Element:
+    def _get_form(self, node: Node, _wanted: Element) -> Element:
         form = self._form.offer(node.configuration)
         return _pubsub(Element(PUBSUB_OWNER, "configure", {"node": node.name}, [form]))
 
-    def _configure(self, _asker: Asker, node: Node, wanted: Element) -> None:
+    def _configure(self, node: Node, wanted: Element) -> None:
         form = wanted.child(DATA_FORMS, "x")
         if form is None:
             raise StanzaError("bad-request", "there is no form")
@@ -79,14 +79,14 @@ class OwnerRequests:
 
     # Affiliations and subscriptions
 
-    def _get_affiliations(self, _asker: Asker, node: Node, _wanted: Element) -> Element:
+    def _get_affiliations(self, node: Node, _wanted: Element) -> Element:
         told = (
             Element(PUBSUB_OWNER, "affiliation", {"jid": account, "affiliation": held.value})
             for account, held in sorted(node.affiliations.items())
         )
         return _pubsub(Element(PUBSUB_OWNER, "affiliations", {"node": node.name}, told))
 
-    def _affiliate(self, _asker: Asker, node: Node, wanted: Element) -> None:
+    def _affiliate(self, node: Node, wanted: Element) -> None:
         changed = {}
         for each in wanted.elements("affiliation"):
             if "affiliation" in each.attrs:
@@ -98,11 +98,11 @@ class OwnerRequests:
             if held in (Affiliation.OUTCAST, Affiliation.PUBLISH_ONLY):
                 self._end_subscriptions(node, account)
 
-    def _get_subscriptions(self, _asker: Asker, node: Node, _wanted: Element) -> Element:
+    def _get_subscriptions(self, node: Node, _wanted: Element) -> Element:
         told = (subscription(node, jid, ns=PUBSUB_OWNER) for jid in sorted(node.subscribers))
         return _pubsub(Element(PUBSUB_OWNER, "subscriptions", {"node": node.name}, told))
 
-    def _change_subscriptions(self, _asker: Asker, node: Node, wanted: Element) -> None:
+    def _change_subscriptions(self, node: Node, wanted: Element) -> None:
         changes = [
             (_account(each), each.attrs["subscription"])
             for each in wanted.elements("subscription")
@@ -127,11 +127,11 @@ class OwnerRequests:
 
     # Ends
 
-    def _purge(self, _asker: Asker, node: Node, _wanted: Element) -> None:
+    def _purge(self, node: Node, _wanted: Element) -> None:
         self._nodes.purge(node)
         self._notifier.purged(node)
 
-    def _delete(self, _asker: Asker, node: Node, _wanted: Element) -> None:
+    def _delete(self, node: Node, _wanted: Element) -> None:
         self._nodes.delete(node)
         self._notifier.deleted(node)
 
