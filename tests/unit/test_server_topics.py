@@ -371,9 +371,9 @@ class Link:
 
 @pytest.fixture
 def capabilities():
-    made = Capabilities("x")
-    made.learnt = []
-    made.on_learnt.append(lambda session, new: made.learnt.append((session.full, set(new))))
+    learnt = []
+    made = Capabilities("x", lambda session, new: learnt.append((session.full, set(new))))
+    made.learnt = learnt
     return made
 
 

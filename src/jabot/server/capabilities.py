@@ -27,14 +27,14 @@ Key = tuple[str, str]  # the hash's name, and the hash
 class Capabilities:
     """Asks each client whose hash is new what it can, and remembers the answer by the hash.
 
-    `on_learnt` are called with a session and the nodes that it wants news of and did not before.
+    `on_learnt` is called with a session and the nodes that it wants news of and did not before.
     """
 
-    def __init__(self, domain: str) -> None:
+    def __init__(self, domain: str, on_learnt: Callable[[Session, frozenset[str]], object]) -> None:
         self._domain = domain
+        self._on_learnt = on_learnt
         self._known: OrderedDict[Key, frozenset[str]] = OrderedDict()
         self._asked: dict[str, tuple[Session, str, Key]] = {}  # by session: id and hash
-        self.on_learnt: list[Callable[[Session, frozenset[str]], None]] = []
 
     def seen(self, session: Session) -> None:
         """The session has shown a presence."""
@@ -85,8 +85,7 @@ class Capabilities:
         new = wanted - session.wanted_nodes
         session.wanted_nodes = wanted
         if new:
-            for hook in self.on_learnt:
-                hook(session, new)
+            self._on_learnt(session, new)
 
 
 def _wanted_nodes(query: Element) -> frozenset[str]:

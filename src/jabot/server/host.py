@@ -41,28 +41,20 @@ class Host:
         self._account_iqs = IqTable(router.route)
         self._stopping = False
         self._router = router
+        self.pubsub = PubSub(config, f"pubsub.{domain}", store, router, self.sessions)
+        self._arrivals = self.pubsub.arrivals
+        self._capabilities = Capabilities(domain, self._arrivals.learnt)
         self._offline = Offline(domain, store, config.max_offline)
         self._presence = Presence(domain, store, self.sessions, router, config.max_directed)
         roster = Roster(store, self.sessions, config.max_roster)
-        self._subscriptions = Subscriptions(store, self.sessions, roster, self._presence, router)
-        self._presence.on_available.append(self._subscriptions.redeliver)
-        self._presence.on_ready.append(self._offline.flush)
+        self._subscriptions = Subscriptions(
+            store, self.sessions, roster, self._presence, router, self._arrivals
+        )
         RosterQueries(roster, self._subscriptions, self.sessions, self._account_iqs)
         ServerInformation(domain, router, self._server_iqs)
-        self.pubsub = PubSub(config, f"pubsub.{domain}", store, router, self.sessions)
-        self._capabilities = Capabilities(domain)
-        self._offer_nodes(store)
-        router.add(domain, self)
-
-    def _offer_nodes(self, store: Store) -> None:
-        """Accounts have nodes of their own, and are told the news of others' (XEP-0163)."""
-        arrivals = self.pubsub.arrivals
         self.pubsub.offer_personal(self._account_iqs)
         AccountInformation(store, self.sessions, self.pubsub.descriptions, self._account_iqs)
-        self._presence.on_available.append(arrivals.available)
-        self._presence.on_shown.append(self._capabilities.seen)
-        self._capabilities.on_learnt.append(arrivals.learnt)
-        self._subscriptions.on_granted.append(arrivals.granted)
+        router.add(domain, self)
 
     # Sessions
 
@@ -79,7 +71,7 @@ class Host:
         if self.sessions.remove(session):
             log.debug("%s is gone", session.full)
             self._capabilities.forget(session)
-            self.pubsub.arrivals.ended(session)
+            self._arrivals.ended(session)
             if not self._stopping:
                 self._presence.leave(session)
 
@@ -113,13 +105,27 @@ class Host:
 
     def _accept_presence(self, session: Session, stanza: Element) -> None:
         if "to" not in stanza.attrs:
-            self._presence.update(session, stanza)
+            self._show(session, stanza)
             return
         to = read_address(stanza.attrs["to"])
         if stanza.attrs.get("type") in SUBSCRIPTION_KINDS:
             self._subscriptions.send(session.account, stanza, to)
         else:
             self._presence.direct(session, stanza, to)
+
+    def _show(self, session: Session, stanza: Element) -> None:
+        """Its presence, for all who see it; a session that comes gets what waits for it."""
+        was_there = session.presence is not None
+        took_messages = was_there and session.priority >= 0
+        self._presence.update(session, stanza)
+        if session.presence is None:
+            return
+        if not was_there:
+            self._subscriptions.redeliver(session)
+            self._arrivals.available(session)
+        if session.priority >= 0 and not took_messages:
+            self._offline.flush(session)
+        self._capabilities.seen(session)
 
     # From anybody
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from jabot.jid import JID
 from jabot.server.conditions import StanzaError
 from jabot.server.element import Element, to_bytes
@@ -14,12 +12,7 @@ from jabot.server.store import Store
 
 
 class Presence:
-    """Broadcasts, probes and directed presence of the accounts of one domain.
-
-    `on_available` are called with a session after its first presence, `on_ready` with one that
-    has come to take messages: its priority is not negative, for the first time or again. `on_shown`
-    are called, last, with each session that has shown a presence.
-    """
+    """Broadcasts, probes and directed presence of the accounts of one domain."""
 
     def __init__(
         self, domain: str, store: Store, sessions: Sessions, router: Router, max_directed: int
@@ -29,9 +22,6 @@ class Presence:
         self._sessions = sessions
         self._router = router
         self._max_directed = max_directed
-        self.on_available: list[Callable[[Session], None]] = []
-        self.on_ready: list[Callable[[Session], None]] = []
-        self.on_shown: list[Callable[[Session], None]] = []
 
     def update(self, session: Session, stanza: Element) -> None:
         """The session's own presence, sent to nobody in particular."""
@@ -91,21 +81,12 @@ class Presence:
             self._router.route(addressed(unavailable(session.full), to))
 
     def _become_available(self, session: Session, stanza: Element) -> None:
-        priority = _priority(stanza)
+        session.priority = _priority(stanza)
         first = session.presence is None
-        ready = priority >= 0 and (first or session.priority < 0)
         session.presence = stanza
-        session.priority = priority
         self._broadcast(session, stanza)
         if first:
             self._gather(session)
-            for hook in self.on_available:
-                hook(session)
-        if ready:
-            for hook in self.on_ready:
-                hook(session)
-        for hook in self.on_shown:
-            hook(session)
 
     def _gather(self, session: Session) -> None:
         """Show a new session who is there (RFC 6121 section 4.2.2: its probes, answered here)."""

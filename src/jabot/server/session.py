@@ -32,7 +32,6 @@ class Session:
         "link",
         "presence",
         "priority",
-        "resource",
         "wanted_nodes",
         "write",
     )
@@ -40,7 +39,6 @@ class Session:
     def __init__(self, jid: JID, link: Link, lang: str = "") -> None:
         self.full: str = jid.full
         self.account: str = jid.bare
-        self.resource: str = jid.resource
         self.link = link
         self.lang = lang  # of the stream, and so of stanzas that name none
         self.write = link.write  # bound once: the hot path

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 from jabot.jid import JID
@@ -10,6 +9,7 @@ from jabot.server.conditions import StanzaError
 from jabot.server.element import Element, to_text
 from jabot.server.namespaces import CLIENT
 from jabot.server.presence import Presence
+from jabot.server.pubsub.arrivals import Arrivals
 from jabot.server.roster import Roster, state_of
 from jabot.server.router import Router
 from jabot.server.session import Session, Sessions
@@ -29,14 +29,14 @@ class Subscriptions:
         roster: Roster,
         presence: Presence,
         router: Router,
+        arrivals: Arrivals,
     ) -> None:
         self._store = store
         self._sessions = sessions
         self._roster = roster
         self._presence = presence
         self._router = router
-        # Called with an account and a contact that may see its presence from now on.
-        self.on_granted: list[Callable[[str, str], None]] = []
+        self._arrivals = arrivals
 
     def send(self, account: str, stanza: Element, to: JID) -> None:
         """A subscription stanza from an account of ours (RFC 6121 A.2)."""
@@ -56,8 +56,7 @@ class Subscriptions:
         self._router.route(Element(CLIENT, "presence", attrs, stanza.children))
         if kind == "subscribed":
             self._presence.show(account, contact)
-            for hook in self.on_granted:
-                hook(account, contact)
+            self._arrivals.granted(account, contact)
         elif kind == "unsubscribed" and item.from_:
             self._presence.hide(account, contact)
 
@@ -70,7 +69,8 @@ class Subscriptions:
         kind = stanza.attrs["type"]
         item = self._item(account, contact, kind)
         if kind == "subscribe" and item.from_:
-            self._answer(account, contact, "subscribed")
+            attrs = {"type": "subscribed", "from": account, "to": contact}
+            self._router.route(Element(CLIENT, "presence", attrs))
             return
         step = inbound(state_of(item), kind)
         if not step.passed:
@@ -118,10 +118,6 @@ class Subscriptions:
         # A request that waits is no part of the roster, so clients are told of the rest only.
         if replace(after, request=None) != replace(before, request=None):
             self._roster.push(account, after)
-
-    def _answer(self, account: str, contact: str, kind: str) -> None:
-        attrs = {"type": kind, "from": account, "to": contact}
-        self._router.route(Element(CLIENT, "presence", attrs))
 
 
 def _kept(stanza: Element) -> str:
