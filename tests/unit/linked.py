@@ -88,7 +88,7 @@ class Wire:
     def answer(self, peer, batch_id, condition=""):
         """The peer (or the server for it) answers a batch."""
         if condition:
-            xml = frames.refusal(peer, batch_id, "cancel", condition, "so it is")
+            xml = frames.refusal(peer, batch_id, condition, "so it is")
         else:
             xml = frames.responsible(peer, batch_id)
         return self.come(peer, xml)

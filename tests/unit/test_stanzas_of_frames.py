@@ -49,7 +49,7 @@ def test_any_id_and_address_in_an_answer(text):
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_a_refusal(text):
-    iq = parsed(frames.refusal("bot@x/y", "jabot-5", "wait", "resource-constraint", text))
+    iq = parsed(frames.refusal("bot@x/y", "jabot-5", "resource-constraint", text))
     iq.set("from", "bot@x/y")
     answer = frames.read_answer(iq)
     assert answer == frames.Answer("bot@x/y", 5, "resource-constraint", text)

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Final
 from xml.etree import ElementTree as ET
 
-from jabot.xmpp.stanzas import CLIENT, JABOT, STANZAS, read_error
+from jabot.xmpp.stanzas import CLIENT, JABOT, STANZAS, error_kind, read_error
 
 IQ: Final = f"{{{CLIENT}}}iq"
 _FRAMES: Final = f"{{{JABOT}}}frames"
@@ -70,12 +70,12 @@ def responsible(peer: str, stanza_id: str) -> str:
     return f"<iq type='result' id='{_quoted(stanza_id)}' to='{_quoted_address(peer)}'/>"
 
 
-def refusal(peer: str, stanza_id: str, kind: str, condition: str, text: str = "") -> str:
-    """The answer that does not; `kind` is `auth`, `modify`, `wait` or `cancel`."""
+def refusal(peer: str, stanza_id: str, condition: str, text: str = "") -> str:
+    """The answer that does not."""
     more = f"<text xmlns='{STANZAS}'>{_escaped(text)}</text>" if text else ""
     return (
         f"<iq type='error' id='{_quoted(stanza_id)}' to='{_quoted(peer)}'>"
-        f"<error type='{kind}'><{condition} xmlns='{STANZAS}'/>{more}</error></iq>"
+        f"<error type='{error_kind(condition)}'><{condition} xmlns='{STANZAS}'/>{more}</error></iq>"
     )
 
 

@@ -231,23 +231,22 @@ class Link:
         now = self._loop.time()
         if not resource or not any(end.talks_with(peer, account) for end in self.ends):
             text = "you may do nothing here"
-            self._answer(stanzas.refusal(peer, batch.id, "auth", "forbidden", text))
+            self._answer(stanzas.refusal(peer, batch.id, "forbidden", text))
         elif self._windows.choked(peer):
             text = "you take nothing, and want more"
-            self._answer(stanzas.refusal(peer, batch.id, "wait", stanzas.LATER, text))
+            self._answer(stanzas.refusal(peer, batch.id, stanzas.LATER, text))
         else:
             try:
                 frames = self._read(batch, now)
             except RemoteProtocolError as error:
                 self.complain(peer, f"a batch that cannot be read: {error}")
-                self._answer(stanzas.refusal(peer, batch.id, "modify", "bad-request", str(error)))
+                self._answer(stanzas.refusal(peer, batch.id, "bad-request", str(error)))
                 return
             try:
                 promises = [end.received(peer, account, frames, now) for end in self.ends]
             except Exception:  # else it would come again for ever
                 log.exception("a batch of %s could not be handled", peer)
-                trouble = "internal-server-error"
-                self._answer(stanzas.refusal(peer, batch.id, "cancel", trouble))
+                self._answer(stanzas.refusal(peer, batch.id, "internal-server-error"))
                 return
             waiting = [promise for promise in promises if promise is not None]
             if waiting:
@@ -271,7 +270,7 @@ class Link:
                 self._answer(stanzas.responsible(batch.peer, batch.id))
             else:
                 text = "I cannot keep this now"
-                later = stanzas.refusal(batch.peer, batch.id, "wait", stanzas.LATER, text)
+                later = stanzas.refusal(batch.peer, batch.id, stanzas.LATER, text)
                 self._answer(later)
 
         for promise in promises:

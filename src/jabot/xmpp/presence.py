@@ -173,14 +173,14 @@ class Presence:
             return
         if not self._may_watch(sender):
             if stanza.hello:
-                self._session.send(presence_refused(sender, "auth", "forbidden"))
+                self._session.send(presence_refused(sender, "forbidden"))
             return
         if sender in self._watchers and not stanza.hello:
             return
         if self._watchers.add(sender):
             self._send_to(sender)
         elif stanza.hello:
-            self._session.send(presence_refused(sender, "wait", LATER))
+            self._session.send(presence_refused(sender, LATER))
 
     @property
     def _shown(self) -> tuple[object, ...]:

@@ -19,21 +19,12 @@ from xml.etree import ElementTree as ET
 
 from jabot.errors import ConnectionFailed, StanzaError
 from jabot.jid import JID, InvalidJID
-from jabot.xmpp.stanzas import CLIENT, STANZAS, clean, read_error
+from jabot.xmpp import stanzas
+from jabot.xmpp.stanzas import CLIENT, read_error
 
 log = logging.getLogger(__name__)
 
 Kind: TypeAlias = Literal["get", "set"]
-# The kind of error that goes with a condition (RFC 6120 section 8.3.3); `cancel` for the others.
-_KINDS: Final = {
-    "bad-request": "modify",
-    "forbidden": "auth",
-    "jid-malformed": "modify",
-    "not-acceptable": "modify",
-    "not-authorized": "auth",
-    "registration-required": "auth",
-    "resource-constraint": "wait",
-}
 _LIMIT: Final = 10.0  # seconds that an answer may take
 _ANSWERED_AT_ONCE: Final = 100  # questions of others that are being answered
 
@@ -176,11 +167,7 @@ class Requests:
             log.error("a question of %s failed", iq.get("from"), exc_info=error)
             error = StanzaError("internal-server-error")
         answer = self._answer_to(iq, "error")
-        kind = _KINDS.get(error.condition, "cancel")
-        inner = ET.SubElement(answer, f"{{{CLIENT}}}error", {"type": kind})
-        ET.SubElement(inner, f"{{{STANZAS}}}{error.condition}")
-        if error.text:
-            ET.SubElement(inner, f"{{{STANZAS}}}text").text = clean(error.text)
+        answer.append(stanzas.error(error.condition, error.text))
         self._send(answer)
 
     def _answer_to(self, iq: ET.Element, kind: str) -> ET.Element:

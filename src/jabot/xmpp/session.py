@@ -403,7 +403,7 @@ class Session:
         if self._stream is not stream:  # bound, and not yet known to be: ask for it again
             batch = read_batch(xml)
             if batch is not None:
-                stream.send_text(refusal(batch.peer, batch.id, "wait", LATER))
+                stream.send_text(refusal(batch.peer, batch.id, LATER))
             return batch is not None
         try:
             return self._carrier.iq_received(xml) or self.requests.received(xml)

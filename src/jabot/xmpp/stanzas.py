@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import uuid
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 from xml.etree import ElementTree as ET
 
 from jabot.jid import JID, InvalidJID
@@ -19,6 +19,17 @@ HINTS = "urn:xmpp:hints"  # XEP-0334
 MUC_USER = "http://jabber.org/protocol/muc#user"  # XEP-0045
 SID = "urn:xmpp:sid:0"  # XEP-0359
 STANZAS = "urn:ietf:params:xml:ns:xmpp-stanzas"  # RFC 6120 section 8.3.3
+
+# The kind of error that goes with a condition (RFC 6120 section 8.3.3); `cancel` for the others.
+_KINDS: Final = {
+    "bad-request": "modify",
+    "forbidden": "auth",
+    "jid-malformed": "modify",
+    "not-acceptable": "modify",
+    "not-authorized": "auth",
+    "registration-required": "auth",
+    "resource-constraint": "wait",
+}
 
 ChatState = Literal["active", "composing", "paused"]
 
@@ -138,13 +149,26 @@ def hello(to: JID) -> ET.Element:
     return stanza
 
 
-def presence_refused(to: JID, kind: str, condition: str) -> ET.Element:
-    """The answer to the greeting of somebody who may do nothing here (`auth`, `forbidden`), or not
-    now (`wait`, `resource-constraint`)."""
+def presence_refused(to: JID, condition: str) -> ET.Element:
+    """The answer to the greeting of somebody who may do nothing here (`forbidden`), or not now
+    (`resource-constraint`)."""
     stanza = presence(to=to, type="error")
-    error = ET.SubElement(stanza, f"{{{CLIENT}}}error", {"type": kind})
-    ET.SubElement(error, f"{{{STANZAS}}}{condition}")
+    stanza.append(error(condition))
     return stanza
+
+
+def error(condition: str, text: str = "") -> ET.Element:
+    """What a stanza of type error holds."""
+    element = ET.Element(f"{{{CLIENT}}}error", {"type": error_kind(condition)})
+    ET.SubElement(element, f"{{{STANZAS}}}{condition}")
+    if text:
+        ET.SubElement(element, f"{{{STANZAS}}}text").text = clean(text)
+    return element
+
+
+def error_kind(condition: str) -> str:
+    """What its receiver may do about it: `auth`, `modify`, `wait` or `cancel`."""
+    return _KINDS.get(condition, "cancel")
 
 
 def read_text(xml: ET.Element, own: JID) -> IncomingText | None:
