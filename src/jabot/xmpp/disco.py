@@ -123,15 +123,14 @@ def information() -> ET.Element:
     return ET.Element(f"{{{DISCO_INFO}}}query")
 
 
-def read_features(answer: ET.Element | None) -> frozenset[str]:
+def read_features(answer: ET.Element) -> frozenset[str]:
     """What somebody says that it can."""
-    found = () if answer is None else answer.iterfind(f"{{{DISCO_INFO}}}feature")
-    return frozenset(feature.get("var", "") for feature in found)
+    return frozenset(each.get("var", "") for each in answer.iterfind(f"{{{DISCO_INFO}}}feature"))
 
 
-def read_identities(answer: ET.Element | None) -> set[tuple[str, str]]:
+def read_identities(answer: ET.Element) -> set[tuple[str, str]]:
     """What somebody says that it is: category and type."""
-    found = () if answer is None else answer.iterfind(f"{{{DISCO_INFO}}}identity")
+    found = answer.iterfind(f"{{{DISCO_INFO}}}identity")
     return {(each.get("category", ""), each.get("type", "")) for each in found}
 
 

@@ -51,7 +51,7 @@ class Requests:
     def __init__(self, own: Callable[[], JID], send: Callable[[ET.Element], bool]) -> None:
         self._own = own
         self._send = send
-        self._open: dict[str, tuple[frozenset[str], asyncio.Future[ET.Element | None]]] = {}
+        self._open: dict[str, tuple[frozenset[str], asyncio.Future[ET.Element]]] = {}
         self._mark = f"ask-{secrets.token_hex(4)}-"  # nobody else can guess what we ask next
         self._numbers = itertools.count(1)
         self._handlers: dict[str, Handler] = {}
@@ -59,8 +59,9 @@ class Requests:
 
     async def ask(
         self, kind: Kind, to: JID | None, payload: ET.Element, limit: float = _LIMIT
-    ) -> ET.Element | None:
-        """The first child of the answer. `to` None is the own account, at the server.
+    ) -> ET.Element:
+        """The first child of the answer, or of an empty one itself: so what is looked for in it is
+        found or not. `to` None is the own account, at the server.
 
         Raises `StanzaError` when the answer is one, `ConnectionFailed` without a connection and
         when it goes, and `TimeoutError` after `limit` seconds.
@@ -70,7 +71,7 @@ class Requests:
         if to is not None:
             iq.set("to", str(to))
         iq.append(payload)
-        future: asyncio.Future[ET.Element | None] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[ET.Element] = asyncio.get_running_loop().create_future()
         self._open[stanza_id] = (self._answering_for(to), future)
         try:
             if not self._send(iq):
@@ -127,7 +128,7 @@ class Requests:
         if is_error:
             future.set_exception(StanzaError(*read_error(iq)))
         else:
-            future.set_result(iq[0] if len(iq) else None)
+            future.set_result(iq[0] if len(iq) else iq)
         return True
 
     def _answer(self, iq: ET.Element, handler: Handler, question: Question) -> None:

@@ -80,7 +80,7 @@ def read_news(x: ET.Element) -> RoomNews:
     )
 
 
-def shows_addresses(answer: ET.Element | None) -> bool:
+def shows_addresses(answer: ET.Element) -> bool:
     """Whether everybody in a room sees the real addresses of all."""
     return "muc_nonanonymous" in read_features(answer)
 
@@ -97,15 +97,14 @@ def configuration_wanted() -> ET.Element:
     return ET.Element(f"{{{OWNER}}}query")
 
 
-def offered_fields(form: ET.Element | None) -> dict[str, list[str]]:
+def offered_fields(form: ET.Element) -> dict[str, list[str]]:
     """The fields that a form has, and the values that there are to choose from."""
-    fields = () if form is None else form.iterfind(f".//{{{DATA}}}field")
     return {
         field.get("var", ""): [
             option.findtext(f"{{{DATA}}}value", "")
             for option in field.iterfind(f"{{{DATA}}}option")
         ]
-        for field in fields
+        for field in form.iter(f"{{{DATA}}}field")
     }
 
 

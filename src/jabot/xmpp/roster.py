@@ -35,8 +35,7 @@ async def contacts(requests: Requests) -> list[Contact]:
 
     Raises what `Requests.ask` raises.
     """
-    answer = await requests.ask("get", None, ET.Element(f"{{{ROSTER}}}query"))
-    return [] if answer is None else read_contacts(answer)
+    return read_contacts(await requests.ask("get", None, ET.Element(f"{{{ROSTER}}}query")))
 
 
 async def keep(requests: Requests, contact: Contact) -> None:

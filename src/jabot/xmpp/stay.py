@@ -203,11 +203,12 @@ class Stay:
         """A room tells who enters once more all that it tells who enters (section 7.2.1)."""
         try:
             answer = await self._session.requests.ask("get", self.jid, information())
+            shows_addresses = stanzas.shows_addresses(answer)
         except (StanzaError, TimeoutError, ConnectionFailed) as problem:
             log.debug("%s does not say what it is: %s", self.jid, problem)
-            answer = None
+            shows_addresses = False
         self._asking = None
-        if stanzas.shows_addresses(answer):
+        if shows_addresses:
             self._session.send(stanzas.enter(self.jid, self.nick, self._mark))
             return
         if self._looks == _TOO_LONG:

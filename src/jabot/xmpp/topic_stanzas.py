@@ -43,53 +43,39 @@ class Notification:
 
 def create(topic: str, settings: Mapping[str, str]) -> ET.Element:
     """Makes a topic (section 8.1)."""
-    query = ET.Element(f"{{{PUBSUB}}}pubsub")
-    ET.SubElement(query, f"{{{PUBSUB}}}create", {"node": topic})
+    query = _about("create", topic)
     ET.SubElement(query, f"{{{PUBSUB}}}configure").append(_form("node_config", settings))
     return query
 
 
 def configure(topic: str, settings: Mapping[str, str]) -> ET.Element:
     """Changes the settings of one's own topic (section 8.2)."""
-    query = ET.Element(f"{{{OWNER}}}pubsub")
-    ET.SubElement(query, f"{{{OWNER}}}configure", {"node": topic}).append(
-        _form("node_config", settings)
-    )
+    query = of_owner("configure", topic)
+    query[0].append(_form("node_config", settings))
     return query
 
 
 def affiliate(topic: str, changed: Mapping[str, str]) -> ET.Element:
     """Says who may do what with one's own topic (section 8.9.2), by address."""
-    query = _of_owner("affiliations", topic)
+    query = of_owner("affiliations", topic)
     for address, affiliation in changed.items():
         attributes = {"jid": address, "affiliation": affiliation}
         ET.SubElement(query[0], f"{{{OWNER}}}affiliation", attributes)
     return query
 
 
-def configuration(topic: str) -> ET.Element:
-    """Asks for the settings of one's own topic (section 8.2.1)."""
-    return _of_owner("configure", topic)
-
-
-def delete(topic: str) -> ET.Element:
-    """Deletes one's own topic, with all subscriptions (section 8.4)."""
-    return _of_owner("delete", topic)
-
-
-def affiliations(topic: str) -> ET.Element:
-    """Asks who may do what with one's own topic (section 8.9.1)."""
-    return _of_owner("affiliations", topic)
-
-
-def subscriptions(topic: str) -> ET.Element:
-    """Asks who is subscribed to one's own topic (section 8.8.1)."""
-    return _of_owner("subscriptions", topic)
+def of_owner(verb: str, topic: str) -> ET.Element:
+    """Asks for the settings (`configure`, section 8.2.1) of one's own topic, for who may do what
+    with it (`affiliations`, section 8.9.1), or who is subscribed (`subscriptions`, section 8.8.1);
+    or deletes it with all subscriptions (`delete`, section 8.4)."""
+    query = ET.Element(f"{{{OWNER}}}pubsub")
+    ET.SubElement(query, f"{{{OWNER}}}{verb}", {"node": topic})
+    return query
 
 
 def unsubscribe(topic: str, addresses: Iterable[str]) -> ET.Element:
     """Ends subscriptions to one's own topic (section 8.8.2)."""
-    query = _of_owner("subscriptions", topic)
+    query = of_owner("subscriptions", topic)
     for address in addresses:
         ended = {"jid": address, "subscription": "none"}
         ET.SubElement(query[0], f"{{{OWNER}}}subscription", ended)
@@ -101,9 +87,8 @@ def publish(topic: str, published: Item, conditions: Mapping[str, str]) -> ET.El
 
     What has a slot is the item of that name, and says its own id within.
     """
-    query = ET.Element(f"{{{PUBSUB}}}pubsub")
-    inner = ET.SubElement(query, f"{{{PUBSUB}}}publish", {"node": topic})
-    place = ET.SubElement(inner, f"{{{PUBSUB}}}item", {"id": published.slot or published.id})
+    query = _about("publish", topic)
+    place = ET.SubElement(query[0], f"{{{PUBSUB}}}item", {"id": published.slot or published.id})
     if published.slot:
         place = ET.SubElement(place, _SLOTTED, {"id": published.id})
     ET.SubElement(place, f"{{{JSON}}}json").text = published.text
@@ -139,45 +124,45 @@ def topics() -> ET.Element:
     return ET.Element(f"{{{DISCO_ITEMS}}}query")
 
 
-def read_topics(answer: ET.Element | None) -> list[str]:
+def read_topics(answer: ET.Element) -> list[str]:
     """The topics that a service has."""
-    found = () if answer is None else answer.iterfind(f"{{{DISCO_ITEMS}}}item")
+    found = answer.iterfind(f"{{{DISCO_ITEMS}}}item")
     return [item.get("node", "") for item in found if item.get("node")]
 
 
-def read_parts(answer: ET.Element | None) -> list[str]:
+def read_parts(answer: ET.Element) -> list[str]:
     """The addresses of the services that a server has."""
-    found = () if answer is None else answer.iterfind(f"{{{DISCO_ITEMS}}}item")
+    found = answer.iterfind(f"{{{DISCO_ITEMS}}}item")
     return [item.get("jid", "") for item in found if item.get("jid") and not item.get("node")]
 
 
-def is_service(answer: ET.Element | None) -> bool:
+def is_service(answer: ET.Element) -> bool:
     """Whether who was asked is a publish-subscribe service."""
     return ("pubsub", "service") in read_identities(answer)
 
 
-def read_items(answer: ET.Element | None) -> list[Item]:
+def read_items(answer: ET.Element) -> list[Item]:
     """What is kept of a topic. What is no JSON is somebody else's, and left out."""
-    return [] if answer is None else _items(answer.iterfind(f".//{{{PUBSUB}}}item"), PUBSUB)
+    return _items(answer.iter(f"{{{PUBSUB}}}item"))
 
 
-def read_before(answer: ET.Element | None) -> str | None:
+def read_before(answer: ET.Element) -> str | None:
     """Where an answer begins that is not all: the id of an item (XEP-0059 section 2.5)."""
-    first = None if answer is None else answer.find(f"{{{RSM}}}set/{{{RSM}}}first")
+    first = answer.find(f"{{{RSM}}}set/{{{RSM}}}first")
     return None if first is None or first.get("index", "0") == "0" else first.text
 
 
-def read_setting(answer: ET.Element | None, name: str) -> str:
+def read_setting(answer: ET.Element, name: str) -> str:
     """One of the settings of a topic; empty when it is not told."""
-    for field in () if answer is None else answer.iter(f"{{{DATA}}}field"):
+    for field in answer.iter(f"{{{DATA}}}field"):
         if field.get("var") == f"pubsub#{name}":
             return field.findtext(f"{{{DATA}}}value", "")
     return ""
 
 
-def read_held(answer: ET.Element | None, what: str) -> dict[str, str]:
+def read_held(answer: ET.Element, what: str) -> dict[str, str]:
     """The `affiliation` or `subscription` of each address, as an owner is told."""
-    found = () if answer is None else answer.iter(f"{{{OWNER}}}{what}")
+    found = answer.iter(f"{{{OWNER}}}{what}")
     return {each.get("jid", ""): each.get(what, "") for each in found if each.get("jid")}
 
 
@@ -193,16 +178,16 @@ def read_notification(xml: ET.Element) -> Notification | None:
     found = event.find(f"{{{EVENT}}}items")
     if found is None:
         return None
-    read = _items(found.iterfind(f"{{{EVENT}}}item"), EVENT)
+    read = _items(found.iterfind(f"{{{EVENT}}}item"))
     return Notification(xml.get("from", ""), found.get("node", ""), read)
 
 
-def _items(elements: Iterable[ET.Element], namespace: str) -> list[Item]:
+def _items(elements: Iterable[ET.Element]) -> list[Item]:
     found = []
     for element in elements:
         name, slotted = element.get("id", ""), element.find(_SLOTTED)
         text = (element if slotted is None else slotted).findtext(f"{{{JSON}}}json")
-        if element.tag != f"{{{namespace}}}item" or text is None:
+        if text is None:
             continue
         own, slot = (name, "") if slotted is None else (slotted.get("id", ""), name)
         found.append(Item(own, text, element.get("publisher", ""), slot))
@@ -212,12 +197,6 @@ def _items(elements: Iterable[ET.Element], namespace: str) -> list[Item]:
 def _about(verb: str, topic: str, **attributes: str) -> ET.Element:
     query = ET.Element(f"{{{PUBSUB}}}pubsub")
     ET.SubElement(query, f"{{{PUBSUB}}}{verb}", {"node": topic, **attributes})
-    return query
-
-
-def _of_owner(verb: str, topic: str) -> ET.Element:
-    query = ET.Element(f"{{{OWNER}}}pubsub")
-    ET.SubElement(query, f"{{{OWNER}}}{verb}", {"node": topic})
     return query
 
 

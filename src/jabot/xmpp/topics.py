@@ -118,9 +118,9 @@ class Topics:
         without what was kept. Nothing is changed before that: who looks at it after a crash has to
         see who lost what.
         """
-        answer = await self._ask("get", service, stanzas.configuration(topic))
+        answer = await self._ask("get", service, stanzas.of_owner("configure", topic))
         was_open = stanzas.read_setting(answer, "access_model") != "whitelist"
-        answer = await self._ask("get", service, stanzas.affiliations(topic))
+        answer = await self._ask("get", service, stanzas.of_owner("affiliations", topic))
         held = stanzas.read_held(answer, "affiliation")
         named = settings.affiliations()
         gone = [who for who, what in held.items() if what in _GRANTED and who not in named]
@@ -142,7 +142,7 @@ class Topics:
     async def _subscribed(self, service: JID, topic: str) -> list[str] | None:
         """The addresses that are told of what is published; None where the service does not say."""
         try:
-            answer = await self._ask("get", service, stanzas.subscriptions(topic))
+            answer = await self._ask("get", service, stanzas.of_owner("subscriptions", topic))
         except StanzaError as error:
             if error.condition != _MISSING:
                 raise
@@ -150,7 +150,7 @@ class Topics:
         return list(stanzas.read_held(answer, "subscription"))
 
     async def _make_anew(self, service: JID, topic: str, settings: TopicSettings) -> None:
-        await self._ask("set", service, stanzas.delete(topic))
+        await self._ask("set", service, stanzas.of_owner("delete", topic))
         try:
             await self._ask("set", service, stanzas.create(topic, settings.fields()))
         except StanzaError as error:
@@ -230,12 +230,12 @@ class Topics:
     async def _find(self) -> JID:
         domain = JID(self._session.jid.domain)
         try:
-            answer = await self._session.requests.ask("get", domain, stanzas.topics())
+            parts = stanzas.read_parts(await self._ask("get", domain, stanzas.topics()))
         except StanzaError:
-            answer = None  # it cannot even be asked what it has
-        for part in stanzas.read_parts(answer):
+            parts = []  # it cannot even be asked what it has
+        for part in parts:
             try:
-                found = await self._session.requests.ask("get", JID(part), information())
+                found = await self._ask("get", JID(part), information())
             except (StanzaError, TimeoutError):
                 continue  # another service, which is none of ours
             if stanzas.is_service(found):
@@ -244,7 +244,7 @@ class Topics:
 
     async def _ask(
         self, kind: Literal["get", "set"], service: JID, payload: ET.Element
-    ) -> ET.Element | None:
+    ) -> ET.Element:
         try:
             return await self._session.requests.ask(kind, service, payload)
         except StanzaError as error:
