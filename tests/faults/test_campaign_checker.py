@@ -206,11 +206,13 @@ def test_an_attempt_that_comes_late_to_its_worker_is_explained_by_its_own_loss()
     only(judged(**TWICE | {"runs": runs}, lost=[Lost("b", 2)]), unexplained=1)
 
 
-def test_a_run_after_an_error_is_no_duplicate():
+def test_a_run_after_an_error_is_no_duplicate_of_a_job_with_retries():
     runs = [run("a"), run("b", number=2, raised=True), run("b", 2, "w2", 3.0, number=2)]
-    verdict = judged(**TWICE | {"runs": runs})
+    kept = {"a": stored("a"), "b": stored("b", 2, "w2", number=2, retries=True)}
+    verdict = judged(**TWICE | {"runs": runs, "stored": kept})
     only(verdict)
     assert verdict.duplicates == 0
+    only(judged(**TWICE | {"runs": runs}), unexplained=1)
 
 
 # -- the plan --------------------------------------------------------------------------------------

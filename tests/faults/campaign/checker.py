@@ -60,6 +60,7 @@ class Stored:
     code: str = ""  # of its failure
     attempt: int = 0
     expires: bool = False  # it was submitted with a time in which to be begun
+    retries: bool = False  # it was submitted to be run again after an error
 
 
 @dataclass(frozen=True)
@@ -111,8 +112,9 @@ def judge(history: History) -> Verdict:
     - unexpected: executed or kept, and never submitted;
     - double committed: two outcomes of one job, among what callers were told and what the store
       has, or a result that no execution of the attempt with that number returned;
-    - duplicates: executions after another one of the same job that did not raise; unexplained ones
-      are those of which nobody wrote down that the one before was lost, or that its worker crashed.
+    - duplicates: executions after another one of the same job, unless that raised and the job was
+      to be run again then; unexplained ones are those of which nobody wrote down that the one
+      before was lost, or that its worker crashed.
     """
     trial = _Trial(history)
     lost = list(trial.lost())
@@ -218,9 +220,11 @@ class _Trial:
     def duplicates(self) -> tuple[int, list[str]]:
         count, unexplained = 0, []
         for job, runs in self.runs.items():
+            stored = self._history.stored.get(job)
+            is_retried = stored is not None and stored.retries
             for before, run in pairwise(runs):
-                if before.raised and before.attempt < run.attempt:
-                    continue  # it was to be run again
+                if is_retried and before.raised and before.attempt < run.attempt:
+                    continue
                 count += 1
                 if not self._is_explained(job, before, run):
                     unexplained.append(

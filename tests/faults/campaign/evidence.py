@@ -131,4 +131,5 @@ def stored(record: Record) -> Stored:
         code=failure.code if failure is not None else "",
         attempt=record.attempt,
         expires=record.options.expires is not None,
+        retries=record.options.retry is not None,
     )
