@@ -17,10 +17,11 @@ class Answering:
         self._answer = answer
         self._calls = self
 
-    async def submit(self, task, arguments, result_type, options):
-        self.asked.append(task)
+    async def submit(self, call, options):
+        self.asked.append(call.task)
         if isinstance(self._answer, Exception):
             raise self._answer
-        job = Job("j1", task, options.to, result_type=result_type, cancel=lambda *_: None)
+        to, kind = options.to, call.result_type
+        job = Job("j1", call.task, to, result_type=kind, cancel=lambda *_: None)
         job.ended(Raw(msgspec.json.encode(self._answer)), None)
         return job
