@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -35,25 +34,25 @@ class NodeJob(msgspec.Struct, frozen=True):
     """How far it is, in its own words; empty when it has not said."""
 
 
-def job_tasks(desk: Callable[[], Desk]) -> list[Task[..., Any]]:
-    """The tasks; what they speak with is asked for when they run."""
+def job_tasks(desk: Desk) -> list[Task[..., Any]]:
+    """The tasks."""
 
     def jobs(limit: Annotated[int, Meta(ge=1, le=_MOST)] = 200, *, ctx: Context) -> list[NodeJob]:
         """The jobs that have not ended, oldest first: one's own, and everybody's for who manages
         the node."""
-        return [_told(job) for job in desk().jobs_for(ctx.caller)[:limit]]
+        return [_told(job) for job in desk.jobs_for(ctx.caller)[:limit]]
 
     def cancel(id: str, caller: str = "", *, ctx: Context) -> NodeJob:  # noqa: A002 - as users know it
         """Stop a job that `node.jobs` shows, of that caller if several have one of this id. It is
         there until it has stopped."""
-        found = [job for job in desk().jobs_for(ctx.caller) if job.id == id]
+        found = [job for job in desk.jobs_for(ctx.caller) if job.id == id]
         found = [job for job in found if caller in ("", job.caller.bare)]
         if len(found) > 1:
             whose = ", ".join(f"caller={job.caller.bare}" for job in found)
             raise UnknownJob(f"{len(found)} jobs here have the id {id}; say which: {whose}")
         if not found:
             raise UnknownJob(f"no job {id} of yours is here, or it has ended")
-        desk().cancel(found[0], ctx.caller)
+        desk.cancel(found[0], ctx.caller)
         return _told(found[0])
 
     return [Task(function, name=f"{NODE_TASKS}{function.__name__}") for function in (jobs, cancel)]

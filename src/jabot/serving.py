@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -16,7 +16,7 @@ from jabot.account import Account
 from jabot.alarm import Alarm
 from jabot.calls import Audience, Calls
 from jabot.calls.calls import closed
-from jabot.chat import Chat, Message
+from jabot.chat import Chat
 from jabot.chat.assembly import Assembly
 from jabot.chat.clerk import Clerk
 from jabot.chat.direct import Direct
@@ -27,6 +27,7 @@ from jabot.consent import Consent
 from jabot.definition import Definition
 from jabot.employment import Employment
 from jabot.errors import ConnectionFailed
+from jabot.hooks import Hooks, text_handler
 from jabot.intake import Intake
 from jabot.jid import JID
 from jabot.neighbours import Neighbourhood
@@ -35,7 +36,6 @@ from jabot.peers import Peer
 from jabot.pool import Pool
 from jabot.protocol.frames import Hello
 from jabot.runner import Desk, Runner
-from jabot.runner.timers import Timer, call
 from jabot.status import Status
 from jabot.status_topic import StatusTopic
 from jabot.topics import Following, Publishing
@@ -46,8 +46,6 @@ from jabot.xmpp.rooms import Rooms
 from jabot.xmpp.topics import Topics
 
 log = logging.getLogger(__name__)
-
-Hook = Callable[[], Any]
 
 _LAST_WAIT = 1.0  # seconds for cancelled jobs to end when the node goes at once
 _LOAD_PACE = 0.1  # seconds between two looks at the load; presence has a slower pace of its own
@@ -64,50 +62,57 @@ class Serving(SessionListener):
     ) -> None:
         self.definition = definition
         self.wall = (timing or Timing()).wall
+        self.hooks = Hooks(definition, self.wall)
         self.session = Session(account, self, timing)
+        self.link = Link(self.session)
+        self.pool = Pool(is_queue=self._is_queue)
+        self.rooms = Rooms(self.session, QUEUE if self._is_queue else NODE)
+        self.talks = Talks(self.session)
+        self._make_worker()
+        self._make_caller()
+        self._make_visible()
+        for room in definition.rooms:
+            self.rooms.enter(room)
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.get_ident()
+        self._stop = asyncio.Event()
+        self.has_started = False  # the on_start hooks are through: it signs in
+
+    def _make_worker(self) -> None:
+        """The part that does jobs."""
+        definition = self.definition
         self.runner = Runner(
             concurrency=definition.concurrency,
             max_per_caller=definition.jobs_per_caller,
             middleware=definition.middleware,
             on_change=self._load_changed,
         )
-        self.pool = Pool(is_queue=self._is_queue)
-        self.link = Link(self.session)
-        status = Status(lambda: self.desk, definition.status_fields, lambda: self._offer(None))
-        own_tasks = {t.name: t for t in (status.task(), *job_tasks(lambda: self.desk))}
-        definition.access.offer_to_all(own_tasks)
-        self.desk = Desk(
-            lambda: self.session.jid, definition.tasks, self.runner, definition.access, own_tasks
-        )
+        self.desk = Desk(lambda: self.session.jid, definition.tasks, self.runner, definition.access)
+        self.status = Status(self.desk, definition.status_fields, lambda: self._offer(None))
+        self.desk.add_own(self.status.task(), *job_tasks(self.desk))
         self.intake = self._make_intake()
-        self.calls = Calls(self.session, self.link, definition.middleware)
-        topics = Topics(self.session)
-        self.publishing = Publishing(topics, definition.topics)
-        self.status_topic = StatusTopic(status, self.publishing, self.pool, self.session)
-        self.following = Following(topics)
-        self.rooms = Rooms(self.session, QUEUE if self._is_queue else NODE)
+
+    def _make_caller(self) -> None:
+        """The part that gives jobs to others, publishes and follows."""
+        self.calls = Calls(self.session, self.link, self.definition.middleware)
         self.audience = Audience(self.session, self.rooms, self.calls)
-        self.neighbourhood = Neighbourhood(self.rooms, definition.on_peer)
-        for room in definition.rooms:
-            self.rooms.enter(room)
+        topics = Topics(self.session)
+        self.publishing = Publishing(topics, self.definition.topics)
+        self.following = Following(topics)
+
+    def _make_visible(self) -> None:
+        """What is told of it, and to whom; and who is told of here."""
         self.employment = Employment(
-            self.session, self.link, self.intake, definition.queues, self._abilities
+            self.session, self.link, self.intake, self.definition.queues, self._abilities
         )
         self.presence = Presence(
-            self.session,
-            self.pool,
-            self._may_watch,
-            self._offer,
-            on_joined=self._joined,
+            self.session, self.pool, self._may_watch, self._offer, on_joined=self._joined
         )
         self.consent = Consent(self.session, self.desk.knows, self._decides_who_sees)
-        self.talks = Talks(self.session)
-        self._loop = asyncio.get_running_loop()
-        self._thread = threading.get_ident()
-        self._own_status: tuple[str | None, str | None] | None = None
-        self._stop = asyncio.Event()
-        self.has_started = False  # the on_start hooks are through: it signs in
+        self.status_topic = StatusTopic(self.status, self.publishing, self.pool, self.session)
+        self.neighbourhood = Neighbourhood(self.rooms, self.definition.on_peer)
         self._announcing: asyncio.Task[None] | None = None
+        self._own_status: tuple[str | None, str | None] | None = None
         self._load_due = Alarm(self._show_load)
         self._load_shown = float("-inf")
 
@@ -126,7 +131,7 @@ class Serving(SessionListener):
             self.talks,
             self.session,
             self.pool,
-            on_message=_text_handler(handler) if handler is not None else None,
+            on_message=text_handler(handler) if handler is not None else None,
         )
 
     @cached_property
@@ -140,13 +145,11 @@ class Serving(SessionListener):
         Raises what an `on_start` hook raises, and `ConnectionFailed` when the server will not have
         this node for good. When it is cancelled, so are its jobs.
         """
-        chat = self.chat
         self.rooms.listeners.append(self.assembly)
         self.session.collect(self.assembly.collected)
         stopping = asyncio.ensure_future(self._stop.wait())
-        starting = asyncio.ensure_future(self._start())
+        starting = asyncio.ensure_future(self.hooks.start())
         connection: asyncio.Future[None] | None = None
-        timers: list[asyncio.Task[None]] = []
         try:
             await _first(starting, stopping)
             if not starting.done():
@@ -158,32 +161,36 @@ class Serving(SessionListener):
             for follower, handler in self.definition.followers:
                 self.following.serve(follower(), handler)
             connection = asyncio.ensure_future(self.session.run())
-            timers = [asyncio.create_task(self._ticking(t)) for t in self.definition.timers]
+            self.hooks.tick()
             if self.definition.status_topic:
                 self.status_topic.start()
             await _first(connection, stopping)
-            for timer in timers:
+            for timer in self.hooks.ticking:
                 timer.cancel()
             await self._leave(connection)
         finally:
-            self._cancel_announcing()
-            self.assembly.close()
-            chat.close()
-            self.following.close(ConnectionFailed("the node has stopped"))
-            rest = [t for t in (starting, stopping, connection, *timers) if t is not None]
-            for task in rest:
-                task.cancel()
-            await asyncio.gather(*rest, return_exceptions=True)
-            await self.runner.abandon(_LAST_WAIT)
-            self._load_due.cancel()
-            self.status_topic.close()
-            self.calls.close(closed("the node"))
-            self.intake.close()
-            self.employment.close()
-            self.rooms.close()
-            self.consent.close()
-            self.neighbourhood.close()
-            self.link.close()
+            given_up = (starting, stopping, *((connection,) if connection is not None else ()))
+            await self._close(*given_up, *self.hooks.ticking)
+
+    async def _close(self, *given_up: asyncio.Future[Any]) -> None:
+        """End all that still goes on."""
+        self._cancel_announcing()
+        self.assembly.close()
+        self.chat.close()
+        self.following.close(ConnectionFailed("the node has stopped"))
+        for future in given_up:
+            future.cancel()
+        await asyncio.gather(*given_up, return_exceptions=True)
+        await self.runner.abandon(_LAST_WAIT)
+        self._load_due.cancel()
+        self.status_topic.close()
+        self.calls.close(closed("the node"))
+        self.intake.close()
+        self.employment.close()
+        self.rooms.close()
+        self.consent.close()
+        self.neighbourhood.close()
+        self.link.close()
 
     def stop(self) -> None:
         """Leave as soon as what runs is done. May be called many times."""
@@ -209,16 +216,6 @@ class Serving(SessionListener):
         self._own_status = None if show is None and text is None else (show, text)
         self._show_load()
 
-    async def _start(self) -> None:
-        for hook in self.definition.on_start:
-            await call(hook, name="jabot on_start")
-
-    async def _ticking(self, timer: Timer) -> None:
-        try:
-            await timer.run(self.wall)
-        except Exception:
-            log.exception("the timer of %r is dead", timer.function)
-
     async def _leave(self, connection: asyncio.Future[None]) -> None:
         """Finish what runs, call the hooks, and go; raises what ended the connection, if not us."""
         limit = self.definition.drain_limit
@@ -227,14 +224,7 @@ class Serving(SessionListener):
         self.employment.news()  # first of all, so that nothing comes instead of what is handed back
         self.intake.drain()
         await self.runner.drain(limit if not connection.done() else 0)
-        for hook in self.definition.on_stop:
-            try:
-                async with asyncio.timeout(limit):
-                    await call(hook, name="jabot on_stop")
-            except TimeoutError:
-                log.error("an on_stop hook did not end within %g s", limit)
-            except Exception:
-                log.exception("an on_stop hook raised")
+        await self.hooks.stop(limit)
         self._cancel_announcing()
         if self.session.is_online and not await self.link.drained(_LAST_FRAMES):
             log.warning("left before everybody had taken the outcomes of their jobs")
@@ -344,14 +334,6 @@ class Serving(SessionListener):
         if self._announcing is not None:
             self._announcing.cancel()
             self._announcing = None
-
-
-def _text_handler(handler: Callable[[Message], Any]) -> Callable[[Message], Awaitable[str | None]]:
-    async def handle(message: Message) -> str | None:
-        answer = await call(handler, message, name="jabot on_message")
-        return None if answer is None else str(answer)
-
-    return handle
 
 
 async def _first(*futures: asyncio.Future[Any]) -> None:

@@ -133,9 +133,7 @@ class StatusFields(MutableMapping[str, Any]):
 class Status:
     """Tells how a node is. `load` gives its numbers as others see them."""
 
-    def __init__(
-        self, desk: Callable[[], Desk], fields: StatusFields, load: Callable[[], Peer]
-    ) -> None:
+    def __init__(self, desk: Desk, fields: StatusFields, load: Callable[[], Peer]) -> None:
         self._desk = desk
         self._fields = fields
         self._load = load
@@ -152,7 +150,7 @@ class Status:
 
     def of(self, asker: JID) -> NodeStatus:
         """What this asker is told."""
-        desk, peer = self._desk(), self._load()
+        desk, peer = self._desk, self._load()
         manages = bool(desk.may_manage(asker))
         failure = desk.runner.last_failure
         told = failure is not None and (manages or failure.caller == asker.bare)

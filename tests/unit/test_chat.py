@@ -10,9 +10,9 @@ import pytest
 from jabot import JID, Context, Message
 from jabot.chat import texts
 from jabot.errors import BadArguments
+from jabot.hooks import text_handler
 from jabot.pace import Pace
 from jabot.runner import Runner
-from jabot.serving import _text_handler
 from jabot.xmpp.stanzas import CHAT_STATES, CORRECT
 from unit.clock import turns
 from unit.fakes import ALICE, BOB, BOSS, EVE, MODERN, OWN, Room
@@ -491,7 +491,7 @@ async def test_exit_says_what_it_waits_for(room):
 
 
 def talkative(function):
-    room = Room(on_message=_text_handler(function))
+    room = Room(on_message=text_handler(function))
     room.task(lift)
     return room
 

@@ -38,6 +38,7 @@ LAYERS = [
     {"queue"},
     {"employment", "status_topic"},
     {"definition"},
+    {"hooks"},
     {"serving", "authoring"},
     {"node", "client"},
     {"queue_serving"},

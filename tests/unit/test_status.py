@@ -102,13 +102,13 @@ def test_no_task_of_an_author_begins_like_the_nodes_own(name):
 async def desk():
     runner = Runner(concurrency=2)
     access = Access({"ann@localhost": "*", "bob@localhost": ["hold"]}, manage=["boss@localhost"])
-    desk = Desk(lambda: NODE, Registry(), runner, access, {})
+    desk = Desk(lambda: NODE, Registry(), runner, access)
     yield desk
     await runner.abandon(1)
 
 
 def told(desk):
-    return Status(lambda: desk, StatusFields(), lambda: Peer(str(NODE), running=2, slots=2))
+    return Status(desk, StatusFields(), lambda: Peer(str(NODE), running=2, slots=2))
 
 
 async def hold() -> None:
@@ -155,8 +155,7 @@ async def test_memory_is_left_out_where_the_system_does_not_tell(desk, monkeypat
 
 async def test_it_is_a_job_that_takes_no_slot(desk):
     task = told(desk).task()
-    desk.own_tasks[task.name] = task
-    desk.access.offer_to_all([task.name])
+    desk.add_own(task)
     for _ in range(3):
         desk.start(Task(hold), ANN, lambda signature: ((), {}))
     job = desk.start(task, BOB, lambda signature: ((), {}))
@@ -175,7 +174,7 @@ async def test_ends_are_counted(desk):
     desk.cancel(cancelled, ANN)
     status = told(desk).of(BOB)
     assert (status.succeeded, status.failed) == (1, 1)
-    queue = Status(lambda: desk, StatusFields(), lambda: Peer(str(NODE), queue=True)).of(BOB)
+    queue = Status(desk, StatusFields(), lambda: Peer(str(NODE), queue=True)).of(BOB)
     assert (queue.succeeded, queue.failed) == (None, None)  # of the jobs of its workers it cannot
 
 
@@ -188,9 +187,7 @@ async def ready() -> None: ...
 @pytest.fixture
 def ask(desk):
     """What somebody is answered by one of the node's own tasks."""
-    for task in job_tasks(lambda: desk):
-        desk.own_tasks[task.name] = task
-    desk.access.offer_to_all(desk.own_tasks)
+    desk.add_own(*job_tasks(desk))
 
     def ask(name, asker, kind, **arguments):
         job = desk.start(desk.own_tasks[name], asker, lambda s: s.bind((), arguments))

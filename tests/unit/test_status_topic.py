@@ -61,8 +61,8 @@ class Told:
         self.pool.join(OWN, 1)
         self.pool.take_part()
         access = Access({"ann@localhost": "*"}, manage=["bot@localhost"])
-        self.desk = Desk(lambda: OWN, Registry(), self.runner, access, {})
-        status = Status(lambda: self.desk, self.fields, self.peer)
+        self.desk = Desk(lambda: OWN, Registry(), self.runner, access)
+        status = Status(self.desk, self.fields, self.peer)
         self.publishing = Publishing(self.topics, {})
         self.topic = StatusTopic(status, self.publishing, self.pool, Session())
 

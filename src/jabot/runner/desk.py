@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,8 +26,14 @@ class Desk:
     tasks: Registry
     runner: Runner
     access: Access
-    own_tasks: Mapping[str, Task[..., Any]] = field(default_factory=dict)
-    """What the node tells of itself: plain functions that are quick. They are in no list."""
+    own_tasks: dict[str, Task[..., Any]] = field(default_factory=dict)
+    """What the node tells of itself. They are in no list."""
+
+    def add_own(self, *tasks: Task[..., Any]) -> None:
+        """Have these done at once for everybody who has any right here: they are plain functions,
+        and quick."""
+        self.own_tasks.update({task.name: task for task in tasks})
+        self.access.offer_to_all(self.own_tasks)
 
     def find(self, name: str) -> Task[..., Any] | None:
         """The task of exactly that name, the node's own ones included."""
