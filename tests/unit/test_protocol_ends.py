@@ -431,6 +431,7 @@ def test_hello_tells_what_a_worker_has_no_more(caller, sent):
         Request("j", "\ud800"),
         Request("j", "t", Raw(b'["\xff"]')),
         Request("j", "t", meta={"k": "v" * 2000}),
+        Request("j", "t", meta={"k" * 65: "v"}),
         Request("j", "t", meta={str(n): "" for n in range(33)}),
     ],
 )

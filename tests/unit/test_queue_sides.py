@@ -11,7 +11,7 @@ from jabot.protocol.states import JobState
 from jabot.queue.callers import Callers
 from jabot.queue.store.records import Record
 from jabot.queue.store.store import News
-from jabot.queue.store.verbs import Add, Adopt, Claim, Orphans
+from jabot.queue.store.verbs import Add, Adopt, Claim, Finish, Orphans
 from unit.clock import turns
 from unit.queue_house import APP, BOT, BOT_TOO, House
 
@@ -155,6 +155,20 @@ async def test_what_the_store_says_that_a_worker_has_is_watched(house, clock):
     await clock.advance(LEASE + 1)
     record = await house.record("j")
     assert (record.state, record.history[-1].outcome) == (JobState.AVAILABLE, "lost")
+
+
+async def test_while_a_queue_stands_still_no_lease_runs_out(house, clock):
+    """What the worker said meanwhile is still to be read: the lease has not passed for it."""
+    await house.work()
+    await house.submit("j1")
+    assert house.heard(BOT, Submit)
+    clock.now += 4 * LEASE
+    await turns()
+    assert house.serving.crew.held("j1").attempt == 1
+    assert house.shelf.said(Finish) == []
+    await clock.advance(LEASE + 1)  # and now it has
+    (lost,) = house.shelf.said(Finish)
+    assert lost.outcome == "lost"
 
 
 @pytest.mark.parametrize("case", ["acked", "ours", "unacked", "ending"])
