@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
-from contextlib import ExitStack
-from typing import Any, Final, Literal, ParamSpec, TypeVar, Unpack, overload
+from collections.abc import AsyncIterator, Coroutine, Iterable
+from typing import Any, Literal, ParamSpec, TypeVar, Unpack, overload
 
 from jabot.account import parse_jid
 from jabot.calls.audience import Audience
@@ -19,16 +18,10 @@ from jabot.errors import (
     ConfigError,
     ConnectionFailed,
     JabotError,
-    NobodyThere,
-    NotAllowed,
-    UnknownTask,
 )
 from jabot.jid import JID
 from jabot.peers import Peer, Where
 from jabot.tasks import Description, Retry, Task
-
-_ASKED: Final = 5  # nodes that are asked what a task takes, one after the other
-_DESCRIBED: Final = 3.0  # seconds that each of them has
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -311,58 +304,6 @@ class Calling:
         if address is None:
             raise ConfigError("whose? Give the address, or to= to connect()")
         return str(parse_jid(address))
-
-
-def spread(
-    app: Calling, plan: Plan, on_nodes: Callable[[int], object] = lambda count: None
-) -> Broadcast:
-    """A broadcast that is checked already, for the other faces of a client. It also tells how many
-    nodes it is for, before the first reply."""
-    return Broadcast(app._calls, app._audience, plan, on_nodes)
-
-
-async def describe_to(
-    app: Calling, task: str, options: Mapping[str, Any], stack: ExitStack
-) -> Description | None:
-    """What one of the nodes that a broadcast is for says of a task; None when none of the first few
-    has it. What it takes to know them is kept until `stack` is closed."""
-    to, where = options["to"], options["where"]
-    members = await app._audience.find(to, task, where, stack, lambda jid: None)
-    for member in [member for member in members if member.refusal is None][:_ASKED]:
-        try:
-            async with asyncio.timeout(_DESCRIBED):
-                return (await app.describe(member.jid, task))[task]
-        except (TimeoutError, NobodyThere, NotAllowed, UnknownTask):
-            continue
-    return None
-
-
-async def begin(
-    app: Calling,
-    task: str | Task[..., Any],
-    args: tuple[Any, ...],
-    kwargs: Mapping[str, Any],
-    chosen: Options,
-) -> Job[Any]:
-    """Give a job away without waiting until it is taken; what would be raised then, its handle
-    fails with. For the other faces of a client: with options that are checked already, and
-    arguments of any name."""
-    return await app._calls.begin(Call.of(task, args, kwargs), chosen)
-
-
-async def submit_for(
-    app: Calling,
-    task: str,
-    kind: Any,
-    arguments: Mapping[str, Any],
-    *,
-    to: str,
-    timeout: float | None,
-) -> Job[Any]:
-    """As `submit`, for a result of a kind: with one of another the job fails with
-    `RemoteProtocolError`. For what nodes and queues tell of themselves."""
-    chosen = options(to, timeout)
-    return await app._calls.submit(Call.of(task, (), arguments)._replace(result_type=kind), chosen)
 
 
 def kept_errors(return_exceptions: bool) -> tuple[type[JabotError], ...]:

@@ -14,7 +14,7 @@ from msgspec import UNSET
 
 from jabot.account import Account
 from jabot.calls import Job
-from jabot.calls.calling import submit_for
+from jabot.calls.faces import submit_for
 from jabot.cli.account import account_option, run_as
 from jabot.cli.screen import json_option
 from jabot.cli.values import ADDRESS

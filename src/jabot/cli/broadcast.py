@@ -15,7 +15,7 @@ from jabot.account import Account, parse_jid
 from jabot.calls import Reply
 from jabot.calls.audience import EVERYBODY
 from jabot.calls.broadcast import Plan, read_batch
-from jabot.calls.calling import describe_to, spread
+from jabot.calls.faces import describe_to, spread
 from jabot.cli.account import account_option, run_as
 from jabot.cli.arguments import read_words
 from jabot.cli.exit_codes import FAILED, code_of, failure

@@ -17,8 +17,9 @@ from jabot.account import Account, resolve_account
 from jabot.calls import Job as AsyncJob
 from jabot.calls import Reply, begin
 from jabot.calls.broadcast import TIMEOUT, Plan
-from jabot.calls.calling import kept_errors, not_over, spread
+from jabot.calls.calling import kept_errors, not_over
 from jabot.calls.calls import closed
+from jabot.calls.faces import spread
 from jabot.calls.options import MapOptions, Options, map_options
 from jabot.errors import JabotError
 from jabot.jid import JID

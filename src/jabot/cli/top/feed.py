@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, Self
 
-from jabot.calls.calling import submit_for
+from jabot.calls.faces import submit_for
 from jabot.calls.watch import Watch
 from jabot.cli.asking import Queue
 from jabot.cli.top.fleet import Fleet, account_of
