@@ -75,6 +75,16 @@ def test_links_lead_somewhere(document: Path) -> None:
             assert heading in [_as_anchor(text) for text in headings], f"{file}#{heading}"
 
 
+def test_the_tests_that_hold_promises_are_there() -> None:
+    page = (ROOT / "docs" / "guarantees.md").read_text()
+    tests = "\n".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    names = re.findall(r"`(test_\w+)`", page)
+    paths = re.findall(r"`(tests/[\w/.]+)`", page)
+    assert names and paths
+    assert [name for name in names if f"def {name}(" not in tests] == []
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
 # The page of the benchmark is made of the template, and gets longer lines by what is filled in.
 WRITTEN = [each for each in DOCUMENTS if each.name != "benchmarks.md"]
 WRITTEN += [ROOT / name for name in ("CHANGELOG.md", "CONTRIBUTING.md")]
