@@ -21,6 +21,7 @@ from jabot.chat.assembly import Assembly
 from jabot.chat.clerk import Clerk
 from jabot.chat.direct import Direct
 from jabot.chat.menu import Menu
+from jabot.chat.obeying import Obeying
 from jabot.chat.talk import Talks
 from jabot.chat.texts import load
 from jabot.consent import Consent
@@ -117,27 +118,26 @@ class Serving(SessionListener):
         self._load_shown = float("-inf")
 
     @cached_property
-    def chat(self) -> Chat:
-        """The door for lines, and with it the one for menus. Made when all is there that a clerk of
-        any kind needs."""
+    def obeying(self) -> Obeying:
+        """What people's lines mean, and with it the door for menus. Made when all is there that a
+        clerk of any kind needs."""
         handler = self.definition.on_message
         clerk = self._make_clerk()
         requests = self.session.requests
         self.session.disco.offer(
             Menu(clerk, self.talks, requests, is_room=lambda address: address in self.rooms)
         )
-        return Chat(
-            clerk,
-            self.talks,
-            self.session,
-            self.pool,
-            on_message=text_handler(handler) if handler is not None else None,
-        )
+        return Obeying(clerk, on_message=text_handler(handler) if handler is not None else None)
+
+    @cached_property
+    def chat(self) -> Chat:
+        """The door for lines."""
+        return Chat(self.obeying, self.talks, self.session, self.pool)
 
     @cached_property
     def assembly(self) -> Assembly:
         """The same for lines that are said in rooms."""
-        return Assembly(self.chat, self.rooms, self.session, self.definition.labels)
+        return Assembly(self.obeying, self.rooms, self.session, self.definition.labels)
 
     async def run(self) -> None:
         """Start, stay until `stop()`, drain, say farewell.
@@ -177,6 +177,7 @@ class Serving(SessionListener):
         self._cancel_announcing()
         self.assembly.close()
         self.chat.close()
+        self.obeying.close()
         self.following.close(ConnectionFailed("the node has stopped"))
         for future in given_up:
             future.cancel()

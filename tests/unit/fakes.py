@@ -4,6 +4,7 @@ from jabot import JID
 from jabot.access import Access
 from jabot.chat import Chat
 from jabot.chat.direct import NAMES, Direct
+from jabot.chat.obeying import Obeying
 from jabot.chat.talk import Talks
 from jabot.pool import Pool
 from jabot.runner import Desk, Runner
@@ -82,7 +83,8 @@ class Room:
             self.pool.take_part()
         self.talks = Talks(self.mouth)
         self.clerk = Direct(self.desk, self.talks, self._stop)
-        self.chat = Chat(self.clerk, self.talks, self.mouth, self.pool, **options)
+        self.obeying = Obeying(self.clerk, **options)
+        self.chat = Chat(self.obeying, self.talks, self.mouth, self.pool)
 
     def _stop(self):
         self.stopped += 1

@@ -26,7 +26,7 @@ class Member:
         self.jid = JID(f"{nick}@localhost/x")
         self.house = Room(**options)
         self.private = []
-        self.assembly = Assembly(self.house.chat, Rooms(hall, nick), self, labels)
+        self.assembly = Assembly(self.house.obeying, Rooms(hall, nick), self, labels)
 
     def send(self, element):
         self.hall.carry(self, element)
@@ -423,7 +423,7 @@ async def test_a_speaker_that_comes_to_itself_too_late_says_nothing(three, clock
 
 async def test_nothing_to_say_is_no_reason_to_speak(three, clock):
     for member in three.members.values():
-        member.house.chat._dunnos = Pace(burst=1, rate=0)
+        member.house.obeying._dunnos = Pace(burst=1, rate=0)
     await three.says("ann", "all: hello")
     assert three.said() == ["all 3: Dunno how to hello"]
     await three.says("ann", "all: hello")

@@ -582,7 +582,7 @@ async def test_closing_gives_up_what_the_function_still_does(clock):
     room = talkative(on_message)
     room.hear("hello")
     await turns()
-    room.chat.close()
+    room.obeying.close()
     await turns()
     assert (gave_up, room.mouth.said()) == (["hello"], [])
 

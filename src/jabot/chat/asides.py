@@ -7,8 +7,8 @@ from collections.abc import Coroutine
 from typing import Any, Final
 
 from jabot.chat import texts
-from jabot.chat.chat import Chat, Part
 from jabot.chat.collection import Collection
+from jabot.chat.obeying import Obeying, Part
 from jabot.chat.talk import Mouth
 from jabot.jid import JID
 from jabot.pace import Pace
@@ -23,8 +23,8 @@ class Asides:
     """Obeys by the real address, and answers once, at the address in the room. `strangers` is the
     pace at which those without rights are refused."""
 
-    def __init__(self, chat: Chat, mouth: Mouth, strangers: Pace) -> None:
-        self._chat = chat
+    def __init__(self, obeying: Obeying, mouth: Mouth, strangers: Pace) -> None:
+        self._obeying = obeying
         self._mouth = mouth
         self._strangers = strangers
         self._pending: set[asyncio.Task[None]] = set()
@@ -32,13 +32,13 @@ class Asides:
     def received(self, sender: JID, person: JID, body: str) -> None:
         """`sender` is the address in the room, `person` the real one."""
         loop = asyncio.get_running_loop()
-        if not self._chat.knows(person):
+        if not self._obeying.knows(person):
             if self._strangers.take(person.bare, loop.time()):
                 self._say(sender, texts.NOT_FOR_YOU)
         elif len(self._pending) >= _MOST:
             self._say(sender, texts.BUSY)
         else:
-            part = self._chat.part(person, body)
+            part = self._obeying.part(person, body)
             if isinstance(part, tuple):
                 self._tell(sender, part)
             else:

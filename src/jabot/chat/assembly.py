@@ -12,8 +12,8 @@ from typing import Any, Final
 from jabot.chat import texts
 from jabot.chat.addressing import Address, read_address
 from jabot.chat.asides import PROMPT, Asides
-from jabot.chat.chat import Chat, Part
 from jabot.chat.collection import Collection
+from jabot.chat.obeying import Obeying, Part
 from jabot.chat.talk import Mouth
 from jabot.jid import JID
 from jabot.pace import Pace
@@ -67,15 +67,17 @@ class Assembly(RoomListener):
     the next one takes over. What a node says, or what was said before we came, never runs anything.
     """
 
-    def __init__(self, chat: Chat, rooms: Rooms, mouth: Mouth, labels: Mapping[str, str]) -> None:
-        self._chat = chat
+    def __init__(
+        self, obeying: Obeying, rooms: Rooms, mouth: Mouth, labels: Mapping[str, str]
+    ) -> None:
+        self._obeying = obeying
         self._rooms = rooms
         self._mouth = mouth
         self._labels = labels
         self._lines: dict[tuple[str, str], _Line] = {}
         self._early: deque[tuple[float, Share]] = deque(maxlen=_MOST)
         self._strangers = Pace(burst=1, rate=1 / 60)
-        self._asides = Asides(chat, mouth, self._strangers)
+        self._asides = Asides(obeying, mouth, self._strangers)
         self._pending: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
 
@@ -146,7 +148,7 @@ class Assembly(RoomListener):
         heard_by = nodes if not address.nick else {n: nodes[n] for n in nodes if n == address.nick}
         if not heard_by:
             return
-        is_known = self._chat.knows(person)
+        is_known = self._obeying.knows(person)
         # Whoever is asked first refuses; the others have heard that, and say no more to a stranger.
         may_refuse = not is_known and self._strangers.take(person.bare, self._loop.time())
         line_id = text.stanza_id or f"{text.sender.resource}/{text.id}"
@@ -180,7 +182,7 @@ class Assembly(RoomListener):
     def _obey(self, line: _Line) -> None:
         if line.address.nick or line.address.fits(self._labels):
             said = line.address.line
-            part = self._chat.part(line.person, said, beside_others=line.beside_others)
+            part = self._obeying.part(line.person, said, beside_others=line.beside_others)
         else:
             part = "nothing", ""
         if isinstance(part, tuple):
