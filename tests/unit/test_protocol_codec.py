@@ -228,6 +228,14 @@ def test_a_field_of_the_wrong_kind_or_size_is_named(frame):
     assert bad.reason
 
 
+def test_a_frame_has_no_more_parts_than_it_may():
+    most, more = limits.PARTS, limits.PARTS + 1
+    text = f'[["part",1,{most - 1},{most},"a",""],["part",1,0,{more},"a",""]]'
+    last, bad = decode_batch(text, deflated=False)
+    assert last == Part(1, most - 1, most, "a", "")
+    assert isinstance(bad, Damaged)
+
+
 @pytest.mark.parametrize(
     "text", ["", "{}", "null", "[", "[1]x", '"x"', "[" * 2000, '[["query","\\ud800"]]']
 )

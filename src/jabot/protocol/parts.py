@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
-from jabot.errors import RemoteProtocolError, TooLarge
+from jabot.errors import RemoteProtocolError
 from jabot.protocol import codec, limits
 from jabot.protocol.codec import Damaged, Incoming
 from jabot.protocol.frames import Frame, Part
@@ -19,9 +19,7 @@ def split(frame: Frame, encoded: bytes, key: int) -> list[Part]:
     check_size(encoded)
     text = codec.deflated(encoded)
     job = getattr(frame, "id", "")
-    count = -(-len(text) // limits.PART)
-    if count > limits.PARTS:
-        raise TooLarge(f"{len(encoded)} bytes deflate to {len(text)}; that is too much to send")
+    count = -(-len(text) // limits.PART)  # of the largest frame half of `limits.PARTS`
     return [
         Part(key, index, count, job, text[index * limits.PART : (index + 1) * limits.PART])
         for index in range(count)
