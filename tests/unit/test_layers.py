@@ -4,6 +4,7 @@ import ast
 import graphlib
 import inspect
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -187,6 +188,17 @@ def test_every_error_is_in_the_tree_at_the_top_of_its_module():
     errors = {n for n, v in vars(jabot.errors).items() if isinstance(v, type)}
     tree = jabot.errors.__doc__
     assert errors == {word for word in tree.replace("├──", " ").split() if word in errors}
+
+
+def test_the_picture_and_the_page_of_it_name_files_that_there_are():
+    docs = SOURCE.parents[1] / "docs"
+    page = re.findall(r"`((?:\w+/)*\w+\.py)`", (docs / "architecture.md").read_text("utf-8"))
+    picture = re.findall(r"(?:\w+/)*\w+\.py", (docs / "architecture.svg").read_text("utf-8"))
+    assert len(page) > len(picture) > 10
+    there = [f"/{path.relative_to(SOURCE).as_posix()}" for path in SOURCE.rglob("*.py")]
+    there.append("/tests/unit/test_layers.py")
+    for name in [*page, *picture]:
+        assert any(path.endswith(f"/{name}") for path in there), name
 
 
 def test_importing_jabot_brings_nothing_that_only_the_faces_need():
