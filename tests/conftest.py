@@ -18,12 +18,19 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from servers import KINDS, MEMORY, Authority, InMemory, Server, ServerMissingError, create
 from servers.postgres import Postgres, end_shared, shared
 
 EVERYWHERE = ("embedded", "ejabberd")
 LINGER = 2.0  # seconds that tasks have to end by themselves after a test
+
+# How long an example takes, or Hypothesis to think of one, says something about the machine only.
+settings.register_profile(
+    "busy", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+)
+settings.load_profile("busy")
 
 # slixmpp never ends its sending task: it serves the next connection of the same client.
 _HARMLESS_TASKS = {"XMLStream.run_filters"}

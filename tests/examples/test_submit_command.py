@@ -263,14 +263,16 @@ def test_ctrl_c_cancels_the_job(terminal, bot: Bot, ann: dict[str, str], tmp_pat
 def test_ctrl_c_again_leaves_at_once(terminal, bot: Bot, ann, tmp_path: Path) -> None:
     file = tmp_path / "held"
     screen = terminal("submit", "--to", bot.jid, "hold", file, "--stubborn", **ann)
+    begun = time.monotonic()
     _wait_for(file, "held")
+    starting = time.monotonic() - begun
     screen.sendintr()
     screen.see("Ctrl-C again leaves at once.")
     _wait_for(file, "let go")  # and does not end by itself for a while
-    began = time.monotonic()
+    begun = time.monotonic()
     screen.sendintr()
     assert screen.see_end() == 130
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - begun < max(3.0, starting)  # on a busy machine all takes longer
 
 
 def test_ctrl_c_before_there_is_a_job_leaves(terminal, xmpp: Server, ann: dict[str, str]) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from chatting import LIMIT, Person, node_program, serving, signed_in
 from jabot import Node
+from processor import Busy
 from servers import Server
 
 
@@ -21,11 +22,11 @@ async def test_a_thousand_lines_in_a_second_are_bounded(xmpp: Server) -> None:
     loop = asyncio.get_running_loop()
     async with serving(node, xmpp) as bot, signed_in(xmpp) as ann, signed_in(xmpp) as bob:
         await bob.ask(bot.jid, "status", "^0 of 8 running")
-        began = loop.time()
+        began, busy = loop.time(), Busy(xmpp.pid)
         for _ in range(1000):
             ann.say(bot.jid, "hold")
         answer = await bob.ask(bot.jid, "status", "running")  # while they come in
-        assert answer.at - began < 10
+        assert answer.at - began - busy.waited < 10
         await ann.hear("^Too fast: I take 50 lines at once and 10 a second after that")
         # In the end each line was either taken, or was counted among the dropped ones.
         async with asyncio.timeout(LIMIT):
@@ -64,9 +65,10 @@ async def test_unfinished_jobs_of_one_person_are_bounded(xmpp: Server) -> None:
 
 
 HEAVY = """
+    import sys
     from jabot import Node
 
-    node = Node(allow={"*@localhost": "*"}, concurrency=10, drain_limit=0.1)
+    node = Node(allow={"*@localhost": "*"}, concurrency=11, drain_limit=0.1)
     end = False
 
     @node.task
@@ -76,47 +78,45 @@ HEAVY = """
             n = (n * 31 + 7) % 1000003
         return n
 
+    @node.task
+    async def switch(seconds: float) -> None:
+        sys.setswitchinterval(seconds)
+
     @node.on_stop
     async def let_go():
         global end
         end = True
 """
-ASKS = 20
-ROUNDS = 3
 MOST = 0.1  # seconds: what was promised
 
 
 async def test_ten_heavy_jobs_leave_the_node_answering(
     xmpp: Server, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
-    """Half of twenty answers come within the limit, in one of three rounds.
-
-    Half of them and three rounds, because the machine may be busy with other things. With Python's
-    own switch interval, half of them take three to ten times as long in every round.
+    """Half of twenty answers come within the limit; on a machine that is too busy for that, in half
+    of the time that they take with Python's own switch interval. Alone there, it is a tenth.
     """
     account = xmpp.fresh_user("bot")
-    medians = []
     async with node_program(HEAVY, tmp_path, xmpp, account), signed_in(xmpp) as ann:
         for _ in range(10):
             await ann.ask(account.jid, "lift", "^Scheduled")
-        await ann.ask(account.jid, "status", "^10 of 10 running")
-        for number in range(ROUNDS):
-            times = await _times_to_answer(ann, account.jid)
-            medians.append(statistics.median(times))
-            figures = f"median {1000 * medians[-1]:.1f} ms, max {1000 * max(times):.1f} ms"
-            record_property(f"under load, round {number}", figures)
-            print(f"{xmpp.kind}: {figures}")
-            if medians[-1] < MOST:
-                return
-    raise AssertionError(f"medians in seconds: {medians}")
+        times = await _times_to_answer(ann, account.jid, 20)
+        median = statistics.median(times)
+        figures = f"median {1000 * median:.1f} ms, max {1000 * max(times):.1f} ms"
+        record_property("under load", figures)
+        print(f"{xmpp.kind}: {figures}")
+        if median >= MOST:
+            await ann.ask(account.jid, "switch 0.005", "^switch .* is done")
+            own = statistics.median(await _times_to_answer(ann, account.jid, 10))
+            assert median < own / 2
 
 
-async def _times_to_answer(person: Person, jid: str) -> list[float]:
+async def _times_to_answer(person: Person, jid: str, count: int) -> list[float]:
     loop = asyncio.get_running_loop()
     times = []
-    for _ in range(ASKS):
+    for _ in range(count):
         asked = loop.time()
-        answer = await person.ask(jid, "status", "^10 of 10 running")
+        answer = await person.ask(jid, "status", "^10 of 11 running")
         times.append(answer.at - asked)
         await asyncio.sleep(0.1)  # as fast as a node lets people talk
     return times

@@ -9,6 +9,7 @@ from pathlib import Path
 from chatting import LIMIT, Program, calling, node_program
 from jabot import Client, Job, NobodyThere, Peer, Retry, TaskFailed, WorkerLost
 from jabot.protocol import limits
+from processor import Busy
 from servers import Server
 
 WORKER = """
@@ -70,7 +71,7 @@ async def _of(job: Awaitable[object]) -> object:
 
 
 async def test_a_worker_that_is_killed(xmpp: Server, tmp_path: Path) -> None:
-    """Within a second, in one of two rounds: the machine may be busy with other things."""
+    """Within a second, but for what other programs take of the machine."""
     account, loop, took = xmpp.fresh_user("bot"), asyncio.get_running_loop(), []
     async with (
         node_program(WORKER, tmp_path, xmpp, account, name="one") as one,
@@ -85,13 +86,13 @@ async def test_a_worker_that_is_killed(xmpp: Server, tmp_path: Path) -> None:
         assert theirs
         await until(lambda: len(runs(tmp_path)) == 8)
         one.send(signal.SIGKILL)
-        began = loop.time()
+        began, busy = loop.time(), Busy(two.pid, xmpp.pid)
         for job in lost:
             error = await outcome(job)
             assert isinstance(error, WorkerLost)
             assert str(error) == f"{first} vanished with hold {job.id}"
         await until(lambda: all(job.peer == second for job in moved))
-        took.append(loop.time() - began)
+        took.append(loop.time() - began - busy.waited)
         assert all(job.attempt == 2 for job in theirs)
 
         (tmp_path / "let go").touch()
@@ -104,13 +105,13 @@ async def test_a_worker_that_is_killed(xmpp: Server, tmp_path: Path) -> None:
         job = await app.submit("hold", to=second)
         many = [await app.submit("hold") for _ in range(100)]
         two.send(signal.SIGKILL)
-        began = loop.time()
+        began, busy = loop.time(), Busy(xmpp.pid)
         for each in (job, *many):
             assert isinstance(await outcome(each), WorkerLost)
-        took.append(loop.time() - began)
+        took.append(loop.time() - began - busy.waited)
         assert runs(tmp_path).most_common(1)[0][1] <= 2
         assert isinstance(await outcome(app.submit("echo", 1)), NobodyThere)
-    assert min(took) < 1, took
+    assert max(took) < 1, took
 
 
 async def test_a_job_with_retries_moves_at_once_when_its_worker_is_killed(

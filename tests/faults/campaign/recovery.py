@@ -4,7 +4,7 @@ Kills workers with SIGKILL, and cuts others off in both directions, while each r
 the seconds from there to the begin of the next attempt. The grace is the default (1 s).
 """
 
-import os
+import shutil
 import statistics
 import sys
 import tempfile
@@ -74,6 +74,7 @@ def main() -> None:
         isolation.enter("campaign.recovery", [str(kills), str(cuts), str(lease)])
     folder = Path(tempfile.mkdtemp(prefix="jabot-recovery-"))
     folder.chmod(0o755)
+    print(f"logs and journals, until it ends well: {folder}", flush=True)
     settings = Settings(seed=0, seconds=0.0, lease=lease, only="endless", losses=1_000_000)
     stage = Stage(settings, folder)
     stage.start()
@@ -89,7 +90,10 @@ def main() -> None:
                 f" {statistics.median(took):.2f} s, p99 {p99:.2f} s, most {took[-1]:.2f} s",
                 flush=True,
             )
-    os._exit(0)  # all else ends with this process
+    for actor in stage.actors.values():
+        actor.kill()
+    stage.server.kill()
+    shutil.rmtree(folder)
 
 
 if __name__ == "__main__":
