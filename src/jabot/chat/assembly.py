@@ -6,7 +6,6 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Coroutine, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 from jabot.chat import texts
@@ -14,6 +13,7 @@ from jabot.chat.addressing import Address, read_address
 from jabot.chat.asides import PROMPT, Asides
 from jabot.chat.collection import Collection
 from jabot.chat.obeying import Obeying, Part
+from jabot.chat.room_line import RoomLine
 from jabot.chat.talk import Mouth
 from jabot.jid import JID
 from jabot.pace import Pace
@@ -27,36 +27,6 @@ log = logging.getLogger(__name__)
 _SILENCE: Final = 10.0  # seconds in which each node says something, if it lives
 _LIMIT: Final = 60.0  # seconds that jobs may take for their outcome to be in the answer
 _MOST: Final = 1_000  # lines without an answer; and shares that came before their line
-
-
-@dataclass(eq=False)
-class _Line:
-    """One line that is for this node among others. It is over when its answer was said."""
-
-    room: str
-    id: str
-    person: JID  # the real address of who said it
-    address: Address
-    own: str  # our nick when it was said
-    # The nodes that have heard it, by nick, and their addresses as far as they are known by now (a
-    # room that was just made may show them late). The nicks are the same for all of them.
-    all: dict[str, JID | None]
-    beside_others: bool  # we are a queue, and it is for nodes that are none as well
-    is_known: bool  # whether its sender has a right here
-    may_refuse: bool  # whether its sender, who has none, is still to be told so
-    there: list[str]  # nicks of those that are still in the room, in order
-    nicks: dict[JID, str] = field(default_factory=dict)  # by address, as far as they were known
-    mine: Part | None = None
-    collection: Collection | None = None  # of the speaker
-    timer: asyncio.TimerHandle | None = None
-    mute: str = ""  # the speaker of before that never spoke
-    until: float = 0.0  # when the others stop waiting for us to speak
-    is_over: bool = False
-
-    @property
-    def speaker(self) -> str:
-        """Who says the answer: the first that is there."""
-        return self.there[0]
 
 
 class Assembly(RoomListener):
@@ -74,7 +44,7 @@ class Assembly(RoomListener):
         self._rooms = rooms
         self._mouth = mouth
         self._labels = labels
-        self._lines: dict[tuple[str, str], _Line] = {}
+        self._lines: dict[tuple[str, str], RoomLine] = {}
         self._early: deque[tuple[float, Share]] = deque(maxlen=_MOST)
         self._strangers = Pace(burst=1, rate=1 / 60)
         self._asides = Asides(obeying, mouth, self._strangers)
@@ -157,7 +127,7 @@ class Assembly(RoomListener):
         if len(self._lines) + len(self._pending) >= _MOST:
             log.warning("too many lines without an answer: one of %s is dropped", person.bare)
             return
-        line = _Line(
+        line = RoomLine(
             room,
             line_id,
             person,
@@ -179,7 +149,7 @@ class Assembly(RoomListener):
         is_queue = {other.nick: other.is_queue for other in here if other.is_node}
         return is_queue.get(own, False) and not all(is_queue.values())
 
-    def _obey(self, line: _Line) -> None:
+    def _obey(self, line: RoomLine) -> None:
         if line.address.nick or line.address.fits(self._labels):
             said = line.address.line
             part = self._obeying.part(line.person, said, beside_others=line.beside_others)
@@ -190,7 +160,7 @@ class Assembly(RoomListener):
         else:
             self._start(self._give_later(line, part))
 
-    async def _give_later(self, line: _Line, coming: Coroutine[Any, Any, Part]) -> None:
+    async def _give_later(self, line: RoomLine, coming: Coroutine[Any, Any, Part]) -> None:
         running = self._loop.call_later(PROMPT, self._give, line, ("running", ""))
         try:
             part = await coming
@@ -198,7 +168,7 @@ class Assembly(RoomListener):
             running.cancel()
         self._give(line, part)
 
-    def _give(self, line: _Line, part: Part) -> None:
+    def _give(self, line: RoomLine, part: Part) -> None:
         """Our own part is there, or we know that it takes longer."""
         line.mine = part
         status, text = part
@@ -209,18 +179,18 @@ class Assembly(RoomListener):
             answer = texts.cut(f'To "{said}" in {line.room}: {text}')
             self._mouth.send_text(OutgoingText(line.person, answer, automatic=True))
 
-    def _bring(self, line: _Line, part: Part) -> None:
+    def _bring(self, line: RoomLine, part: Part) -> None:
         if line.collection is not None:
             line.collection.add(line.own, *part)
             self._look(line, line.collection)
         else:
-            to = self._address_of(line, line.speaker)
+            to = line.address_of(line.speaker, self._rooms)
             if to is not None:
                 self._mouth.send(share(to, line.room, line.id, part[0], texts.cut(part[1])))
 
     # -- the speaker ---------------------------------------------------------------------------
 
-    def _turn_to_speaker(self, line: _Line) -> None:
+    def _turn_to_speaker(self, line: RoomLine) -> None:
         """A speaker was found: it gets our part, or it is us."""
         if line.timer is not None:
             line.timer.cancel()
@@ -241,7 +211,7 @@ class Assembly(RoomListener):
         if line.mine is not None and not line.is_over:
             self._bring(line, line.mine)
 
-    def _speaker_is_mute(self, line: _Line) -> None:
+    def _speaker_is_mute(self, line: RoomLine) -> None:
         """It hangs, or has nothing to say: the next one looks, and after that nobody does."""
         if line.mute:
             self._end(line)
@@ -249,31 +219,31 @@ class Assembly(RoomListener):
         line.mute = line.there.pop(0)
         self._turn_to_speaker(line)
 
-    def _add(self, line: _Line, collection: Collection, share: Share) -> None:
-        nick = self._nick_of(line, share.sender)
+    def _add(self, line: RoomLine, collection: Collection, share: Share) -> None:
+        nick = line.nick_of(share.sender, self._rooms)
         if nick and nick != line.own:
             collection.add(nick, share.status, texts.cut(share.text))
             self._look(line, collection)
         else:
             log.info("%s has no part in the answer to %s", share.sender, line.id)
 
-    def _grows_late(self, line: _Line, collection: Collection) -> None:
+    def _grows_late(self, line: RoomLine, collection: Collection) -> None:
         """Who has said nothing yet is silent; jobs that are known to run get more time."""
         if collection.runs:
             line.timer = self._loop.call_later(_LIMIT - _SILENCE, self._speak, line, collection)
         else:
             self._speak(line, collection)
 
-    def _look(self, line: _Line, collection: Collection) -> None:
+    def _look(self, line: RoomLine, collection: Collection) -> None:
         if collection.is_complete and not line.is_over:
             self._speak(line, collection)
 
-    def _speak(self, line: _Line, collection: Collection) -> None:
+    def _speak(self, line: RoomLine, collection: Collection) -> None:
         self._end(line)
         if self._loop.time() > line.until:
             log.warning("not answered in %s: this process stood still", line.room)
             return
-        text = self._text(line, collection)
+        text = line.text(collection)
         if not text:
             return
         said = OutgoingText(
@@ -282,24 +252,14 @@ class Assembly(RoomListener):
         # Should it be lost, so is our connection, and the next node speaks.
         self._mouth.send(said.xml())
 
-    def _text(self, line: _Line, collection: Collection) -> str:
-        if line.mute and not collection.has_answers:
-            return ""
-        if not line.is_known and not collection.has_answers:
-            return texts.NOT_FOR_YOU if line.may_refuse else ""
-        if collection.is_for_nobody and line.address.label:
-            value = f"={line.address.value}" if line.address.value else ""
-            return f"No node here has the label {line.address.label}{value}."
-        return collection.text()
-
     def _was_answered(self, room: JID, speaker: Occupant, line_id: str) -> None:
         line = self._lines.get((room.bare, line_id))
         if line is None or speaker.nick not in line.all:
             return
-        if self._address_of(line, speaker.nick) == speaker.jid:
+        if line.address_of(speaker.nick, self._rooms) == speaker.jid:
             self._end(line)
 
-    def _end(self, line: _Line) -> None:
+    def _end(self, line: RoomLine) -> None:
         """Nothing more is said to it in the room."""
         line.is_over = True
         if line.timer is not None:
@@ -311,21 +271,7 @@ class Assembly(RoomListener):
     def _own_nick(self, room: JID) -> str:
         return self._rooms.nick(room.bare)
 
-    def _address_of(self, line: _Line, nick: str) -> JID | None:
-        """The real address of a node that has heard a line."""
-        if line.all[nick] is None:
-            occupant = self._rooms.occupant(JID(f"{line.room}/{nick}"))
-            line.all[nick] = occupant.jid if occupant is not None else None
-        return line.all[nick]
-
-    def _nick_of(self, line: _Line, sender: JID) -> str:
-        """Whose address it is, of those that have heard a line; empty when it is nobody's."""
-        if sender not in line.nicks:
-            addresses = {nick: self._address_of(line, nick) for nick in line.all}
-            line.nicks = {jid: nick for nick, jid in addresses.items() if jid is not None}
-        return line.nicks.get(sender, "")
-
-    def _lines_in(self, room: JID) -> list[_Line]:
+    def _lines_in(self, room: JID) -> list[RoomLine]:
         return [line for line in self._lines.values() if line.room == room.bare]
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
