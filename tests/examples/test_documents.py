@@ -1,6 +1,7 @@
 """The nodes and the conversation that README and docs show, as they stand there.
 
-What gives jobs to them is in `test_shown_callers.py`, what tests them in `test_shown_tests.py`.
+What gives jobs to them is in `test_shown_callers.py` and `test_queue_commands.py`, what tests them
+in `test_shown_tests.py`.
 """
 
 import re
@@ -31,12 +32,23 @@ def blocks(document: Path, language: str) -> list[str]:
     return [text for kind, text in found if kind == language]
 
 
+def is_node(text: str) -> bool:
+    return not any(other in text for other in ("jabot.Client", "connect(", "jabot.testing"))
+
+
 NODES = [
     pytest.param(text, id=f"{document.name}-{number}")
     for document in DOCUMENTS
     for number, text in enumerate(blocks(document, "python"))
-    if not any(other in text for other in ("jabot.Client", "connect(", "jabot.testing"))
+    if is_node(text)
 ]
+RUN_BY_NAME = {"README.md", "fleet.md", "programs.md", "queue.md", "testing.md", "topics.md"}
+"""Where there are others, each of which a test takes by its place on the page."""
+
+
+def test_no_program_of_the_documents_is_left_out() -> None:
+    others = {each.name for each in DOCUMENTS if not all(map(is_node, blocks(each, "python")))}
+    assert others == RUN_BY_NAME
 
 
 @pytest.mark.parametrize("text", NODES)

@@ -65,8 +65,34 @@ async def in_a_client(function):
 """
 
 
+async def test_the_page_about_topics(xmpp: Server, tmp_path: Path) -> None:
+    """A sensor without a loop, the thermostat, and who watches it."""
+    bot, ann = xmpp.fresh_user("bot"), xmpp.fresh_user("ann")
+    stem = bot.jid.partition("@")[0]
+    thermostat, watch, sensor = (
+        re.sub("(sensors|heating)/", rf"{stem}-\1/", text)
+        .replace("bot@localhost", bot.jid)
+        .replace("ann@localhost", ann.jid)
+        for text in blocks(ROOT / "docs" / "topics.md", "python")
+    )
+    (tmp_path / "watch.py").write_text(watch)
+    (tmp_path / "sensor.py").write_text(f"{sensor}\n\nblocking()\n")
+    environment = account_environment(xmpp, ann)
+    async with (
+        node_program(thermostat, tmp_path, xmpp, bot, name="thermostat"),
+        program([sys.executable, "watch.py"], tmp_path, environment, "watch") as watching,
+        program([sys.executable, "sensor.py"], tmp_path, environment, "sensor") as measuring,
+    ):
+        opened = re.escape(
+            f"{stem}-heating/valve {{'open': True, 'because': '{stem}-sensors/attic'}}"
+        )
+        await watching.printed(rf"\d {opened} {bot.jid}/")
+        await measuring.printed(opened)
+        await measuring.printed(re.escape(f"{stem}-sensors/attic {{'celsius': 17.5}}"))
+
+
 async def test_the_page_about_the_fleet(xmpp: Server, tmp_path: Path) -> None:
-    worker, caller, look, *_nodes = blocks(ROOT / "docs" / "fleet.md", "python")
+    worker, caller, look, _node = blocks(ROOT / "docs" / "fleet.md", "python")
     caller = "\n".join([caller, look, _IN_A_CLIENT, "asyncio.run(in_a_client(look))\n"])
     bot, app, room = xmpp.fresh_user("bot"), xmpp.fresh_user("app"), fresh_room(xmpp)
     for shown, ours in (
