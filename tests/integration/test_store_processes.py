@@ -69,6 +69,14 @@ async def opened(url):
         await store.close()
 
 
+def silence(url, name):
+    """A process of the queue has said nothing for a minute."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(
+            "UPDATE jabot.nodes SET beat = beat - interval '1 min' WHERE name = %s", [name]
+        )
+
+
 async def until(condition, limit=30.0):
     async with asyncio.timeout(limit):
         while not condition():
@@ -215,15 +223,14 @@ async def test_transactions_in_each_others_way_are_done_again(opened):
     assert {record.state for record in records} == {JobState.CANCELLED}
 
 
-async def test_a_dead_processes_jobs_are_taken_over_and_a_living_ones_not(opened):
+async def test_a_dead_processes_jobs_are_taken_over_and_a_living_ones_not(url, opened):
     one, two = await opened(), await opened()
     await one.apply([Orphans("one", 60.0, 0.0), Orphans("three", 60.0, 0.0)])
     await one.apply([new("a"), new("b")])
     await one.apply([Claim("one", "w", ["lift"], 1, 0.0), Claim("three", "w", ["lift"], 1, 0.0)])
     assert await two.apply([Orphans("two", 60.0, 0.0)]) == [[]]
-    await asyncio.sleep(0.2)
-    await one.apply([Orphans("three", 60.0, 0.0)])  # it lives
-    ((mine,),) = await two.apply([Orphans("two", 0.15, 0.0)])
+    silence(url, "one")
+    ((mine,),) = await two.apply([Orphans("two", 30.0, 0.0)])
     assert (mine.id, mine.node, mine.attempt, mine.worker) == ("a", "two", 1, "w")
     (done,) = await two.apply([Finish("a", 1, "succeed", 1.0, Raw(b"1"), worker="w")])
     assert done.stands
@@ -242,7 +249,7 @@ async def test_a_dead_process_is_found_also_after_the_servers_clock_was_set(open
     assert (mine.id, mine.node) == ("a", "two")
 
 
-async def test_what_one_is_to_tell_a_person_no_other_one_does_while_it_lives(opened):
+async def test_what_one_is_to_tell_a_person_no_other_one_does_while_it_lives(url, opened):
     one, two = await opened(), await opened()
     await one.apply([Orphans("n1", 5.0, 0.0)])
     await two.apply([Orphans("n2", 5.0, 0.0)])
@@ -251,8 +258,8 @@ async def test_what_one_is_to_tell_a_person_no_other_one_does_while_it_lives(ope
     assert await two.apply([Untold("n2")]) == [[]]
     (mine,) = await one.apply([Untold("n1")])
     assert [record.id for record in mine] == ["a"]
-    await asyncio.sleep(0.2)
-    await two.apply([Orphans("n2", 0.1, 0.0)])  # n1 has been silent for longer
+    silence(url, "n1")
+    await two.apply([Orphans("n2", 30.0, 0.0)])
     (mine,) = await two.apply([Untold("n2")])
     assert [(record.id, record.teller) for record in mine] == [("a", "n2")]
     await two.apply([Told(["a"])])
@@ -284,7 +291,7 @@ async def test_they_hear_of_what_may_be_claimed_and_what_changed(opened):
     assert echo == []
 
 
-async def test_after_a_death_all_look_again_also_for_kinds_with_long_names(opened):
+async def test_after_a_death_all_look_again_also_for_kinds_with_long_names(url, opened):
     one, two = await opened(), await opened()
     where = {"host": [f"machine-{number}" for number in range(150)]}
     ready = News("ready", kind_of("lift", where))
@@ -294,8 +301,8 @@ async def test_after_a_death_all_look_again_also_for_kinds_with_long_names(opene
     await one.apply([Orphans("one", 60.0, 0.0), new("a", where=where)])
     await until(lambda: ready in heard)
     heard.clear()
-    await asyncio.sleep(0.1)
-    await two.apply([Orphans("two", 0.05, 0.0)])  # one has been silent for longer
+    silence(url, "one")
+    await two.apply([Orphans("two", 30.0, 0.0)])
     await until(lambda: ready in heard)
 
 
