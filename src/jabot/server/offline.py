@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from jabot.server.conditions import StanzaError
-from jabot.server.delay import Now, delay, utc_now
+from jabot.server.delay import delay, utc_now
 from jabot.server.element import Element, to_bytes
 from jabot.server.namespaces import CHAT_STATES, HINTS
 from jabot.server.session import Session
@@ -13,11 +13,10 @@ from jabot.server.store import Store
 class Offline:
     """Keeps at most `limit` messages for each account until a session takes messages."""
 
-    def __init__(self, domain: str, store: Store, limit: int, now: Now = utc_now) -> None:
+    def __init__(self, domain: str, store: Store, limit: int) -> None:
         self._domain = domain
         self._store = store
         self._limit = limit
-        self._now = now
 
     def keep(self, account: str, stanza: Element) -> None:
         """Store a chat or normal message. Raises StanzaError for one that can't wait."""
@@ -25,7 +24,7 @@ class Offline:
             raise StanzaError("service-unavailable")
         if self._store.offline_count(account) >= self._limit:
             raise StanzaError("resource-constraint", "too many messages wait for this user")
-        mark = delay(self._domain, self._now())
+        mark = delay(self._domain, utc_now())
         delayed = Element(stanza.ns, stanza.name, stanza.attrs, [*stanza.children, mark])
         self._store.add_offline(account, to_bytes(delayed))
 

@@ -259,7 +259,7 @@ class Session:
         except StanzaError:
             log.debug("the server knows no ping; an error is an answer, too")
 
-    async def features(self, jid: JID, limit: float = 5.0) -> frozenset[str]:
+    async def features(self, jid: JID) -> frozenset[str]:
         """What a program at a full address says that it can (XEP-0030); empty when it won't say.
 
         Answers are remembered until its presence goes or the connection does.
@@ -268,7 +268,7 @@ class Session:
         if jid in self._features or stream is None:
             return self._features.get(jid, frozenset())
         try:
-            features = read_features(await self.requests.ask("get", jid, information(), limit))
+            features = read_features(await self.requests.ask("get", jid, information(), 5.0))
         except (StanzaError, TimeoutError, ConnectionFailed) as problem:
             log.debug("%s does not say what it can: %r", jid, problem)
             return frozenset()  # not remembered: it may say so next time

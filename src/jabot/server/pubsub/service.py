@@ -6,7 +6,7 @@ from jabot.jid import JID
 from jabot.server import disco
 from jabot.server.conditions import StanzaError
 from jabot.server.config import ServerConfig
-from jabot.server.delay import Now, utc_now
+from jabot.server.delay import utc_now
 from jabot.server.element import Element
 from jabot.server.iq import IqTable
 from jabot.server.namespaces import PUBSUB, PUBSUB_OWNER
@@ -33,10 +33,9 @@ class PubSub:
         store: Store,
         router: Router,
         sessions: Sessions,
-        now: Now = utc_now,
     ) -> None:
         self.domain = domain
-        self.nodes = Nodes(config, NodeStore(store.db), now)
+        self.nodes = Nodes(config, NodeStore(store.db), utc_now)
         notifier = Notifier(router.route, store, sessions)
         self.arrivals = Arrivals(self.nodes, store, sessions, notifier)
         self.descriptions = NodeDescriptions(self.nodes, store)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from jabot.server.conditions import StanzaError
 from jabot.server.config import ServerConfig
-from jabot.server.delay import Now
+from jabot.server.delay import utc_now
 from jabot.server.rooms.affiliations import Affiliation
 from jabot.server.rooms.configuration import RoomConfiguration
 from jabot.server.rooms.room import Deliver, Room, RoomRecord
@@ -19,11 +19,10 @@ log = logging.getLogger(__name__)
 class Directory:
     """The rooms of one service; the persistent ones are in the store as well."""
 
-    def __init__(self, config: ServerConfig, store: RoomStore, deliver: Deliver, now: Now) -> None:
+    def __init__(self, config: ServerConfig, store: RoomStore, deliver: Deliver) -> None:
         self._config = config
         self._store = store
         self._deliver = deliver
-        self._now = now
         self._rooms: dict[str, Room] = {}
 
     def __iter__(self) -> Iterator[Room]:
@@ -83,4 +82,4 @@ class Directory:
             self._store.save_affiliations(room.jid, changed)
 
     def _room(self, record: RoomRecord, *, locked: bool = False) -> Room:
-        return Room(record, self._deliver, self._now, self._config.max_occupants, locked=locked)
+        return Room(record, self._deliver, utc_now, self._config.max_occupants, locked=locked)

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from jabot.jid import JID
 from jabot.server.conditions import StanzaError
 from jabot.server.config import ServerConfig
-from jabot.server.delay import Now, utc_now
 from jabot.server.element import Element, to_bytes
 from jabot.server.namespaces import MUC, MUC_USER
 from jabot.server.rooms import admin, messages
@@ -31,13 +30,12 @@ class Rooms:
         store: RoomStore,
         router: Router,
         sessions: Sessions,
-        now: Now = utc_now,
     ) -> None:
         self.domain = domain
         self._limit = config.max_room_stanza
         self._router = router
         self._sessions = sessions
-        self._directory = Directory(config, store, sessions.deliver, now)
+        self._directory = Directory(config, store, sessions.deliver)
         self._requests = RoomRequests(config, self._directory, router.route)
         router.add(domain, self)
 
