@@ -453,7 +453,7 @@ async def test_stopping_waits_until_the_last_texts_have_arrived(line, clock):
     await line.session.stop()
     await running
     assert line.stream.pings >= 1
-    assert len(line.session._outbox) == 0
+    assert len(line.session._texts) == 0
 
 
 async def test_stopping_does_not_wait_for_a_dead_line(line, clock, caplog):

@@ -128,7 +128,7 @@ async def test_texts_arrive_and_wait_for_who_is_away(town, clock):
     town.exchange.account("bob@localhost")
     ann.send_text(OutgoingText(JID("bob@localhost"), "<hi> & 山"))
     await clock.settle()
-    assert not ann._outbox
+    assert not ann._texts
     bob = await town.session("bob@localhost")
     bob.send(presence(priority=0))
     await clock.settle()

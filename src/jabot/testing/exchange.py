@@ -97,7 +97,7 @@ class Exchange:
 
 
 class _Line:
-    """One connection: a `Line` of the session in front of it (`xmpp/session.py`), and the link of
+    """One connection: a `Line` of the session in front of it (`xmpp/line.py`), and the link of
     the server's session behind it. What comes in is handed on in the next turn of the loop."""
 
     def __init__(

@@ -26,9 +26,11 @@ from jabot.errors import (
 )
 from jabot.jid import JID
 from jabot.xmpp.backoff import Backoff
+from jabot.xmpp.delivery import Delivery
 from jabot.xmpp.disco import PING, Disco, information, read_features
 from jabot.xmpp.frames import LATER, read_batch, refusal
-from jabot.xmpp.outbox import Arrived, Outbox
+from jabot.xmpp.line import Line
+from jabot.xmpp.outbox import Arrived
 from jabot.xmpp.requests import Requests
 from jabot.xmpp.shares import Share, read_share
 from jabot.xmpp.stanzas import (
@@ -46,7 +48,6 @@ log = logging.getLogger(__name__)
 
 # Trying again would not help: a person has to do something.
 _FINAL = (AuthenticationFailed, CertificateError, Replaced)
-_SLOWEST = 1_000.0  # bytes a second that a line carries at least; a slower one counts as dead
 _STEADY = 10.0  # seconds after which a connection counts as good, and the backoff begins anew
 _REMEMBERED_FEATURES = 1000
 
@@ -79,34 +80,6 @@ class Carrier(Protocol):
 
     def room(self) -> None:
         """The line takes more again."""
-
-
-class Line(Protocol):
-    """One connection to a server, as a session uses it. `Stream` is the one over a network; an
-    account may bring its own (`Account.lines`)."""
-
-    boundjid: JID
-    closed: asyncio.Future[ConnectionFailed]
-    is_choked: bool
-    received_at: float
-
-    async def open(self, limit: float) -> None:
-        """Sign in and bind within `limit` seconds; raises `ConnectionFailed`."""
-
-    def close(self) -> None:
-        """Drop the connection now; does nothing when it is over already."""
-
-    def give_up(self, reason: str) -> None:
-        """Drop a connection that is good for nothing, for a reason that is told."""
-
-    async def leave(self, limit: float) -> None:
-        """End it in the orderly way, within `limit` seconds."""
-
-    def send_element(self, xml: ET.Element) -> None:
-        """Send a stanza; raises `ConnectionFailed` when closed."""
-
-    def send_text(self, xml: str) -> None:
-        """Send stanzas that are text already; raises `ConnectionFailed` when closed."""
 
 
 @dataclass(frozen=True)
@@ -151,8 +124,7 @@ class Session:
         self._resource = new_resource()
         self._new_line: Callable[..., Line] = (account.lines or over_network)(account)
         self._stream: Line | None = None
-        self._outbox = Outbox()
-        self._confirming: asyncio.Task[None] | None = None
+        self._texts = Delivery(self.ping, self.timing.ping)
         self._stopping = asyncio.Event()
         self._features: OrderedDict[JID, frozenset[str]] = OrderedDict()
         self._carrier: Carrier | None = None
@@ -214,19 +186,14 @@ class Session:
 
     async def stop(self, limit: float = 2.0) -> None:
         """Confirm the texts that are under way, end the stream, and let `run()` return."""
-        if self._confirming is not None:
-            await asyncio.wait({self._confirming}, timeout=limit)
-        if self._outbox:
-            log.warning("left with %d texts that the server has not got", len(self._outbox))
+        await self._texts.finish(limit)
         self._stopping.set()
         if self._stream is not None:
             await self._stream.leave(limit)
 
     def send_text(self, text: OutgoingText, arrived: Arrived | None = None) -> None:
         """Send a text now or as soon as the line allows; it is kept until the server has it."""
-        self._outbox.add(text.xml(), arrived)
-        if self._stream is not None:
-            self._send_waiting(self._stream)
+        self._texts.send(text.xml(), arrived)
 
     def send(self, element: ET.Element) -> bool:
         """Send what may be lost; False when there is no connection to send it on."""
@@ -299,8 +266,7 @@ class Session:
             self._stream = stream
             log.info("online as %s", self.jid)
             _guarded(self._listener.online)
-            self._outbox.rewind()
-            self._send_waiting(stream)
+            self._texts.online(stream)
             watch = asyncio.ensure_future(self._watch(stream))
             try:
                 problem = await stream.closed
@@ -320,9 +286,7 @@ class Session:
         if self._stream is not None:
             self._stream = None
             self._features.clear()
-            if self._confirming is not None:
-                self._confirming.cancel()
-                self._confirming = None
+            self._texts.offline()
             self.requests.lost(ConnectionFailed("the connection was lost"))
             _guarded(self._listener.offline)
 
@@ -344,45 +308,12 @@ class Session:
                 await asyncio.sleep(self.timing.quiet - silent)
                 continue
             try:
-                await self.ping(self._patience)
+                await self.ping(self._texts.patience)
             except TimeoutError:
                 silent = loop.time() - stream.received_at
                 stream.give_up(f"nothing came from the server for {silent:.0f} s")
             except ConnectionFailed:
                 return
-
-    @property
-    def _patience(self) -> float:
-        """Seconds for a ping to come back: what was sent before it has to pass the line first."""
-        return self.timing.ping + self._outbox.bytes_under_way / _SLOWEST
-
-    # -- texts that must arrive ------------------------------------------------------------------
-
-    def _send_waiting(self, stream: Line) -> None:
-        """Send as many texts as may be under way, and see to it that they are confirmed."""
-        try:
-            for element in self._outbox.take():
-                stream.send_element(element)
-        except ConnectionFailed:
-            return  # they stay in the outbox, for the next connection
-        if self._outbox and self._confirming is None:
-            self._confirming = asyncio.ensure_future(self._confirm(stream))
-
-    async def _confirm(self, stream: Line) -> None:
-        """Ping until all texts are confirmed; each answer makes room for more of them."""
-        try:
-            while self._outbox and stream is self._stream:
-                mark, patience = self._outbox.mark(), self._patience
-                await self.ping(patience)
-                self._outbox.confirm(mark)
-                self._send_waiting(stream)
-        except TimeoutError:
-            stream.give_up(f"the server took no text within {patience:.0f} s")
-        except ConnectionFailed as problem:
-            log.debug("texts are not confirmed: %s", problem)
-        finally:
-            if self._confirming is asyncio.current_task():
-                self._confirming = None
 
     # -- what comes in ---------------------------------------------------------------------------
 
