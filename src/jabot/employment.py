@@ -18,7 +18,7 @@ from jabot.protocol import Leftover
 from jabot.protocol.codec import Incoming
 from jabot.protocol.frames import Frame, Heartbeat, Hello, Rejected
 from jabot.xmpp import IncomingPresence, Link, Session
-from jabot.xmpp.link import End
+from jabot.xmpp.end import End
 
 log = logging.getLogger(__name__)
 

@@ -42,7 +42,7 @@ from jabot.tasks.description import describe, version_of
 from jabot.tasks.registry import close_match
 from jabot.tasks.result import encode_result
 from jabot.xmpp import Link
-from jabot.xmpp.link import End
+from jabot.xmpp.end import End
 
 log = logging.getLogger(__name__)
 

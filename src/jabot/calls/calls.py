@@ -47,7 +47,7 @@ from jabot.protocol.options import needs_queue
 from jabot.runner.job import JobIds
 from jabot.tasks import Step
 from jabot.xmpp import IncomingPresence, Link, Session
-from jabot.xmpp.link import End
+from jabot.xmpp.end import End
 
 log = logging.getLogger(__name__)
 

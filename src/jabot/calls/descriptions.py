@@ -17,7 +17,7 @@ from jabot.protocol.frames import Description as Answer
 from jabot.tasks import Description
 from jabot.tasks.described import read_descriptions
 from jabot.xmpp import Link
-from jabot.xmpp.link import End
+from jabot.xmpp.end import End
 
 _MOST: Final = 1000  # answers that are remembered
 

@@ -25,7 +25,7 @@ from jabot.queue.dispatch import Dispatch
 from jabot.queue.outcomes import Outcomes
 from jabot.queue.promise import Promise
 from jabot.queue.rights import Rights
-from jabot.xmpp.link import End
+from jabot.xmpp.end import End
 
 _ENDINGS = (Succeeded, Failed, Cancelled, Rejected)
 

@@ -28,7 +28,7 @@ from jabot.queue.store.records import Record
 from jabot.queue.store.verbs import Add, Added, Look, Stopped
 from jabot.queue.store.verbs import Cancel as CancelVerb
 from jabot.xmpp import Link
-from jabot.xmpp.link import End
+from jabot.xmpp.end import End
 
 log = logging.getLogger(__name__)
 

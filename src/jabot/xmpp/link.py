@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
-from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Final
 from xml.etree import ElementTree as ET
@@ -18,13 +16,15 @@ from xml.etree import ElementTree as ET
 from jabot.alarm import Alarm
 from jabot.errors import JabotError, NotAllowed, RemoteProtocolError
 from jabot.pace import Pace
-from jabot.protocol import Batch, Joiner, Leftover, Windows, codec, limits
+from jabot.protocol import Batch, Joiner, Windows, codec, limits
 from jabot.protocol.codec import Incoming
 from jabot.protocol.frames import Frame
 from jabot.xmpp import frames as stanzas
+from jabot.xmpp.end import End
 from jabot.xmpp.frames import Answer, IncomingBatch
 from jabot.xmpp.session import Session
 from jabot.xmpp.stanzas import IncomingPresence
+from jabot.xmpp.waiters import Waiters
 
 log = logging.getLogger(__name__)
 
@@ -32,57 +32,6 @@ ANSWER_WITHIN: Final = 30.0  # seconds after which a batch is sent again
 _LATER: Final = 3.0  # seconds before a batch goes again to a peer that has too much
 _COMPLAINTS: Final = 10  # lines a minute about peers that do wrong
 _JOINS_CHECKED: Final = 30.0  # seconds between two looks for frames that nobody completes
-
-
-class End:
-    """One end of the protocol: what it is told about a peer's frames and our own ones to it. The
-    methods do nothing: a subclass has those that concern it.
-
-    `peer` is a full address, `now` seconds of the loop's clock.
-    """
-
-    def talks_with(self, peer: str, account: str) -> bool:
-        """Whether frames of this peer are of interest at all."""
-        return False
-
-    def received(
-        self, peer: str, account: str, frames: Sequence[Incoming], now: float
-    ) -> asyncio.Future[None] | None:
-        """A batch of the peer's, its parts joined. It is answered when all ends have seen it, and
-        what they gave to be waited for is done. When that fails, the peer is told to say it again
-        later."""
-        return None
-
-    def answered(self, peer: str, frames: Sequence[Frame], now: float) -> None:
-        """The peer is responsible for these."""
-
-    def bounced(self, peer: str, frames: Sequence[Frame], now: float) -> None:
-        """Nobody has that address."""
-
-    def refused(self, peer: str, frames: Sequence[Frame], error: JabotError, now: float) -> None:
-        """The peer will never take these."""
-
-    def put_off(self, peer: str, frames: Sequence[Frame], now: float) -> None:
-        """The peer has taken none of these, for now; those that are wanted go again."""
-
-    def unanswered(self, peer: str, frames: Sequence[Frame]) -> None:
-        """No answer came; those that are wanted go again."""
-
-    def wants(self, peer: str, frame: Frame) -> bool:
-        """Whether a frame of ours that was not answered is still worth sending."""
-        return True
-
-    def peer_gone(self, peer: str, leftover: Leftover, now: float) -> None:
-        """The peer's presence went."""
-
-    def peer_here(self, peer: str, now: float) -> None:
-        """The peer is online, again or still."""
-
-    def offline(self, leftovers: Mapping[str, Leftover]) -> None:
-        """Our own connection went."""
-
-    def online(self, now: float) -> None:
-        """It is back."""
 
 
 class Link:
@@ -100,7 +49,7 @@ class Link:
         self._flushing = False
         self._late = Alarm(self._look_for_late)
         self._joins = Alarm(self._check_joins)
-        self._waiters: dict[str, deque[asyncio.Future[None]]] = {}
+        self._waiters = Waiters(self._windows.room)
         self._complaints = Pace(burst=_COMPLAINTS, rate=_COMPLAINTS / 60)  # of all peers together
         self._idle: asyncio.Event = asyncio.Event()
         self._idle.set()
@@ -125,16 +74,8 @@ class Link:
 
     async def wait_for_room(self, peer: str) -> None:
         """Wait until the pile for a peer is not deep. Who waits first goes first."""
-        if not self.is_full(peer):
-            return
-        future = self._loop.create_future()
-        waiters = self._waiters.setdefault(peer, deque())
-        waiters.append(future)
-        try:
-            await future
-        except asyncio.CancelledError:
-            self._let_in(peer)  # its place goes to the next one
-            raise
+        if self.is_full(peer):
+            await self._waiters.wait(peer)
 
     def complain(self, peer: str, text: str) -> None:
         """Log what a peer did wrong; a few times a minute, for a hostile one does it for ever."""
@@ -158,8 +99,7 @@ class Link:
         """Stop the timers. Nothing is sent any more, and nobody waits for that."""
         self._late.cancel()
         self._joins.cancel()
-        for peer in list(self._waiters):
-            self._let_all_go(peer)
+        self._waiters.release_all()
 
     # -- what the owner of the session tells --------------------------------------------------
 
@@ -181,8 +121,7 @@ class Link:
         for end in self.ends:
             end.offline(leftovers)
         self._look_idle()
-        for peer in list(self._waiters):
-            self._let_all_go(peer)
+        self._waiters.release_all()
 
     def presence_received(self, stanza: IncomingPresence) -> None:
         """Somebody came, is still there, or went."""
@@ -202,7 +141,7 @@ class Link:
         self._joiner.forget(peer)
         for end in self.ends:
             end.peer_gone(peer, leftover, self._loop.time())
-        self._let_all_go(peer)
+        self._waiters.release(peer)
         self._look_idle()
 
     # -- what the session tells ---------------------------------------------------------------
@@ -325,8 +264,7 @@ class Link:
         self._after_answer(peer)
 
     def _after_answer(self, peer: str) -> None:
-        if self._waiters:
-            self._let_in(peer)
+        self._waiters.let_in(peer)
         self._look_idle()
         self._flush_soon()
 
@@ -340,8 +278,7 @@ class Link:
                 for end in self.ends if frames else ():
                     end.unanswered(peer, frames)
         self._late.set(min(self._pending.values(), default=None))
-        for peer in list(self._waiters):
-            self._let_in(peer)
+        self._waiters.let_all_in()
         self._look_idle()
         self._flush_soon()
 
@@ -385,26 +322,6 @@ class Link:
         self._late.set(until)
         self._idle.clear()
         return stanzas.batch(batch.peer, batch.id, batch.text, batch.deflated)
-
-    def _let_in(self, peer: str) -> None:
-        """Wake as many of those who wait as there is room for."""
-        waiters = self._waiters.get(peer)
-        if waiters is None:
-            return
-        room = self._windows.room(peer)
-        while waiters and room > 0:
-            future = waiters.popleft()
-            if not future.done():
-                future.set_result(None)
-                room -= 1
-        if not waiters:
-            del self._waiters[peer]
-
-    def _let_all_go(self, peer: str) -> None:
-        """There is nothing to wait for here any more: no answer of the peer's will wake anybody."""
-        for future in self._waiters.pop(peer, ()):
-            if not future.done():
-                future.set_result(None)
 
     def _look_idle(self) -> None:
         if not self._pending and not len(self._windows):
