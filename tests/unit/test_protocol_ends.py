@@ -682,6 +682,22 @@ def test_what_is_kept_is_bounded(sent):
     assert len(worker) == 10 + 4
 
 
+def test_the_usual_bounds_are_those_of_the_page(sent):
+    worker = Worker(sent)
+    for number in range(limits.KEPT + 5):
+        start(worker, Submit(f"{number}", "t"))
+        worker.succeeded((ME, f"{number}"), Raw(b"7"), 0.0)
+        worker.answered(C, [Succeeded(f"{number}", 1, Raw(b"7"))], 0.0)
+    assert len(worker) == limits.KEPT
+    worker, large = Worker(sent), Raw(b'"' + b"x" * (8 * limits.MIB) + b'"')
+    for number in range(20):
+        start(worker, Submit(f"{number}", "t"))
+        worker.succeeded((ME, f"{number}"), large, 0.0)
+    assert len(worker) == 15  # with a sixteenth one it would be a little more than 128 MiB
+    worker.answered(C, [Succeeded(f"{number}", 1, large) for number in range(20)], 0.0)
+    assert len(worker) == 3
+
+
 def test_an_account_pushes_out_only_its_own_outcomes(sent):
     """What is forgotten may run a second time."""
     worker = Worker(sent, WorkerSettings(kept=kept(10, 50_000), owed=kept(1000, 5000)))
