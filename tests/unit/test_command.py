@@ -16,7 +16,8 @@ from chatting import all_ended
 from jabot import Node
 from jabot.chat import words
 from jabot.errors import BadArguments, ConfigError, JobCancelled, JobTimeout, TaskFailed
-from jabot.runner import Runner, State
+from jabot.protocol.states import JobState
+from jabot.runner import Runner
 from jabot.tasks import Command, Kind, Retry, Task
 from unit.clock import turns
 from unit.test_runner_programs import submit
@@ -147,7 +148,7 @@ async def test_which_exit_codes_are_fine(code, fine):
     assert error.type == "CommandFailed"
     assert error.message == f"{Path(sys.executable).name} ended with exit code 3:\na\nb"
     assert error.traceback.startswith("a\nb\nCommandFailed: ")
-    assert job.state is State.FAILED
+    assert job.state is JobState.FAILED
 
 
 async def test_it_reads_nothing_and_has_the_folder_and_environment_that_it_is_given(

@@ -66,7 +66,10 @@ ONLY = {
     "protocol": {"errors", "moments"},
     "mainloop": set(),
     "tasks": {"errors", "jid", "protocol", "schedule"},
-    "runner": {"errors", "jid", "deferrable", "access", "alarm", "middleware", "moments", "tasks"},
+    "runner": {
+        *("errors", "jid", "deferrable", "access", "alarm", "middleware", "moments"),
+        *("protocol", "tasks"),
+    },
     "xmpp": {"errors", "jid", "account", "alarm", "pace", "peers", "pool", "protocol"},
     "person": {"errors", "jid", "account", "xmpp"},
     "contacts": {"errors", "jid", "account", "xmpp"},

@@ -12,7 +12,8 @@ import pytest
 
 from jabot import JID
 from jabot.errors import JobCancelled, TaskFailed
-from jabot.runner import Job, Options, Runner, State
+from jabot.protocol.states import JobState
+from jabot.runner import Job, Options, Runner
 from unit import process_tasks
 
 ALICE = JID("älice@localhost/phone")
@@ -56,7 +57,7 @@ async def test_what_goes_wrong_there_fails_the_job_here(task, text):
     job = submit(Runner(), task)
     with pytest.raises(TaskFailed, match=text):
         await job
-    assert job.state is State.FAILED
+    assert job.state is JobState.FAILED
 
 
 async def test_a_failure_there_says_where_it_was_raised(caplog, capfd):

@@ -10,7 +10,8 @@ import pytest
 
 from jabot import JID, Context, Step
 from jabot.errors import ConfigError, Draining, JobCancelled, TaskFailed, TooManyJobs
-from jabot.runner import Job, Runner, State
+from jabot.protocol.states import JobState
+from jabot.runner import Job, Runner
 from jabot.runner.job import JobIds
 from jabot.runner.threads import LatestStep, run_in_thread
 from jabot.tasks import Task
@@ -60,10 +61,10 @@ async def test_functions_give_their_result_and_their_progress(function):
     runner, steps, states = Runner(), [], []
     job = submit(runner, function, 21)
     job.on_progress(lambda step: (steps.append(step), states.append(job.state)))
-    assert job.state in (State.AVAILABLE, State.RUNNING)
+    assert job.state in (JobState.AVAILABLE, JobState.RUNNING)
     assert await job == 42
-    assert (job.state, job.status, steps) == (State.SUCCEEDED, "succeeded", [Step(21, 42)])
-    assert states == [State.RUNNING]
+    assert (job.state, job.status, steps) == (JobState.SUCCEEDED, "succeeded", [Step(21, 42)])
+    assert states == [JobState.RUNNING]
 
 
 async def test_an_async_generator_yields_progress():
@@ -139,7 +140,7 @@ async def test_a_result_that_breaks_the_promise_fails_the_job():
     job = submit(Runner(), promises)
     with pytest.raises(TaskFailed, match="Expected `int`, got `str`"):
         await job
-    assert job.state is State.FAILED
+    assert job.state is JobState.FAILED
 
 
 async def test_a_result_without_json_shape_fails_the_job():
@@ -199,7 +200,7 @@ async def test_whatever_a_task_raises_fails_its_job_and_frees_its_slot(kind, err
     with pytest.raises(TaskFailed, match=text) as failure:
         await job
     assert "Traceback" not in str(failure.value)
-    assert job.state is State.FAILED
+    assert job.state is JobState.FAILED
     assert await submit(runner, doubled, 1) == 2
     await turns()
     assert (runner.running, runner.jobs) == (0, [])
@@ -232,7 +233,7 @@ async def test_no_more_jobs_run_than_there_are_slots_and_the_others_keep_their_o
     await turns()
     assert gate.started == [0, 1]
     assert (runner.running, runner.waiting) == (2, 3)
-    assert [job.state for job in jobs] == [State.RUNNING] * 2 + [State.AVAILABLE] * 3
+    assert [job.state for job in jobs] == [JobState.RUNNING] * 2 + [JobState.AVAILABLE] * 3
     assert runner.jobs == jobs
     gate.open.set()
     assert await asyncio.gather(*map(_result, jobs)) == [0, 1, 2, 3, 4]
@@ -260,7 +261,7 @@ async def test_a_callback_sees_the_final_state_and_may_submit_again():
     job.callback(lambda v: seen.append((job.state, v, runner.jobs)))
     job.callback(lambda _: seen.append(submit(runner, doubled, 5)))
     await job
-    assert seen[0] == (State.SUCCEEDED, 2, [])
+    assert seen[0] == (JobState.SUCCEEDED, 2, [])
     assert await seen[1] == 10
 
 
@@ -298,7 +299,7 @@ async def test_a_waiting_job_is_cancelled_without_ever_running():
     gate = Gate()
     first, second = submit(runner, gate.task(1)), submit(runner, gate.task(2))
     runner.cancel(second)
-    assert (second.state, runner.waiting, changes[-1]) == (State.CANCELLED, 0, 0)
+    assert (second.state, runner.waiting, changes[-1]) == (JobState.CANCELLED, 0, 0)
     gate.open.set()
     await first
     await turns()
@@ -322,7 +323,7 @@ async def test_a_coroutine_is_cancelled_and_may_tidy_up(clock):
     assert job.status == "unknown"  # its outcome tells when it has stopped
     with pytest.raises(JobCancelled, match=r"task .{4} was cancelled: by boss@localhost$"):
         await job
-    assert (tidied, job.state) == ([True], State.CANCELLED)
+    assert (tidied, job.state) == ([True], JobState.CANCELLED)
     assert runner.running == 0
 
 
@@ -354,7 +355,7 @@ async def test_a_job_cancelled_before_its_first_turn_never_runs(clock, kind):
     runner.cancel(job)
     with pytest.raises(JobCancelled):
         await job
-    assert job.state is State.CANCELLED
+    assert job.state is JobState.CANCELLED
     await clock.advance(10)
     assert (ran, runner.running) == ([], 0)
     assert await submit(runner, doubled, 1) == 2
@@ -403,7 +404,7 @@ async def test_a_thread_that_looks_is_cancelled():
     runner.cancel(job)
     with pytest.raises(JobCancelled):
         await job
-    assert job.state is State.CANCELLED
+    assert job.state is JobState.CANCELLED
 
 
 async def test_a_generator_is_closed_at_its_next_step_and_tidies_up():
@@ -452,11 +453,11 @@ async def test_a_thread_that_does_not_stop_is_given_up_and_keeps_its_slot(clock)
         await job
     assert (runner.running, runner.jobs) == (1, [])
     next_job = submit(runner, doubled, 1)
-    assert next_job.state is State.AVAILABLE
+    assert next_job.state is JobState.AVAILABLE
     free.set()
     assert await next_job == 2
     assert over.is_set()
-    assert heard == [State.CANCELLED]  # and nothing of what came after
+    assert heard == [JobState.CANCELLED]  # and nothing of what came after
 
 
 async def test_a_coroutine_that_does_not_stop_is_given_up(clock):
@@ -472,12 +473,12 @@ async def test_a_coroutine_that_does_not_stop_is_given_up(clock):
     await turns()
     runner.cancel(job)
     await clock.advance(5.1)
-    assert job.state is State.CANCELLED
+    assert job.state is JobState.CANCELLED
     assert runner.running == 1
     free.set()
     await turns()
     assert runner.running == 0
-    assert job.state is State.CANCELLED  # what came of it in the end changes nothing
+    assert job.state is JobState.CANCELLED  # what came of it in the end changes nothing
 
 
 # --- draining -----------------------------------------------------------------------------------
@@ -493,7 +494,7 @@ async def test_draining_takes_nothing_more_and_finishes_what_it_has():
     assert not draining.done()
     gate.open.set()
     await draining
-    assert [job.state for job in jobs] == [State.SUCCEEDED] * 2
+    assert [job.state for job in jobs] == [JobState.SUCCEEDED] * 2
 
 
 async def test_draining_cancels_what_takes_longer_than_its_limit(clock):
@@ -501,7 +502,7 @@ async def test_draining_cancels_what_takes_longer_than_its_limit(clock):
     jobs = [submit(runner, gate.task(n)) for n in range(2)]
     await runner.drain(30)
     assert clock.now == pytest.approx(1030)
-    assert [job.state for job in jobs] == [State.CANCELLED] * 2
+    assert [job.state for job in jobs] == [JobState.CANCELLED] * 2
     with pytest.raises(JobCancelled, match="the node is stopping"):
         await jobs[0]
 
@@ -515,7 +516,7 @@ async def test_draining_does_not_wait_for_a_thread_that_never_ends(clock):
     await clock.advance(30)
     await clock.advance(5)
     await draining
-    assert job.state is State.CANCELLED
+    assert job.state is JobState.CANCELLED
     assert runner.running == 1
     free.set()
     while runner.running:

@@ -7,7 +7,8 @@ import pytest
 
 from jabot import Context, Node
 from jabot.errors import ConfigError, JobCancelled, JobTimeout, TaskFailed
-from jabot.runner import Runner, State
+from jabot.protocol.states import JobState
+from jabot.runner import Runner
 from jabot.tasks import Retry, Task
 from unit import process_tasks
 from unit.clock import turns
@@ -59,8 +60,8 @@ async def test_a_thread_that_was_given_up_counts_for_its_task(clock):
     assert started.wait(10)
     runner.cancel(first)
     await clock.advance(5)
-    assert first.state is State.CANCELLED
-    assert (second.state, runner.running) == (State.AVAILABLE, 1)
+    assert first.state is JobState.CANCELLED
+    assert (second.state, runner.running) == (JobState.AVAILABLE, 1)
     free.set()
     await second
 
@@ -77,11 +78,11 @@ async def test_a_run_that_takes_too_long_is_stopped_and_its_wait_does_not_count(
     await clock.advance(0.1)
     with pytest.raises(JobTimeout, match=r"stopped after 5 s, the limit for a run of for_ever$"):
         await first
-    assert first.state is State.FAILED
+    assert first.state is JobState.FAILED
     await clock.advance(4.9)
-    assert second.state is State.RUNNING
+    assert second.state is JobState.RUNNING
     await clock.advance(0.1)
-    assert second.state is State.FAILED
+    assert second.state is JobState.FAILED
 
 
 async def test_a_run_that_ends_in_time_hears_nothing_of_its_limit(clock):
@@ -93,7 +94,7 @@ async def test_a_run_that_ends_in_time_hears_nothing_of_its_limit(clock):
     job = submit(runner, Task(sleeps, timeout=5))
     assert await job == "slept"
     await clock.advance(60)
-    assert job.state is State.SUCCEEDED
+    assert job.state is JobState.SUCCEEDED
 
 
 async def test_a_thread_looks_whether_its_time_is_over():
@@ -121,12 +122,12 @@ async def test_a_thread_that_does_not_look_is_given_up_and_not_run_again(clock):
     await clock.advance(15)
     with pytest.raises(JobTimeout, match=r"; it does not stop yet$"):
         await job
-    assert (job.state, runner.running) == (State.FAILED, 1)
+    assert (job.state, runner.running) == (JobState.FAILED, 1)
     free.set()
     while runner.running:
         await asyncio.sleep(0)
     await clock.advance(100)
-    assert (runs, job.state) == ([1], State.FAILED)
+    assert (runs, job.state) == ([1], JobState.FAILED)
 
 
 async def test_a_process_is_killed_when_its_time_is_over():
@@ -155,7 +156,7 @@ async def test_who_was_cancelled_first_is_cancelled(clock):
     runner.cancel(jobs[1])
     await clock.advance(2)
     assert [type(job.error) for job in jobs] == [JobCancelled, JobTimeout]
-    assert [job.state for job in jobs] == [State.CANCELLED, State.FAILED]
+    assert [job.state for job in jobs] == [JobState.CANCELLED, JobState.FAILED]
 
 
 # --- how often again ----------------------------------------------------------------------------
@@ -181,7 +182,7 @@ async def test_a_job_that_failed_is_run_again_after_its_backoff(clock):
     runner = Runner(concurrency=1, chance=lambda: 1)
     job = submit(runner, flaky.task, attempt=5)
     await turns()
-    assert (job.state, runner.running, runner.waiting) == (State.RETRYABLE, 0, 0)
+    assert (job.state, runner.running, runner.waiting) == (JobState.RETRYABLE, 0, 0)
     assert await submit(runner, seven) == 7  # the slot is free meanwhile
     assert await job == 7
     assert flaky.attempts == [5, 6, 7]
@@ -193,7 +194,7 @@ async def test_the_last_failure_is_the_outcome(clock, caplog):
     job = submit(Runner(), flaky.task)
     with pytest.raises(TaskFailed, match="attempt 3"):
         await job
-    assert job.state is State.FAILED
+    assert job.state is JobState.FAILED
     told = [record for record in caplog.records if record.levelname != "INFO"]
     assert [record.levelname for record in told] == ["WARNING", "WARNING", "ERROR"]
     assert "again in" in told[0].getMessage()
@@ -251,13 +252,13 @@ async def test_a_job_is_cancelled_while_it_waits_for_its_backoff(clock):
     runner = Runner()
     job = submit(runner, flaky.task)
     await turns()
-    assert job.state is State.RETRYABLE
+    assert job.state is JobState.RETRYABLE
     runner.cancel(job, "enough")
     with pytest.raises(JobCancelled, match="enough"):
         await job
     await clock.advance(60)
     assert flaky.attempts == [1]
-    assert (job.state, runner.jobs) == (State.CANCELLED, [])
+    assert (job.state, runner.jobs) == (JobState.CANCELLED, [])
 
 
 async def test_a_second_run_can_be_cancelled_like_the_first(clock):
@@ -272,7 +273,7 @@ async def test_a_second_run_can_be_cancelled_like_the_first(clock):
     runner = Runner()
     job = submit(runner, Task(fails_then_hangs, retries=1))
     await clock.advance(2)
-    assert job.state is State.RUNNING
+    assert job.state is JobState.RUNNING
     assert not seen[1].cancelled
     runner.cancel(job)
     with pytest.raises(JobCancelled):
@@ -300,7 +301,7 @@ async def test_draining_does_not_wait_for_a_backoff(clock):
     for ended in (job, running):  # the second failed when the node was stopping already
         with pytest.raises(TaskFailed, match="attempt 1"):
             await ended
-        assert ended.state is State.FAILED
+        assert ended.state is JobState.FAILED
 
 
 async def test_progress_begins_anew_with_each_run(clock):
@@ -313,7 +314,7 @@ async def test_progress_begins_anew_with_each_run(clock):
     runner = Runner()
     job = submit(runner, Task(steps, retries=1))
     await clock.advance(2)
-    assert (job.state, job.step) == (State.RUNNING, None)
+    assert (job.state, job.step) == (JobState.RUNNING, None)
     await runner.abandon(1)
 
 

@@ -11,7 +11,8 @@ from jabot import JID, Context
 from jabot.access import Access
 from jabot.errors import Draining, JobCancelled, JobTimeout, NotAllowed, TaskFailed, TooManyJobs
 from jabot.middleware import Middleware, Run, Submission
-from jabot.runner import Desk, Job, Options, Runner, State
+from jabot.protocol.states import JobState
+from jabot.runner import Desk, Job, Options, Runner
 from jabot.tasks import Registry, Task
 from unit.clock import turns
 
@@ -135,11 +136,11 @@ async def test_a_job_that_waits_for_its_second_run_was_begun(clock):
     runner = Runner(concurrency=1, chance=lambda: 0)
     job = submit(runner, Task(fails, retries=1))
     await turns()
-    assert job.state is State.RETRYABLE
+    assert job.state is JobState.RETRYABLE
     assert not runner.release(job)
     submit(runner, for_ever)
     await clock.advance(1)
-    assert job.state is State.AVAILABLE
+    assert job.state is JobState.AVAILABLE
     assert not runner.release(job)
     await runner.abandon(1)
 
@@ -155,7 +156,7 @@ async def test_the_callers_time_covers_waiting(clock):
     await clock.advance(0.1)
     with pytest.raises(JobTimeout, match=r"it still waited for its turn$"):
         await waiting
-    assert (waiting.state, runner.waiting, running.state) == (State.FAILED, 0, State.RUNNING)
+    assert (waiting.state, runner.waiting, running.state) == (JobState.FAILED, 0, JobState.RUNNING)
     await runner.abandon(1)
 
 
@@ -176,7 +177,7 @@ async def test_the_callers_time_covers_running(clock):
     await clock.advance(0.5)
     with pytest.raises(JobTimeout, match=r"it still ran$"):
         await job
-    assert (job.state, tidied, runner.running) == (State.FAILED, [True], 0)
+    assert (job.state, tidied, runner.running) == (JobState.FAILED, [True], 0)
 
 
 @pytest.mark.parametrize("timeout", [0, 0.0, -1])
@@ -184,7 +185,7 @@ async def test_a_job_whose_time_is_over_already_is_not_begun(timeout):
     runner = Runner()
     job = submit(runner, seven, timeout=timeout)
     assert isinstance(job.error, JobTimeout)
-    assert (job.state, runner.jobs, runner.running) == (State.FAILED, [], 0)
+    assert (job.state, runner.jobs, runner.running) == (JobState.FAILED, [], 0)
 
 
 async def test_many_deadlines_of_which_few_are_met(clock):
@@ -196,12 +197,12 @@ async def test_many_deadlines_of_which_few_are_met(clock):
         runner.cancel(job)
     assert len(runner._deadlines._timers._heap) < 300
     await clock.advance(12)
-    ended = [job for job in waiting[:50] if job.state is State.FAILED]
+    ended = [job for job in waiting[:50] if job.state is JobState.FAILED]
     assert ended == [job for job in waiting[:50] if int(job.id) % 7 <= 2]
     await clock.advance(18)
-    assert [job.state for job in late] == [State.FAILED, State.RUNNING]
+    assert [job.state for job in late] == [JobState.FAILED, JobState.RUNNING]
     await clock.advance(1)
-    assert [job.state for job in late] == [State.FAILED, State.FAILED]
+    assert [job.state for job in late] == [JobState.FAILED, JobState.FAILED]
     await turns()
     assert (runner.running, runner.waiting, runner.jobs) == (0, 0, [])
 
@@ -272,7 +273,7 @@ async def test_the_end_of_another_job_is_not_taken_for_this_ones(error):
     with pytest.raises(TaskFailed) as failure:
         await job
     assert failure.value.type == type(error).__name__
-    assert job.state is State.FAILED
+    assert job.state is JobState.FAILED
 
 
 # --- middleware ---------------------------------------------------------------------------------
@@ -339,7 +340,7 @@ async def test_middleware_hears_what_the_caller_hears(clock):
     await turns()
     runner.cancel(stopped)
     await clock.advance(1)
-    assert job.state is State.FAILED
+    assert job.state is JobState.FAILED
     after = [(entry[2].task, entry[2].attempt, entry[4]) for entry in log if entry[1] == "after"]
     assert after == [
         ("fails", 1, "TaskFailed('ValueError: once')"),

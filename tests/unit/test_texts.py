@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from jabot import JID, Context, Step
 from jabot.chat import texts
-from jabot.runner import Job, Options, State
+from jabot.protocol.states import JobState
+from jabot.runner import Job, Options
 from jabot.tasks import Task
 
 ID = "0000-abcd"
@@ -106,7 +107,7 @@ def test_a_line_of_jobs():
     line = job()
     assert texts.job_line(line, with_caller=False) == "lift abcd: waiting"
     assert texts.job_line(line, with_caller=True) == "lift abcd: waiting, for a@b"
-    line.state, line.step = State.RUNNING, Step(1, 2)
+    line.state, line.step = JobState.RUNNING, Step(1, 2)
     assert texts.job_line(line, with_caller=False) == "lift abcd: running for 0 s, 1 of 2 (50%)"
     line.cancellation.set()
     assert texts.job_line(line, with_caller=False) == "lift abcd: stopping, 1 of 2 (50%)"

@@ -12,7 +12,8 @@ from jabot.chat.clerk import Answer, Arguments, Asker, Command, Taken, by_word
 from jabot.chat.talk import Talks
 from jabot.durations import duration
 from jabot.jid import JID
-from jabot.runner import Desk, Job, State
+from jabot.protocol.states import JobState
+from jabot.runner import Desk, Job
 from jabot.tasks import Offer, Signature
 
 NAMES = ("help", "jobs", "cancel", "status", "can", "exit")
@@ -132,6 +133,6 @@ async def _awaited(job: Job) -> str:
 def _outcome(job: Job) -> str:
     if job.error is None:
         return texts.succeeded(job.task, job.id, job.value)
-    if job.state is State.CANCELLED:  # such an error is a whole sentence
+    if job.state is JobState.CANCELLED:  # such an error is a whole sentence
         return f"{job.error}."
     return texts.failed(job.task.name, job.id, str(job.error))

@@ -8,7 +8,8 @@ import msgspec
 
 from jabot.durations import duration
 from jabot.jid import JID
-from jabot.runner import Job, State
+from jabot.protocol.states import JobState
+from jabot.runner import Job
 from jabot.runner.job import short_id
 from jabot.tasks import Offer, Parameter
 from jabot.tasks.signature import shorten
@@ -78,7 +79,7 @@ def job_line(job: Job, *, with_caller: bool) -> str:
     """One line of `jobs`."""
     if job.cancellation():
         state = "stopping"
-    elif job.state is State.RUNNING:
+    elif job.state is JobState.RUNNING:
         state = f"running for {duration(job.running_for)}"
     else:
         state = "waiting"

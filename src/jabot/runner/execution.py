@@ -7,9 +7,10 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from jabot.errors import NotAllowed, UnknownJob
+from jabot.protocol.states import JobState
 from jabot.runner.command import run_command
 from jabot.runner.failure import failure_of, log_failure
-from jabot.runner.job import Job, State
+from jabot.runner.job import Job
 from jabot.runner.process import run_in_process
 from jabot.runner.threads import LatestStep, run_in_thread
 from jabot.tasks import Context, Kind, Step
@@ -51,10 +52,10 @@ def answer(job: Job) -> None:
     except Exception as error:
         failure = failure_of(error)
         log_failure(job, failure, None)
-        job.state = State.FAILED
+        job.state = JobState.FAILED
         job.fail(failure)
     else:
-        job.state = State.SUCCEEDED
+        job.state = JobState.SUCCEEDED
         job.succeed(value)
 
 

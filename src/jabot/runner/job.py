@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import enum
 import logging
 import os
 import time
@@ -16,21 +15,11 @@ import msgspec
 from jabot.deferrable import Deferrable
 from jabot.errors import JabotError
 from jabot.jid import JID
+from jabot.protocol.states import JobState
 from jabot.tasks import Step, Task
 from jabot.tasks.context import Cancellation
 
 log = logging.getLogger(__name__)
-
-
-class State(enum.Enum):
-    """Where a job stands."""
-
-    AVAILABLE = "available"  # waiting for a free slot
-    RUNNING = "running"  # has a slot; its code begins in the next turn of the loop
-    RETRYABLE = "retryable"  # failed; waiting for its backoff, without a slot
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
 
 
 class Options(msgspec.Struct, frozen=True):
@@ -99,7 +88,7 @@ class Job(Deferrable[Any]):
         """Whose job it is to this node: its caller's, or the queue's."""
         self.attempt = options.attempt
         """The number of the present run: one more for each retry."""
-        self.state = State.AVAILABLE
+        self.state = JobState.AVAILABLE
 
     @property
     def cancellation(self) -> Cancellation:
@@ -139,7 +128,7 @@ class Job(Deferrable[Any]):
         """The run failed, and there is to be another one."""
         if self.alarm is not None:
             self.alarm.cancel()
-        self.state = State.RETRYABLE
+        self.state = JobState.RETRYABLE
         self.last_error = error
         self.started = self.step = self.verdict = self._cancellation = None
         self.attempt += 1

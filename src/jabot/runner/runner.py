@@ -18,10 +18,11 @@ from jabot.errors import (
     TooManyJobs,
 )
 from jabot.middleware import Middleware, Run, tell
+from jabot.protocol.states import JobState
 from jabot.runner.deadlines import Deadlines
 from jabot.runner.execution import KILLABLE, THREADED, execute
 from jabot.runner.failure import Failure, failure_of, log_failure
-from jabot.runner.job import Job, State
+from jabot.runner.job import Job
 from jabot.runner.turns import Turns
 from jabot.runner.waiting import Waiting
 
@@ -123,7 +124,7 @@ class Runner:
         """
         self.draining = True
         for job in self.jobs:
-            if job.state is State.RETRYABLE and job.last_error is not None:
+            if job.state is JobState.RETRYABLE and job.last_error is not None:
                 self._fail(job, job.last_error)
         try:
             async with asyncio.timeout(limit):
@@ -155,14 +156,14 @@ class Runner:
     # -- slots -----------------------------------------------------------------------------------
 
     def _enqueue(self, job: Job) -> None:
-        job.state = State.AVAILABLE
+        job.state = JobState.AVAILABLE
         self._waiting.add(job)
         self._fill_slots()
 
     def _fill_slots(self) -> None:
         slots, waiting = self._slots, self._waiting
         while waiting and len(slots) < self.concurrency and (job := waiting.take()) is not None:
-            job.state = State.RUNNING
+            job.state = JobState.RUNNING
             slots[job] = None
             self._turns.start(job)
         self.on_change()
@@ -185,7 +186,7 @@ class Runner:
                     raise
             else:
                 self._after(run, None)
-                self._settle(job, State.SUCCEEDED, result)
+                self._settle(job, JobState.SUCCEEDED, result)
         finally:
             del self._slots[job]
             self._waiting.ended(job.task)
@@ -289,15 +290,15 @@ class Runner:
 
     def _fail(self, job: Job, error: JabotError) -> None:
         ours = isinstance(error, JobCancelled | Draining)
-        self._settle(job, State.CANCELLED if ours else State.FAILED, error)
+        self._settle(job, JobState.CANCELLED if ours else JobState.FAILED, error)
 
-    def _settle(self, job: Job, state: State, outcome: Any) -> None:
+    def _settle(self, job: Job, state: JobState, outcome: Any) -> None:
         if job.status != "unknown":
             return
         job.state = state
-        if state is State.SUCCEEDED:
+        if state is JobState.SUCCEEDED:
             self.succeeded += 1
-        elif state is State.FAILED:
+        elif state is JobState.FAILED:
             self.failed += 1
             self.last_failure = Failure(job.task.name, job.caller.bare, str(outcome), time.time())
         if job.alarm is not None:
@@ -308,7 +309,7 @@ class Runner:
             del self._counts[job.account]
         if log.isEnabledFor(logging.INFO):
             log.info("[%s] %s: %s", job.id, job.task.name, state.value)
-        if state is State.SUCCEEDED:
+        if state is JobState.SUCCEEDED:
             job.succeed(outcome)
         else:
             job.fail(outcome)
