@@ -45,11 +45,7 @@ class Consent:
             self._looking = asyncio.ensure_future(self._look())
 
     def offline(self) -> None:
-        """The connection is gone."""
-        self.close()
-
-    def close(self) -> None:
-        """Look no more."""
+        """The connection is gone, or the node is about to be."""
         if self._looking is not None:
             self._looking.cancel()
 

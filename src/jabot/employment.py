@@ -130,18 +130,15 @@ class Employment(End):
             self.peer_gone(peer, _NOTHING, now)
 
     def refused(self, peer: str, frames: Sequence[Frame], error: JabotError, now: float) -> None:
-        post = self._post_with(peer)
-        if post is not None and any(isinstance(frame, Hello) for frame in frames):
+        if (post := self._greeted(peer, frames)) is not None:
             self._refused(post, str(error), now)
 
     def put_off(self, peer: str, frames: Sequence[Frame], now: float) -> None:
-        post = self._post_with(peer)
-        if post is not None and any(isinstance(frame, Hello) for frame in frames):
+        if (post := self._greeted(peer, frames)) is not None:
             self._refused(post, f"{peer} takes nothing for now", now)
 
     def unanswered(self, peer: str, frames: Sequence[Frame]) -> None:
-        post = self._post_with(peer)
-        if post is not None and any(isinstance(frame, Hello) for frame in frames):
+        if (post := self._greeted(peer, frames)) is not None:
             post.hello_at = self._loop.time()
             self._alarm.set(post.hello_at)
 
@@ -181,6 +178,10 @@ class Employment(End):
         """The queue whose node we are with has that address."""
         post = self._posts.get(peer.partition("/")[0])
         return post if post is not None and post.attached and post.node == peer else None
+
+    def _greeted(self, peer: str, frames: Sequence[Frame]) -> _Post | None:
+        """The same, where these frames to it say hello."""
+        return self._post_with(peer) if any(isinstance(f, Hello) for f in frames) else None
 
     def _news(self, queue: str) -> None:
         """A node of a queue came or changed, or nobody answers."""

@@ -37,7 +37,7 @@ from jabot.protocol.frames import NO_KWARGS, Describe, Description, Frame, Hello
 from jabot.protocol.options import needs_queue
 from jabot.protocol.worker import Events
 from jabot.runner import Desk, Job, Options
-from jabot.tasks import Signature, Step
+from jabot.tasks import Arguments, Signature, Step
 from jabot.tasks.description import describe, version_of
 from jabot.tasks.registry import close_match
 from jabot.tasks.result import encode_result
@@ -294,7 +294,7 @@ class Intake(End):
         self._alarm.set(self.worker.next_timer())
 
 
-def _bind(signature: Signature, submit: Submit) -> tuple[tuple[Any, ...], dict[str, Any]]:
+def _bind(signature: Signature, submit: Submit) -> Arguments:
     some = len(submit.kwargs) > _NO_KWARGS
     kwargs = _decoder.decode(submit.kwargs) if some else {}
     return signature.bind(_decoder.decode(submit.args), kwargs)

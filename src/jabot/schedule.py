@@ -11,7 +11,7 @@ from cronsim import CronSim, CronSimError
 
 from jabot.errors import ConfigError
 
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)\s*")
 
 
@@ -24,7 +24,7 @@ def parse_duration(value: str | float) -> float:
         parts = _DURATION.findall(value)
         if not parts or _DURATION.sub("", value):
             raise ConfigError(f"{value!r} is not a duration; write 500ms, 10s, 5m, 2h or 1h 30m")
-        seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
+        seconds = sum(float(number) * UNITS[unit] for number, unit in parts)
     else:
         try:
             seconds = float(value)

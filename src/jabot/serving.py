@@ -189,7 +189,7 @@ class Serving(SessionListener):
         self.intake.close()
         self.employment.close()
         self.rooms.close()
-        self.consent.close()
+        self.consent.offline()
         self.neighbourhood.close()
         self.link.close()
 

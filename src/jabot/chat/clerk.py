@@ -9,11 +9,10 @@ from typing import Any, Protocol, TypeAlias
 from jabot.errors import BadArguments
 from jabot.jid import JID
 from jabot.runner import Desk
-from jabot.tasks import Offer, Signature
+from jabot.tasks import Bind, Offer
 
 Answer: TypeAlias = str | Coroutine[Any, Any, str]
 """A text for a person, or what gives one in a while. Both raise `JabotError` to say no."""
-Arguments: TypeAlias = tuple[tuple[Any, ...], dict[str, Any]]
 Taken: TypeAlias = Callable[[str], None]
 
 
@@ -88,15 +87,11 @@ class Clerk(Protocol):
         """The tasks that somebody may have run."""
 
     def start(
-        self,
-        offer: Offer,
-        person: JID,
-        bind: Callable[[Signature], Arguments],
-        taken: Taken = lambda job_id: None,
+        self, offer: Offer, person: JID, bind: Bind, taken: Taken = lambda job_id: None
     ) -> Answer:
         """Take a job, whose arguments `bind` makes, once the person's right was checked; and answer
         how that went. `taken` is called with its id before it can have ended."""
 
-    def run(self, offer: Offer, person: JID, bind: Callable[[Signature], Arguments]) -> Answer:
+    def run(self, offer: Offer, person: JID, bind: Bind) -> Answer:
         """The same for a line in a room, where one answer is all there is: it tells the outcome, or
         that the job is kept and its outcome will be told to the person alone."""

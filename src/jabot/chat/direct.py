@@ -8,13 +8,13 @@ from functools import partial
 from importlib.metadata import version
 
 from jabot.chat import texts
-from jabot.chat.clerk import Answer, Arguments, Asker, Command, Taken, by_word
+from jabot.chat.clerk import Answer, Asker, Command, Taken, by_word
 from jabot.chat.talk import Talks
 from jabot.durations import duration
 from jabot.jid import JID
 from jabot.protocol.states import JobState
 from jabot.runner import Desk, Job
-from jabot.tasks import Offer, Signature
+from jabot.tasks import Bind, Offer
 
 NAMES = ("help", "jobs", "cancel", "status", "can", "exit")
 """Words that no task of a node may have."""
@@ -53,11 +53,7 @@ class Direct:
         return self.desk.allowed(person)
 
     def start(
-        self,
-        offer: Offer,
-        person: JID,
-        bind: Callable[[Signature], Arguments],
-        taken: Taken = lambda job_id: None,
+        self, offer: Offer, person: JID, bind: Bind, taken: Taken = lambda job_id: None
     ) -> Answer:
         task = self.desk.tasks[offer.name]
         runner = self._runner
@@ -70,7 +66,7 @@ class Direct:
         job.completion(partial(self._ended, person))
         return texts.scheduled(task, job.id, before)
 
-    def run(self, offer: Offer, person: JID, bind: Callable[[Signature], Arguments]) -> Answer:
+    def run(self, offer: Offer, person: JID, bind: Bind) -> Answer:
         return _awaited(self.desk.start(self.desk.tasks[offer.name], person, bind))
 
     # -- within --------------------------------------------------------------------------------

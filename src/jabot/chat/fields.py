@@ -12,9 +12,8 @@ from typing import Any, Final
 import msgspec
 
 from jabot.chat import texts, words
-from jabot.chat.clerk import Arguments
 from jabot.errors import BadArguments
-from jabot.tasks import Parameter, Signature
+from jabot.tasks import Arguments, Parameter, Signature
 from jabot.xmpp.data_forms import Field, FieldKind
 
 _LEFT_OUT: Final = object()  # stands for the default of a parameter

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from jabot.chat import texts, words
-from jabot.chat.clerk import Answer, Arguments, Asker, Clerk
+from jabot.chat.clerk import Answer, Asker, Clerk
 from jabot.chat.commands import Commands, dunno
 from jabot.errors import BadArguments, JabotError, NotAllowed
 from jabot.jid import JID
 from jabot.pace import Pace
-from jabot.tasks import Offer, Signature
+from jabot.tasks import Bind, Offer
 from jabot.xmpp.shares import Status
 
 log = logging.getLogger(__name__)
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 _HANDLERS = 8  # calls of on_message at once; a plain function has a thread for each
 
 OnMessage = Callable[["Message"], Awaitable[str | None]]
-Start: TypeAlias = Callable[[Offer, JID, Callable[[Signature], Arguments]], Answer]
+Start: TypeAlias = Callable[[Offer, JID, Bind], Answer]
 Part: TypeAlias = tuple[Status, str]
 """What came of a line in a room at this node, and its text."""
 

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from jabot.errors import BadArguments
-from jabot.tasks import Parameter, Signature
+from jabot.tasks import Arguments, Parameter, Signature
 from jabot.tasks.signature import shorten
 
 # Shell quoting (POSIX 2.2), with the quotes that phones make and the spaces of every script. Not
@@ -53,7 +53,7 @@ def split(line: str) -> list[str]:
 
 def bind(
     signature: Signature, words: list[str], read: Callable[[Parameter, str], Any] | None = None
-) -> tuple[tuple[Any, ...], dict[str, Any]]:
+) -> Arguments:
     """Arguments from words: positional, `name=value`, `--name value`, `--name=value`, and for
     booleans `--name` and `--no-name`; after `--`, all are positional. Each is read by `read`, or
     by `from_text`.

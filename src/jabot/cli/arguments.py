@@ -13,10 +13,8 @@ import msgspec
 from jabot.calls import Calling
 from jabot.chat.words import bind, from_text
 from jabot.errors import BadArguments, UnknownTask
-from jabot.tasks import Description, Parameter
+from jabot.tasks import Arguments, Description, Parameter
 from jabot.tasks.described import ANYTHING, signature_of
-
-Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 
 
 async def described(app: Calling, to: str, task: str) -> Description | None:

@@ -14,7 +14,7 @@ from jabot.account import Account
 from jabot.calls import Job, begin
 from jabot.calls.options import Options, options
 from jabot.cli.account import account_option, run_as
-from jabot.cli.arguments import Arguments, described, read_words
+from jabot.cli.arguments import described, read_words
 from jabot.cli.exit_codes import failure
 from jabot.cli.interrupt import Interrupt
 from jabot.cli.job_options import (
@@ -31,6 +31,7 @@ from jabot.cli.screen import is_verbose, print_json
 from jabot.cli.values import ADDRESS, DURATION
 from jabot.client import Client
 from jabot.errors import ConfigError, JabotError, JobTimeout
+from jabot.tasks import Arguments
 
 _LOOK_AGAIN = 0.5  # seconds before nodes are asked for again, where nobody was
 

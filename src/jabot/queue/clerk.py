@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Raw
 
 from jabot.chat import texts
-from jabot.chat.clerk import Answer, Arguments, Asker, Command, Taken, by_word
+from jabot.chat.clerk import Answer, Asker, Command, Taken, by_word
 from jabot.chat.commands import dunno
 from jabot.chat.direct import Direct
 from jabot.chat.talk import Talks
@@ -29,7 +29,7 @@ from jabot.queue.office import Office
 from jabot.queue.rights import Rights
 from jabot.queue.store.verbs import Added, Filter, Tell
 from jabot.runner.job import new_job_id, short_id
-from jabot.tasks import Offer, Signature
+from jabot.tasks import Bind, Offer
 
 log = logging.getLogger(__name__)
 
@@ -113,11 +113,7 @@ class QueueClerk:
         return [*own, *map(self._catalogue.offer, theirs)]
 
     def start(
-        self,
-        offer: Offer,
-        person: JID,
-        bind: Callable[[Signature], Arguments],
-        taken: Taken = lambda job_id: None,
+        self, offer: Offer, person: JID, bind: Bind, taken: Taken = lambda job_id: None
     ) -> Answer:
         if self.does(offer):
             return self._direct.start(offer, person, bind, taken)
@@ -127,7 +123,7 @@ class QueueClerk:
         args, kwargs = bind(offer.signature)
         return self._keep(offer, person, args, kwargs, taken)
 
-    def run(self, offer: Offer, person: JID, bind: Callable[[Signature], Arguments]) -> Answer:
+    def run(self, offer: Offer, person: JID, bind: Bind) -> Answer:
         if self.does(offer):
             return self._direct.run(offer, person, bind)
         return self.start(offer, person, bind)

@@ -12,9 +12,7 @@ from jabot.jid import JID
 from jabot.runner.execution import answer
 from jabot.runner.job import NO_OPTIONS, Job, Options
 from jabot.runner.runner import Runner
-from jabot.tasks import Registry, Signature, Task
-
-Arguments = tuple[tuple[Any, ...], dict[str, Any]]
+from jabot.tasks import Bind, Registry, Task
 
 
 @dataclass(frozen=True)
@@ -43,7 +41,7 @@ class Desk:
         self,
         task: Task[..., Any],
         caller: JID,
-        bind: Callable[[Signature], Arguments],
+        bind: Bind,
         options: Options = NO_OPTIONS,
     ) -> Job:
         """Check the caller's right, then the arguments (`bind` makes them), then take the job.

@@ -13,7 +13,7 @@ from jabot.runner.failure import failure_of, log_failure
 from jabot.runner.job import Job
 from jabot.runner.process import run_in_process
 from jabot.runner.threads import LatestStep, run_in_thread
-from jabot.tasks import Context, Kind, Step
+from jabot.tasks import Arguments, Context, Kind, Step
 from jabot.tasks.command import Command
 from jabot.tasks.context import checked
 
@@ -81,7 +81,7 @@ async def _in_a_thread(job: Job) -> Any:
     return result
 
 
-def _arguments(job: Job, report: Callable[[Step], None]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+def _arguments(job: Job, report: Callable[[Step], None]) -> Arguments:
     signature = job.task.signature
     if signature.context is None:
         return job.args, job.kwargs

@@ -6,10 +6,12 @@ from jabot.tasks.described import Description
 from jabot.tasks.offer import Offer
 from jabot.tasks.registry import Registry
 from jabot.tasks.retry import Retry
-from jabot.tasks.signature import Parameter, Signature
+from jabot.tasks.signature import Arguments, Bind, Parameter, Signature
 from jabot.tasks.task import Kind, Task, TaskOptions
 
 __all__ = [
+    "Arguments",
+    "Bind",
     "Command",
     "Context",
     "Description",

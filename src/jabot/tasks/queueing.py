@@ -11,11 +11,10 @@ import msgspec
 
 from jabot.errors import ConfigError
 from jabot.protocol.options import THIS, JobOptions, Lane, RetryOptions
-from jabot.schedule import parse_duration
+from jabot.schedule import UNITS, parse_duration
 from jabot.tasks.retry import Retry
 
 _RATE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*/\s*(s|m|h|d)\s*")
-_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 
 
 S = TypeVar("S", bound=msgspec.Struct)
@@ -124,7 +123,7 @@ def _rate(value: Any) -> float:
         match = _RATE.fullmatch(value)
         if match is None:
             raise ConfigError(f"rate: {value!r}; write 5/s, 10/m, 100/h or 1000/d")
-        return float(match[1]) / _UNITS[match[2]]
+        return float(match[1]) / UNITS[match[2]]
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ConfigError(f"rate: {value!r}; write 5/s, 10/m, 100/h or 1000/d")
     return float(value)

@@ -9,7 +9,7 @@ import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -21,6 +21,10 @@ _PLAIN_WORDS = {int: "a whole number", float: "a number", bool: "yes or no", str
 _PLAIN = frozenset({int, float, bool, str, type(None)})  # nothing to check or to convert
 _MISSING = inspect.Parameter.empty
 _ParameterKind = inspect._ParameterKind
+Arguments: TypeAlias = tuple[tuple[Any, ...], dict[str, Any]]
+"""Positional ones, and those by name."""
+Bind: TypeAlias = Callable[["Signature"], Arguments]
+"""Makes arguments that fit. Raises `BadArguments`."""
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
@@ -113,7 +117,7 @@ class Signature:
         args: Sequence[Any],
         kwargs: Mapping[str, Any],
         convert: Callable[[Parameter, Any], Any] = Parameter.convert,
-    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    ) -> Arguments:
         """Match values to parameters and convert each; nothing runs when one does not fit.
 
         Raises `BadArguments`, naming the parameter.
@@ -162,7 +166,7 @@ class Signature:
 
     def with_context(
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any], make: Callable[[], Context]
-    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    ) -> Arguments:
         """Bound arguments with the Context in its place, when the task asks for one."""
         if self.context is None:
             return args, dict(kwargs)
