@@ -6,8 +6,6 @@ import random
 import time
 from collections.abc import Callable, Mapping
 
-import msgspec
-
 from jabot.errors import JabotError, TaskFailed, WorkerLost
 from jabot.protocol import limits
 from jabot.protocol.codec import too_large
@@ -27,7 +25,8 @@ _FINAL = frozenset({"refused", "too_large", "expired", "parent", "undecodable"})
 class Fate:
     """Ends for attempts, by what the authors of tasks say (`defaults`).
 
-    A job that has no policy of its own is tried `most_losses` times when its workers are lost.
+    A job without a policy of its own or its task's is not run again after an error, but it is when
+    its worker was lost, up to `most_losses` attempts.
     """
 
     def __init__(
@@ -80,44 +79,34 @@ class Fate:
 
     def failed(self, record: Record, failure: Failure) -> Finish:
         """With a failure, after which it may be tried again."""
-        defaults = self._defaults.get(record.task)
-        verb = after_failure(
-            record, failure, defaults, self._most_losses, self._wall(), self._chance
+        now = self._wall()
+        wait = None if failure.code in _FINAL else self._wait(record, failure)
+        if wait is not None and record.deadline is not None and now + wait >= record.deadline:
+            wait = None
+        return Finish(
+            record.id,
+            record.attempt,
+            "fail" if wait is None else "retry",
+            now,
+            failure=failure,
+            at=0.0 if wait is None else now + wait,
+            worker=record.worker,
+            outcome=failure.code if failure.code in (LOST, "timeout") else "failed",
         )
-        return msgspec.structs.replace(verb, worker=record.worker)
 
     def released(self, record: Record) -> Finish:
         """Without having begun."""
         return Finish(record.id, record.attempt, "release", self._wall(), worker=record.worker)
 
-
-def after_failure(
-    record: Record,
-    failure: Failure,
-    defaults: JobOptions | None,
-    most_losses: int,
-    now: float,
-    chance: Callable[[], float],
-) -> Finish:
-    """The end of an attempt that failed, or whose worker was lost.
-
-    A job without a policy of its own or its task's is not run again after an error, but it is when
-    its worker was lost, up to `most_losses` attempts: it may be the job that kills them.
-    """
-    policy = record.options.retry or (defaults.retry if defaults is not None else None)
-    wait = None if failure.code in _FINAL else _wait(record, failure, policy, most_losses, chance)
-    if wait is not None and record.deadline is not None and now + wait >= record.deadline:
-        wait = None
-    outcome = LOST if failure.code == LOST else "timeout" if failure.code == "timeout" else "failed"
-    return Finish(
-        record.id,
-        record.attempt,
-        "fail" if wait is None else "retry",
-        now,
-        failure=failure,
-        at=0.0 if wait is None else now + wait,
-        outcome=outcome,
-    )
+    def _wait(self, record: Record, failure: Failure) -> float | None:
+        """Seconds to the next attempt, if there is one. What kills its workers may be the job."""
+        defaults = self._defaults.get(record.task)
+        policy = record.options.retry or (defaults.retry if defaults is not None else None)
+        if policy is None:
+            if failure.code != LOST:
+                return None
+            policy = RetryOptions(attempts=self._most_losses)
+        return _retry(policy, failure.code).delay(record.runs, error_of(failure), self._chance)
 
 
 def lost(worker: str, why: str) -> Failure:
@@ -135,20 +124,6 @@ def failure_frame(record_id: str, attempt: int, failure: Failure) -> Failed:
         shortened_traceback(failure.traceback),
         failure.code,
     )
-
-
-def _wait(
-    record: Record,
-    failure: Failure,
-    policy: RetryOptions | None,
-    most_losses: int,
-    chance: Callable[[], float],
-) -> float | None:
-    if policy is None:
-        if failure.code != LOST:
-            return None
-        policy = RetryOptions(attempts=most_losses)
-    return _retry(policy, failure.code).delay(record.runs, error_of(failure), chance)
 
 
 def _retry(options: RetryOptions, code: str) -> Retry:
