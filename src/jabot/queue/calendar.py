@@ -30,7 +30,6 @@ log = logging.getLogger(__name__)
 _AT_LEAST: Final = 30.0  # seconds between two looks at a schedule; the machine's clock may jump
 _AGAIN: Final = 1.0  # seconds after which the store is asked again
 _TURN: Final = 0.02  # seconds after which what else there is to do has its turn
-_RELOAD: Final = ""  # the timer for that; no schedule has this name
 
 
 class Calendar:
@@ -53,6 +52,7 @@ class Calendar:
         self._loop = asyncio.get_running_loop()
         self._alarm = Alarm(self._ring)
         self._timers: Timers[str] = Timers()
+        self._reload = Alarm(self.reload)
         self._schedules: dict[str, Schedule] = {}
         self._is_loading = False
         self._is_stale = False
@@ -68,6 +68,7 @@ class Calendar:
     def close(self) -> None:
         """Stop."""
         self._alarm.cancel()
+        self._reload.cancel()
 
     # -- within -------------------------------------------------------------------------------
 
@@ -84,7 +85,7 @@ class Calendar:
 
     def _not_loaded(self, error: Exception) -> None:
         self._is_loading = False
-        self._soon(_RELOAD, _AGAIN)
+        self._reload.set(self._loop.time() + _AGAIN)
 
     def _set(self, schedule: Schedule) -> None:
         if schedule.next is not None and not schedule.paused:
@@ -101,8 +102,6 @@ class Calendar:
         for place, name in enumerate(self._timers.due(now)):
             if place and time.perf_counter() - begun > _TURN:
                 self._timers.set(name, now)
-            elif name == _RELOAD:
-                self.reload()
             else:
                 self._look_at(self._schedules[name])
         self._alarm.set(self._timers.next())
