@@ -247,7 +247,7 @@ async def test_stats_show_the_full_lanes(queue):
     figures = await queue.do(Stats(0.0))
     assert list(figures.lanes) == ["one"]
     lane = figures.lanes["one"]
-    assert (lane["slots"], lane["running"], lane["waiting"]) == (1, 1, 2)
+    assert (lane.slots, lane.running, lane.waiting) == (1, 1, 2)
 
 
 async def test_ends_of_one_turn_count_each(queue):

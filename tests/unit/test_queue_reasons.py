@@ -5,9 +5,9 @@ from msgspec import Raw
 
 from jabot.protocol.options import JobOptions, Lane
 from jabot.protocol.states import JobState
-from jabot.queue.answers import LaneLine, WorkerLine, spread
+from jabot.queue.answers import WorkerLine, spread
 from jabot.queue.reasons import Scene, why
-from jabot.queue.store.records import Attempt, Failure, Record
+from jabot.queue.store.records import Attempt, Failure, LaneFigures, Record
 
 NOW = 1_795_676_400.0  # 2026-11-26 07:00:00 UTC
 OURS = "bot@example.org/1"
@@ -49,7 +49,7 @@ def worker(jid=OURS, *, tasks=("lift",), slots=4, running=0, here=True, **labels
 
 
 def lane(**fields):
-    return LaneLine(
+    return LaneFigures(
         **{"slots": None, "running": 0, "waiting": 1, "rate": None, "next": None} | fields
     )
 

@@ -14,7 +14,8 @@ from jabot.cli.screen import as_json, clean, one_line, plain_table
 from jabot.durations import brief
 from jabot.peers import as_text
 from jabot.protocol.states import JobState
-from jabot.queue.answers import AttemptLine, JobLine, JobSheet
+from jabot.queue.answers import JobLine, JobSheet
+from jabot.queue.store.records import Attempt
 
 _STYLES: Final = {
     "scheduled": "cyan",
@@ -119,7 +120,7 @@ def _facts(sheet: JobSheet) -> Iterator[tuple[str, str]]:
         yield "options", ", ".join(f"{name}={_short(value)}" for name, value in options.items())
 
 
-def _attempt(each: AttemptLine) -> str:
+def _attempt(each: Attempt) -> str:
     took = brief(max(0.0, each.ended - each.started))
     error = f": {each.error}" if each.error else ""
     return f"{each.outcome} at {at(each.ended)} after {took} on {each.worker}{error}"

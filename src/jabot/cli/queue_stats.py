@@ -16,7 +16,8 @@ from rich.text import Text
 from jabot.cli.asking import Asking, Queue, apart, queue_command, short
 from jabot.cli.screen import as_json, one_line, output, plain_table, print_json
 from jabot.durations import brief
-from jabot.queue.answers import LaneLine, RunLine, Spread, Standing, TaskLine, WorkerLine
+from jabot.queue.answers import RunLine, Spread, Standing, TaskLine, WorkerLine
+from jabot.queue.store.records import LaneFigures
 
 _EVERY: Final = 2.0  # seconds between two looks of --watch
 _NUMBERS: Final = ("WAIT", "RUN", "LATER", "DEAD", "/MIN")
@@ -160,11 +161,11 @@ def _lanes(standing: Standing) -> Table:
     return table
 
 
-def _of(lane: LaneLine) -> str:
+def _of(lane: LaneFigures) -> str:
     return f"{lane.running:,}" + (f" of {lane.slots:,}" if lane.slots is not None else "")
 
 
-def _next(lane: LaneLine, now: float) -> str:
+def _next(lane: LaneFigures, now: float) -> str:
     return "-" if lane.next is None else apart(lane.next, now)
 
 

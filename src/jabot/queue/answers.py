@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from jabot.protocol.frames import Number, Seconds
-from jabot.queue.store.records import Record, Schedule
+from jabot.queue.store.records import Attempt, LaneFigures, Record, Schedule, TaskFigures
 
 SHOWN_MOST: Final = 1 << 20  # bytes of arguments and result that are shown
 
@@ -38,17 +38,6 @@ class JobLine(Struct, frozen=True, kw_only=True):
     """In one line, why it has failed, or why its newest attempt has."""
 
 
-class AttemptLine(Struct, frozen=True, kw_only=True):
-    """One attempt of a job that did not succeed."""
-
-    number: int
-    worker: str
-    started: float
-    ended: float
-    outcome: str
-    error: str = ""
-
-
 class JobSheet(JobLine, frozen=True, kw_only=True):
     """All that is known of a job."""
 
@@ -63,7 +52,7 @@ class JobSheet(JobLine, frozen=True, kw_only=True):
     deadline: float | None = None
     cancelling: str | None = None
     traceback: str = ""
-    history: list[AttemptLine] = []
+    history: list[Attempt] = []
     """The newest attempts that did not succeed."""
     delivered: bool = False
     """Whether its submitter has the outcome."""
@@ -119,18 +108,6 @@ class WorkerLine(Struct, frozen=True, kw_only=True):
     """How many jobs it has, whether they are told in `runs` or not."""
 
 
-class LaneLine(Struct, frozen=True, kw_only=True):
-    """Limits that jobs share, where they let no more through now."""
-
-    slots: int | None
-    running: int
-    waiting: int
-    rate: float | None
-    """Starts in a second."""
-    next: float | None
-    """When it lets the next one through."""
-
-
 class Standing(Struct, frozen=True, kw_only=True):
     """How the queue stands."""
 
@@ -138,7 +115,7 @@ class Standing(Struct, frozen=True, kw_only=True):
     now: float
     tasks: dict[str, TaskLine]
     workers: list[WorkerLine] = []
-    lanes: dict[str, LaneLine] = {}
+    lanes: dict[str, LaneFigures] = {}
     silent: list[str] = []
     """Other nodes of this queue that did not tell of their workers in time."""
 
@@ -186,8 +163,21 @@ def job_sheet(record: Record, why: str) -> JobSheet:
         deadline=record.deadline,
         cancelling=record.cancelling,
         traceback=record.failure.traceback if record.failure else "",
-        history=[AttemptLine(**msgspec.structs.asdict(attempt)) for attempt in record.history],
+        history=record.history,
         delivered=record.delivered,
+    )
+
+
+def task_line(figures: TaskFigures, stuck: str) -> TaskLine:
+    """How the jobs of a task stand, with why those that are available wait."""
+    return TaskLine(
+        states=figures.states,
+        paused=figures.paused,
+        oldest=figures.oldest,
+        ended_last_minute=figures.ended_last_minute,
+        waited=spread(figures.waits),
+        ran=spread(figures.runs),
+        stuck=stuck,
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -29,8 +28,6 @@ from jabot.queue.people import People
 from jabot.queue.store.records import Failure, Record
 from jabot.queue.store.store import News
 from jabot.xmpp import Link
-
-log = logging.getLogger(__name__)
 
 # Jobs that are heard of by others than who submitted them last, or under other ids.
 _MOST: Final = 200_000

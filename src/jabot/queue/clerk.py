@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final
@@ -30,8 +29,6 @@ from jabot.queue.rights import Rights
 from jabot.queue.store.verbs import Added, Filter, Tell
 from jabot.runner.job import new_job_id, short_id
 from jabot.tasks import Bind, Offer
-
-log = logging.getLogger(__name__)
 
 NAMES: Final = (
     *("help", "jobs", "show", "cancel", "retry", "stats", "status", "can"),

@@ -19,14 +19,14 @@ from jabot.queue.answers import (
     WorkerLine,
     job_line,
     job_sheet,
+    task_line,
 )
 from jabot.queue.arrivals import Arrivals
 from jabot.queue.ledger import Ledger
 from jabot.queue.outcomes import Outcomes
 from jabot.queue.ready import Ready
-from jabot.queue.reasons import Scene, why
+from jabot.queue.reasons import Scene, scene, why, why_stuck
 from jabot.queue.rights import Rights
-from jabot.queue.standing import scene, task_line
 from jabot.queue.store.records import Figures, Record, read_kind
 from jabot.queue.store.store import News, Store
 from jabot.queue.store.verbs import Cancel, Count, Filter, List, Look, Pause, Purge, Revive, Stats
@@ -92,10 +92,8 @@ class Office:
     async def show(self, who: JID, job: str) -> JobSheet:
         """All about one job, and why it is where it is."""
         record = await self._found(self._rights.scope(who), job)
-        ended = record.state.ended
-        around = Scene(self._wall()) if ended else await self._around(record)
-        parents = {} if ended else await self._parents(record)
-        return job_sheet(record, why(record, around, parents))
+        parents = {} if record.state.ended else await self._parents(record)
+        return job_sheet(record, why(record, await self._around(record), parents))
 
     async def cancel(self, who: JID, job: str, reason: str = "") -> JobLine:
         """Stop a job: as it is then. One that runs is `running` until its worker has stopped it."""
@@ -163,7 +161,7 @@ class Office:
         await self._check_known(task)
         await self._ledger.ask(Pause(task, paused=False))
         log.info("%s resumes %s", who.bare, task)
-        figures: Figures = await self._store.read(Stats(self._wall()))
+        figures = await self._figures()
         kinds = [kind for kind in figures.kinds if read_kind(kind)[0] == task]
         self._ready.look_for(*kinds)
         for kind in kinds:
@@ -179,24 +177,24 @@ class Office:
         may have run, without the workers and what they do for whom."""
         scope = self._rights.scope(who)
         now = self._wall()
-        figures: Figures = await self._store.read(Stats(now))
+        figures = await self._figures()
         workers, silent = await self._workforce.everywhere()
         around = scene(now, workers, figures)
-        tasks = {
-            task: task_line(task, of_task, figures, around)
-            for task, of_task in figures.tasks.items()
-            if scope is None or self._rights.may_run(who, task)
-        }
-        if scope is not None:
-            return Standing(jid=self._rights.own().bare, now=now, tasks=tasks)
-        return Standing(
+        whole = Standing(
             jid=self._rights.own().bare,
             now=now,
-            tasks=tasks,
+            tasks={
+                task: task_line(each, why_stuck(task, figures, around))
+                for task, each in figures.tasks.items()
+                if scope is None or self._rights.may_run(who, task)
+            },
             workers=workers,
-            lanes=dict(around.lanes),
+            lanes=figures.lanes,
             silent=silent,
         )
+        if scope is None:
+            return whole
+        return msgspec.structs.replace(whole, workers=[], lanes={}, silent=[])
 
     # -- within -------------------------------------------------------------------------------
 
@@ -211,8 +209,7 @@ class Office:
 
     async def _check_known(self, task: str) -> None:
         """Raises `UnknownTask` for a slip of the pen."""
-        figures: Figures = await self._store.read(Stats(self._wall()))
-        known = {*self._known(), *figures.tasks}
+        known = {*self._known(), *(await self._figures()).tasks}
         if task not in known:
             match = close_match(task, known)
             raise UnknownTask(
@@ -244,12 +241,17 @@ class Office:
         return record
 
     async def _around(self, record: Record) -> Scene:
-        waits = record.state in (JobState.AVAILABLE, JobState.RUNNING)
-        workers = (await self._workforce.everywhere())[0] if waits else []
-        figures = None
+        """What a job's chances depend on, as far as its state does."""
+        workers: list[WorkerLine] = []
+        if record.state in (JobState.AVAILABLE, JobState.RUNNING):
+            workers, _ = await self._workforce.everywhere()
         if record.state is JobState.AVAILABLE:
-            figures = await self._store.read(Stats(self._wall()))
-        return scene(self._wall(), workers, figures)
+            return scene(self._wall(), workers, await self._figures())
+        return Scene(self._wall(), workers)
+
+    async def _figures(self) -> Figures:
+        figures: Figures = await self._store.read(Stats(self._wall()))
+        return figures
 
     async def _parents(self, record: Record) -> dict[str, Record | None]:
         if record.waits_for <= 0:

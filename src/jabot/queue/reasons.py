@@ -1,4 +1,4 @@
-"""Why a job is where it is, in a sentence for people. No I/O, no clock."""
+"""Why jobs are where they are, in a sentence for people. No I/O, no clock."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from msgspec import Struct
 
 from jabot.durations import duration
 from jabot.protocol.states import JobState
-from jabot.queue.answers import LaneLine, WorkerLine
-from jabot.queue.store.records import Record
+from jabot.queue.answers import WorkerLine
+from jabot.queue.store.records import Figures, LaneFigures, Record, read_kind
 
 Where = Mapping[str, Sequence[str]]
 _NAMED: Final = 3  # parents that are told of by name
+_HELD_BACK: Final = "limits that jobs share (lanes, unique names) hold them back"
 
 
 class Scene(Struct, frozen=True):
@@ -23,8 +24,13 @@ class Scene(Struct, frozen=True):
     now: float
     workers: Sequence[WorkerLine] = ()
     paused: frozenset[str] = frozenset()
-    lanes: Mapping[str, LaneLine] = {}
+    lanes: Mapping[str, LaneFigures] = {}
     """Those that let none through now."""
+
+
+def scene(now: float, workers: Sequence[WorkerLine], figures: Figures) -> Scene:
+    """What the chances of all jobs depend on."""
+    return Scene(now, workers, frozenset(figures.paused), figures.lanes)
 
 
 def why(record: Record, scene: Scene, parents: Mapping[str, Record | None]) -> str:
@@ -47,7 +53,24 @@ def why(record: Record, scene: Scene, parents: Mapping[str, Record | None]) -> s
     return _available(record, scene)
 
 
-def why_stuck(task: str, where: Where, scene: Scene) -> str:
+def why_stuck(task: str, figures: Figures, scene: Scene) -> str:
+    """Why available jobs of a task are not begun at once; empty when some are, or none wait."""
+    if not figures.tasks[task].states.get("available"):
+        return ""
+    if task in scene.paused:
+        return f"{task} is paused"
+    kinds = [where for name, where in map(read_kind, figures.kinds) if name == task]
+    reasons = dict.fromkeys(_stuck(task, where, scene) for where in kinds)
+    if "" in reasons or not kinds:
+        lane = scene.lanes.get(task)
+        return _lane(task, lane, scene.now) if lane else _HELD_BACK if not kinds else ""
+    return "; ".join(reasons)
+
+
+# -- states ---------------------------------------------------------------------------------------
+
+
+def _stuck(task: str, where: Where, scene: Scene) -> str:
     """Why no worker begins available jobs of a kind now; empty when one has room for them."""
     if task in scene.paused:
         return f"{task} is paused"
@@ -70,15 +93,12 @@ def why_stuck(task: str, where: Where, scene: Scene) -> str:
     return f"{taken} {of} {'are' if slots > 1 else 'is'} taken"
 
 
-def why_lane(name: str, lane: LaneLine, now: float) -> str:
+def _lane(name: str, lane: LaneFigures, now: float) -> str:
     """Why a lane lets no more jobs through now."""
     if lane.slots is not None and lane.running >= lane.slots:
         return f"{lane.running} of {lane.slots} run of lane {name}"
     rate = f"lane {name} begins {_rate(lane.rate)}" if lane.rate else f"lane {name} is full"
     return rate if lane.next is None else f"{rate}: the next one at {_moment(lane.next, now)}"
-
-
-# -- states ---------------------------------------------------------------------------------------
 
 
 def _ended(record: Record, now: float) -> str:
@@ -130,11 +150,11 @@ def _retryable(record: Record, now: float) -> str:
 
 def _available(record: Record, scene: Scene) -> str:
     where, lane = record.options.where, record.options.lane
-    stuck = why_stuck(record.task, where, scene)
+    stuck = _stuck(record.task, where, scene)
     if record.task in scene.paused or (stuck and not _able(record.task, where, scene)):
         return stuck
     if lane is not None and lane.name in scene.lanes:
-        return why_lane(lane.name, scene.lanes[lane.name], scene.now)
+        return _lane(lane.name, scene.lanes[lane.name], scene.now)
     if stuck:
         return stuck
     if record.options.unique is not None:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 from msgspec import Raw, Struct
 
-from jabot.queue.store.records import Figures, TaskFigures
+from jabot.queue.store.records import Figures, LaneFigures, TaskFigures
 
 
 class _Counted(Struct, frozen=True):
@@ -49,17 +47,8 @@ def figures(answer: Raw) -> Figures:
         },
         kinds=counted.kinds,
         paused=counted.paused,
-        lanes={lane[0]: _lane(*lane[1:]) for lane in counted.lanes},
+        lanes={
+            name: LaneFigures(slots, running, waiting, 1 / gap if gap else None, free)
+            for name, slots, running, waiting, gap, free in counted.lanes
+        },
     )
-
-
-def _lane(
-    slots: int | None, running: int, waiting: int, gap: float | None, free: float | None
-) -> dict[str, Any]:
-    return {
-        "slots": slots,
-        "running": running,
-        "waiting": waiting,
-        "rate": 1 / gap if gap else None,
-        "next": free,
-    }

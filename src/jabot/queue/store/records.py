@@ -5,7 +5,7 @@ Times are seconds since 1970.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 from msgspec import Raw, Struct
@@ -134,10 +134,20 @@ class TaskFigures(Struct, frozen=True):
     runs: list[float] = []  # seconds from start to end of the same, sorted
 
 
+class LaneFigures(Struct, frozen=True):
+    """A lane, limits that jobs share, that lets no more through now."""
+
+    slots: int | None
+    running: int
+    waiting: int
+    rate: float | None  # starts in a second
+    next: float | None  # when it lets the next one through
+
+
 class Figures(Struct, frozen=True):
     """How the queue stands."""
 
     tasks: dict[str, TaskFigures]
     kinds: list[str]  # of available jobs
     paused: list[str]
-    lanes: dict[str, dict[str, Any]]  # the full ones: slots, running, waiting, rate, next
+    lanes: dict[str, LaneFigures]  # the full ones

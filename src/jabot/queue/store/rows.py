@@ -188,35 +188,18 @@ def _rows(
 
 def _record(row: Row, options: JobOptions, meta: dict[str, str], args: Raw, kwargs: Raw) -> Record:
     result, failure = _outcome(row)
-    return Record(
-        id=row.id,
-        owner=row.owner,
-        task=row.task,
-        state=row.state,
-        args=args,
-        kwargs=kwargs,
-        options=options,
-        meta=meta,
-        created=row.created,
-        due=row.due,
-        deadline=row.deadline,
-        attempt=row.attempt,
-        runs=row.runs,
-        priority=row.priority,
-        worker=row.worker,
-        node=row.node,
-        started=row.started,
-        ended=row.ended,
-        cancelling=row.cancelling,
-        result=result,
-        failure=failure,
-        history=_history(row.history),
-        reply_to=row.reply_to,
-        waits_for=row.waits_for,
-        delivered=row.delivered,
-        person=row.person or "",
-        teller=row.teller or "",
-    )
+    decoded = {
+        "args": args,
+        "kwargs": kwargs,
+        "options": options,
+        "meta": meta,
+        "result": result,
+        "failure": failure,
+        "history": _history(row.history),
+        "person": row.person or "",
+        "teller": row.teller or "",
+    }
+    return Record(**(msgspec.structs.asdict(row) | decoded))
 
 
 _LOST_RESULT = Failure(
@@ -301,23 +284,14 @@ def schedule(answer: Raw) -> Schedule:
     options: JobOptions | None = _or(row.options, JobOptions, None)
     if options is None:
         problem, next_ = "its options cannot be read any more: put it anew", None
-    return Schedule(
-        name=row.name,
-        owner=row.owner,
-        task=row.task,
-        args=Raw(row.args),
-        kwargs=Raw(row.kwargs),
-        options=options or NO_OPTIONS,
-        cron=row.cron,
-        every=row.every,
-        zone=row.zone,
-        missed=row.missed,
-        paused=row.paused,
-        next=next_,
-        last=row.last,
-        problem=problem,
-        timeout=row.timeout,
-    )
+    decoded = {
+        "args": Raw(row.args),
+        "kwargs": Raw(row.kwargs),
+        "options": options or NO_OPTIONS,
+        "next": next_,
+        "problem": problem,
+    }
+    return Schedule(**(msgspec.structs.asdict(row) | decoded))
 
 
 class TaskRow(Struct, frozen=True, array_like=True):
