@@ -142,7 +142,7 @@ async def test_a_worker_that_goes_while_the_store_takes_its_time_gets_nothing(ho
     assert house.heard(BOT, Submit) == []
     record = await house.record("j")
     assert (record.state, record.runs) == (JobState.AVAILABLE, 0)
-    assert len(house.serving.crew) == 0  # nobody remembers it
+    assert list(house.serving.crew) == []  # nobody remembers it
 
 
 async def test_what_the_store_says_that_a_worker_has_is_watched(house, clock):

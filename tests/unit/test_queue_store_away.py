@@ -326,7 +326,7 @@ async def test_workers_that_had_nothing_are_forgotten_with_the_connection(house)
     assert [worker.jid for worker in house.serving.crew] == [
         worker.jid for worker in house.serving.crew if worker.held
     ]
-    assert len(house.serving.crew) == 1
+    assert len(list(house.serving.crew)) == 1
 
 
 async def test_a_cancel_that_was_lost_on_its_way_is_said_again(house):

@@ -15,7 +15,7 @@ from jabot.protocol.frames import Cancel, Heartbeat, Hello, Query, Rejected, Sta
 from jabot.protocol.options import RESERVED, JobOptions
 from jabot.protocol.refusals import shortened
 from jabot.queue.catalogue import Catalogue
-from jabot.queue.crew import Crew, Held
+from jabot.queue.crew import Crew
 from jabot.queue.ledger import Ledger
 from jabot.queue.outcomes import Outcomes
 from jabot.queue.promise import Promise
@@ -142,10 +142,8 @@ class Attendance:
 
     def stands(self, peer: str, state: State) -> None:
         """The answer to our question for a job that the store says it has."""
-        held = self._crew.held(state.id)
-        if state.state != "unknown" or held is None or held.ending:
-            return
-        if (held.worker, held.attempt) == (peer, state.attempt):
+        held = self._crew.holding(peer, state.id, state.attempt)
+        if state.state == "unknown" and held is not None and not held.ending:
             self._outcomes.is_lost(held, "does not have it")
 
     def take_over(self) -> None:
@@ -166,7 +164,7 @@ class Attendance:
         now = self._loop.time()
         stand = {(record.id, record.attempt) for record in records}
         for record in records:
-            if self._holds(record) is None:
+            if self._crew.holding(record.worker, record.id, record.attempt) is None:
                 self._hold(record, now)
         for job_id, attempt in pairs:
             if (job_id, attempt) not in stand:
@@ -176,13 +174,6 @@ class Attendance:
     def _adopt(self, peer: str, pairs: list[tuple[str, int]]) -> Adopt:
         return Adopt(str(self._rights.own()), peer, pairs, self._wall())
 
-    def _holds(self, record: Record) -> Held | None:
-        """What is known of a running attempt already."""
-        held = self._crew.held(record.id)
-        if held is not None and (held.worker, held.attempt) == (record.worker, record.attempt):
-            return held
-        return None
-
     def _hold(self, record: Record, now: float) -> None:
         held = self._crew.hold(record, now, acked=True)
         worker = self._crew.get(held.worker)
@@ -191,8 +182,8 @@ class Attendance:
 
     def _disown(self, peer: str, job_id: str, attempt: int) -> None:
         """It runs what was given to another, or has ended."""
-        held = self._crew.held(job_id)
-        if held is not None and (held.worker, held.attempt) == (peer, attempt):
+        held = self._crew.holding(peer, job_id, attempt)
+        if held is not None:
             self._crew.let_go(held)
         log.info("%s still has attempt %d of job %s, which is over", peer, attempt, job_id)
         self._link.push(peer, Cancel(job_id, attempt, "this attempt is over"))
@@ -200,7 +191,7 @@ class Attendance:
     def _taken_over(self, records: list[Record]) -> None:
         now = self._loop.time()
         for record in records:
-            held = self._holds(record)
+            held = self._crew.holding(record.worker, record.id, record.attempt)
             if held is None:
                 self._hold(record, now)
                 log.info("job %s runs at %s, as the store says", record.id, record.worker)

@@ -92,9 +92,6 @@ class Crew:
     def __iter__(self) -> Iterator[Worker]:
         return iter(self._workers.values())
 
-    def __len__(self) -> int:
-        return len(self._workers)
-
     def get(self, jid: str) -> Worker | None:
         """The worker of that full address."""
         return self._workers.get(jid)
@@ -102,6 +99,13 @@ class Crew:
     def held(self, job_id: str) -> Held | None:
         """Who has a job."""
         return self._held.get(job_id)
+
+    def holding(self, jid: str | None, job_id: str, attempt: int) -> Held | None:
+        """What is known of a job, if that worker has that very attempt."""
+        held = self._held.get(job_id)
+        if held is not None and (held.worker, held.attempt) == (jid, attempt):
+            return held
+        return None
 
     @property
     def running(self) -> int:

@@ -80,18 +80,18 @@ class Dispatch:
             )
         return entries
 
-    def held_by(self, peer: str, frame: Submit) -> Held | None:
-        """What a submit of ours is about, as long as that attempt is the peer's."""
-        held = self._crew.held(frame.id)
-        if held is not None and (held.worker, held.attempt) == (peer, frame.attempt):
-            return held
-        return None
+    def wants(self, peer: str, frame: Frame) -> bool:
+        """Whether a worker is still to have this; a submit, as long as that attempt is its."""
+        return (
+            not isinstance(frame, Submit)
+            or self._crew.holding(peer, frame.id, frame.attempt) is not None
+        )
 
     def answered(self, peer: str, frames: Sequence[Frame]) -> None:
         """A worker is responsible for these."""
         for frame in frames:
             if isinstance(frame, Submit):
-                held = self.held_by(peer, frame)
+                held = self._crew.holding(peer, frame.id, frame.attempt)
                 if held is not None:
                     held.acked = True
         if peer in self._slow:
@@ -102,7 +102,7 @@ class Dispatch:
         """A worker has none of these: others may have them at once."""
         for frame in frames:
             if isinstance(frame, Submit):
-                held = self.held_by(peer, frame)
+                held = self._crew.holding(peer, frame.id, frame.attempt)
                 if held is not None and not held.acked and not held.ending:
                     self._crew.ends(held)
                     self._outcomes.release(held.record)

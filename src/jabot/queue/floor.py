@@ -17,7 +17,6 @@ from jabot.protocol.frames import (
     Progress,
     Rejected,
     State,
-    Submit,
     Succeeded,
 )
 from jabot.queue.attendance import Attendance
@@ -81,7 +80,7 @@ class Floor(End):
         self._attendance.refuses(peer, error)
 
     def wants(self, peer: str, frame: Frame) -> bool:
-        return not isinstance(frame, Submit) or self._dispatch.held_by(peer, frame) is not None
+        return self._dispatch.wants(peer, frame)
 
     def peer_gone(self, peer: str, leftover: Leftover, now: float) -> None:
         self._dispatch.never_arrived(peer, leftover.unsent)

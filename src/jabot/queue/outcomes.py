@@ -72,11 +72,12 @@ class Outcomes:
 
     def ends(self, peer: str, frame: Ending, promise: Promise) -> None:
         """An attempt is over, its worker says."""
-        held = self._crew.held(frame.id)
         if isinstance(frame, Rejected) and frame.attempt == 0:
-            attempt = held.attempt if held is not None else 0
+            newest = self._crew.held(frame.id)
+            attempt = newest.attempt if newest is not None else 0
             frame = Rejected(frame.id, attempt, frame.code, frame.message)
-        if held is not None and (held.worker, held.attempt) == (peer, frame.attempt):
+        held = self._crew.holding(peer, frame.id, frame.attempt)
+        if held is not None:
             self._crew.ends(held)
             self._note_refusal(peer, held.record, frame)
             self._finish(self._fate.ended(held.record, frame), held.record, promise)
@@ -86,8 +87,8 @@ class Outcomes:
 
     def stepped(self, peer: str, step: Progress) -> None:
         """An attempt gets on."""
-        held = self._crew.held(step.id)
-        if held is None or (held.worker, held.attempt) != (peer, step.attempt) or held.ending:
+        held = self._crew.holding(peer, step.id, step.attempt)
+        if held is None or held.ending:
             return
         held.seq += 1
         self._callers.stepped(
