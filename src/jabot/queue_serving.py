@@ -67,6 +67,7 @@ class QueueServing(Serving):
     """One run of a queue: a node, and the parts that stand between callers, store and workers."""
 
     _is_queue = True
+    intake: OwnTasks
 
     def __init__(
         self,
@@ -173,7 +174,7 @@ class QueueServing(Serving):
             self.callers,
             self.outcomes,
             rights=self.rights,
-            is_own=self._owns,
+            is_own=self.intake.owns,
             wall=self.wall,
         )
 
@@ -307,10 +308,6 @@ class QueueServing(Serving):
         return OwnTasks(
             self.desk, self.link, self.definition.jobs_per_caller, self.catalogue, self.rights
         )
-
-    def _owns(self, account: str, frame: Any) -> bool:
-        intake = self.intake
-        return isinstance(intake, OwnTasks) and intake.owns(account, frame)
 
     def _may_watch(self, watcher: JID) -> bool:
         return self.rights.knows(watcher)

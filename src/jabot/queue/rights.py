@@ -24,11 +24,16 @@ class Rights:
         self.own = own
         self.access = access
         self.work = work
-        self._may_run = lru_cache(_REMEMBERED)(lambda peer, task: self.may_run(JID(peer), task))
-        self._may_call = lru_cache(_REMEMBERED)(lambda peer: self.access.knows(own(), JID(peer)))
-        self._may_work = lru_cache(_REMEMBERED)(
+        remember = lru_cache(_REMEMBERED)
+        self._may_run = remember(lambda peer, task: self.may_run(JID(peer), task))
+        self.may_call: Callable[[str], bool] = remember(
+            lambda peer: self.access.knows(own(), JID(peer))
+        )
+        """Whether somebody has any right as a caller."""
+        self.may_work: Callable[[str], bool] = remember(
             lambda account: self.work.knows(own(), JID(account))
         )
+        """Whether somebody may take jobs of this queue."""
 
     def check(self, peer: str, task: str) -> None:
         """Raises `NotAllowed` when a caller may not have a task run."""
@@ -43,14 +48,6 @@ class Rights:
     def may_manage(self, caller: JID) -> Decision:
         """Whether a caller may see and handle the jobs of others."""
         return self.access.may_manage(self.own(), caller)
-
-    def may_call(self, peer: str) -> bool:
-        """Whether somebody has any right as a caller."""
-        return self._may_call(peer)
-
-    def may_work(self, account: str) -> bool:
-        """Whether somebody may take jobs of this queue."""
-        return self._may_work(account)
 
     def knows(self, peer: JID) -> bool:
         """Whether somebody has any right here at all."""
