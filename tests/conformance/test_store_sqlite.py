@@ -428,6 +428,8 @@ def plans():
 def test_no_query_goes_through_a_whole_table():
     for name, sql, plan in plans():
         names = {name for found in FROM.finditer(sql) for name in found.groups() if name}
+        if "names AS n" in sql:
+            names |= {"jobs", "aliases"}
         for step in plan:
             scanned = re.match(r"SCAN (\w+)( USING.*)?$", step)
             if scanned and scanned[1] in names and name not in THOROUGH:

@@ -17,8 +17,7 @@ INSERT INTO jobs (
     ON CONFLICT (id) DO NOTHING;
 -- The others.
 SELECT json_group_array(i) FROM told
-    WHERE EXISTS (SELECT 1 FROM jobs AS j WHERE j.id = told.id)
-        OR EXISTS (SELECT 1 FROM aliases AS a WHERE a.id = told.id)
+    WHERE EXISTS (SELECT 1 FROM names AS n WHERE n.id = told.id)
         OR most <= i + coalesce(
             (SELECT c.unfinished FROM callers AS c WHERE c.owner = told.owner), 0);
 
@@ -28,17 +27,14 @@ UPDATE jobs SET reply_to = CASE WHEN id <> json_extract(:verb, '$.id') THEN repl
             ELSE coalesce(nullif(json_extract(:verb, '$.reply_to'), ''), reply_to) END,
         person = coalesce(json_extract(:verb, '$.person'), person),
         teller = coalesce(json_extract(:verb, '$.teller'), teller)
-    WHERE seq = coalesce((SELECT k.seq FROM jobs AS k WHERE k.id = json_extract(:verb, '$.id')),
-        (SELECT a.seq FROM aliases AS a WHERE a.id = json_extract(:verb, '$.id')))
+    WHERE seq = (SELECT n.seq FROM names AS n WHERE n.id = json_extract(:verb, '$.id'))
         AND owner = json_extract(:verb, '$.owner');
 INSERT INTO result SELECT :i, CASE
     WHEN j.owner = json_extract(:verb, '$.owner') THEN json_object(
         'id', j.id, 'state', j.state, 'is_new', json('false'))
     ELSE json_object('id', json_extract(:verb, '$.id'), 'refused', 'id_taken') END
     FROM jobs AS j
-    WHERE j.seq = coalesce(
-        (SELECT k.seq FROM jobs AS k WHERE k.id = json_extract(:verb, '$.id')),
-        (SELECT a.seq FROM aliases AS a WHERE a.id = json_extract(:verb, '$.id')));
+    WHERE j.seq = (SELECT n.seq FROM names AS n WHERE n.id = json_extract(:verb, '$.id'));
 
 -- name: add(verbs)
 -- Keep jobs of any kind, one after the other.
@@ -67,20 +63,17 @@ INSERT INTO same SELECT k.seq FROM keys AS k
     WHERE :key IS NOT NULL AND k.owner = :owner AND k.key = :key AND k.until > :now
         AND j.task = json_extract(:verb, '$.task') AND p.args = json_extract(:verb, '$.args')
         AND p.kwargs = json_extract(:verb, '$.kwargs')
-        AND NOT EXISTS (SELECT 1 FROM jobs AS f WHERE f.id = :id)
-        AND NOT EXISTS (SELECT 1 FROM aliases AS f WHERE f.id = :id);
+        AND NOT EXISTS (SELECT 1 FROM names AS n WHERE n.id = :id);
 INSERT INTO result SELECT :i, json_object('id', j.id, 'refused', 'key_reused')
     FROM keys AS k CROSS JOIN jobs AS j ON j.seq = k.seq
     WHERE :key IS NOT NULL AND k.owner = :owner AND k.key = :key AND k.until > :now
         AND NOT EXISTS (SELECT 1 FROM same)
-        AND NOT EXISTS (SELECT 1 FROM jobs AS f WHERE f.id = :id)
-        AND NOT EXISTS (SELECT 1 FROM aliases AS f WHERE f.id = :id);
+        AND NOT EXISTS (SELECT 1 FROM names AS n WHERE n.id = :id);
 INSERT INTO same SELECT w.seq FROM jobs AS w
     WHERE :unique_name IS NOT NULL AND w.owner = :owner AND w.unique_name = :unique_name
         AND w.unique_name IS NOT NULL AND w.ended IS NULL AND w.state <> 'running'
         AND NOT EXISTS (SELECT 1 FROM same)
-        AND NOT EXISTS (SELECT 1 FROM jobs AS f WHERE f.id = :id)
-        AND NOT EXISTS (SELECT 1 FROM aliases AS f WHERE f.id = :id)
+        AND NOT EXISTS (SELECT 1 FROM names AS n WHERE n.id = :id)
         AND NOT EXISTS (SELECT 1 FROM result AS r WHERE r.i = :i)
     ORDER BY w.priority DESC, w.seq LIMIT 1;
 -- One job is known by so many ids, and is given no more.
@@ -92,15 +85,13 @@ INSERT INTO result SELECT :i, json_object('id', j.id, 'refused', 'too_many_same'
 INSERT INTO aliases SELECT :id, s.seq FROM same AS s
     WHERE NOT EXISTS (SELECT 1 FROM result AS r WHERE r.i = :i);
 INSERT INTO same_job SELECT :i, :verb
-    WHERE EXISTS (SELECT 1 FROM jobs AS f WHERE f.id = :id)
-        OR EXISTS (SELECT 1 FROM aliases AS f WHERE f.id = :id);
+    WHERE EXISTS (SELECT 1 FROM names AS n WHERE n.id = :id);
 INSERT INTO result SELECT :i, json_object('id', :id, 'refused', 'unknown_parent', 'detail', a.value)
     FROM json_each(:verb, '$.after') AS a
     WHERE a.value IS NOT NULL AND NOT EXISTS (SELECT 1 FROM result AS r WHERE r.i = :i)
         AND NOT EXISTS (
             SELECT 1 FROM jobs AS j WHERE j.owner = :owner
-                AND j.seq = coalesce((SELECT k.seq FROM jobs AS k WHERE k.id = a.value),
-                    (SELECT b.seq FROM aliases AS b WHERE b.id = a.value)))
+                AND j.seq = (SELECT n.seq FROM names AS n WHERE n.id = a.value))
     LIMIT 1;
 INSERT INTO result
     SELECT :i, json_object('id', :id, 'refused', 'too_many', 'detail', CAST(n AS TEXT))
@@ -114,9 +105,8 @@ INSERT INTO add_new SELECT :i, :verb, (SELECT base + 1 FROM mark), :now
 
 -- name: add_new(i, verb, seq, now)
 -- Keep one job that is new.
-INSERT INTO links (child, position, parent) SELECT :seq, a.key, coalesce(
-        (SELECT k.seq FROM jobs AS k WHERE k.id = a.value),
-        (SELECT b.seq FROM aliases AS b WHERE b.id = a.value))
+INSERT INTO links (child, position, parent)
+    SELECT :seq, a.key, (SELECT n.seq FROM names AS n WHERE n.id = a.value)
     FROM json_each(:verb, '$.after') AS a WHERE a.value IS NOT NULL;
 INSERT INTO jobs (
     seq, id, owner, task, kind, state, gate, priority, created, due, expires, timeout, deadline, begin_by,

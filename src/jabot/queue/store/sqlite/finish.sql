@@ -102,8 +102,7 @@ DELETE FROM result;
 INSERT INTO cancel_one SELECT v.key, j.seq, json_extract(v.value, '$.reason'),
         json_extract(v.value, '$.now')
     FROM json_each(:verbs) AS v CROSS JOIN jobs AS j
-        ON j.seq = coalesce((SELECT k.seq FROM jobs AS k WHERE k.id = json_extract(v.value, '$.id')),
-            (SELECT a.seq FROM aliases AS a WHERE a.id = json_extract(v.value, '$.id')))
+        ON j.seq = (SELECT n.seq FROM names AS n WHERE n.id = json_extract(v.value, '$.id'))
     WHERE json_extract(v.value, '$.owner') IS NULL OR j.owner = json_extract(v.value, '$.owner')
     ORDER BY v.key;
 INSERT INTO answer (json) SELECT '[' || group_concat(json) || ']' FROM (
@@ -134,8 +133,7 @@ DELETE FROM result;
 DELETE FROM effect;
 INSERT INTO revive_one SELECT v.key, j.seq, json_extract(v.value, '$.now')
     FROM json_each(:verbs) AS v CROSS JOIN jobs AS j
-        ON j.seq = coalesce((SELECT k.seq FROM jobs AS k WHERE k.id = json_extract(v.value, '$.id')),
-            (SELECT a.seq FROM aliases AS a WHERE a.id = json_extract(v.value, '$.id')))
+        ON j.seq = (SELECT n.seq FROM names AS n WHERE n.id = json_extract(v.value, '$.id'))
     WHERE json_extract(v.value, '$.owner') IS NULL OR j.owner = json_extract(v.value, '$.owner')
     ORDER BY v.key;
 INSERT INTO answer (json) SELECT '[' || group_concat(json) || ']' FROM (

@@ -1,9 +1,8 @@
 -- name: tell(verbs)
 -- Note who is to be told how jobs end, and by whom.
-INSERT INTO tell_one SELECT coalesce(
-        (SELECT k.seq FROM jobs AS k WHERE k.id = json_extract(value, '$.id')),
-        (SELECT a.seq FROM aliases AS a WHERE a.id = json_extract(value, '$.id'))
-    ), json_extract(value, '$.person'), json_extract(value, '$.teller') FROM json_each(:verbs);
+INSERT INTO tell_one
+    SELECT (SELECT n.seq FROM names AS n WHERE n.id = json_extract(value, '$.id')),
+        json_extract(value, '$.person'), json_extract(value, '$.teller') FROM json_each(:verbs);
 INSERT INTO answer (json) SELECT json_group_array(NULL) FROM json_each(:verbs);
 
 -- name: tell_one(seq, person, teller)

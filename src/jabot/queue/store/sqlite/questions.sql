@@ -1,9 +1,8 @@
 -- name: look(verbs)
 -- Jobs with their results, and who is to hear of their outcome from now on.
-INSERT INTO redirect SELECT coalesce(
-        (SELECT k.seq FROM jobs AS k WHERE k.id = json_extract(value, '$.id')),
-        (SELECT a.seq FROM aliases AS a WHERE a.id = json_extract(value, '$.id'))
-    ), json_extract(value, '$.owner'), json_extract(value, '$.reply_to')
+INSERT INTO redirect
+    SELECT (SELECT n.seq FROM names AS n WHERE n.id = json_extract(value, '$.id')),
+        json_extract(value, '$.owner'), json_extract(value, '$.reply_to')
     FROM json_each(:verbs) WHERE json_extract(value, '$.reply_to') <> '';
 INSERT INTO do_peek VALUES (:verbs);
 
@@ -16,9 +15,7 @@ UPDATE jobs SET reply_to = :reply_to WHERE seq = :seq AND owner = coalesce(:owne
 INSERT INTO answer (json) SELECT '[' || group_concat(json) || ']' FROM (
     SELECT coalesce((
         SELECT r.row FROM jobs AS j CROSS JOIN full_rows AS r ON r.seq = j.seq
-        WHERE j.seq = coalesce(
-                (SELECT k.seq FROM jobs AS k WHERE k.id = json_extract(v.value, '$.id')),
-                (SELECT a.seq FROM aliases AS a WHERE a.id = json_extract(v.value, '$.id')))
+        WHERE j.seq = (SELECT n.seq FROM names AS n WHERE n.id = json_extract(v.value, '$.id'))
             AND j.owner = coalesce(json_extract(v.value, '$.owner'), j.owner)
     ), 'null') AS json FROM json_each(:verbs) AS v ORDER BY v.key
 );

@@ -23,6 +23,8 @@ CREATE TEMP TABLE falling (seq INTEGER PRIMARY KEY);
 CREATE TEMP TABLE rising (seq INTEGER PRIMARY KEY);
 CREATE TEMP TABLE dropping (seq INTEGER PRIMARY KEY);
 
+-- What jobs are known by: their own ids, and others that mean them.
+CREATE TEMP VIEW names AS SELECT id, seq FROM jobs UNION ALL SELECT id, seq FROM aliases;
 -- A job as in rows.py, without payloads and with them.
 CREATE TEMP VIEW brief_rows AS SELECT seq, json_array(
     id, owner, task, state, options, meta, created, due, deadline, attempt, runs, priority,

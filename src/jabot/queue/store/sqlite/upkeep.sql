@@ -1,9 +1,7 @@
 -- name: delivered(verbs)
 -- Note that submitters have the outcomes.
 UPDATE jobs SET delivered = 1 WHERE delivered = 0 AND ended IS NOT NULL AND seq IN (
-    SELECT coalesce(
-        (SELECT k.seq FROM jobs AS k WHERE k.id = d.value),
-        (SELECT a.seq FROM aliases AS a WHERE a.id = d.value))
+    SELECT (SELECT n.seq FROM names AS n WHERE n.id = d.value)
     FROM json_each(:verbs) AS v CROSS JOIN json_each(v.value, '$.ids') AS d
 );
 INSERT INTO answer (json) SELECT json_group_array(NULL) FROM json_each(:verbs);
