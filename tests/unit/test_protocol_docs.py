@@ -10,7 +10,8 @@ import pytest
 
 from jabot.protocol import caller_states, states, worker_states
 from jabot.protocol.codec import decode_batch, encode_frame
-from jabot.protocol.frames import KINDS, REFUSAL_CODES, kind_of
+from jabot.protocol.frames import KINDS, kind_of
+from jabot.protocol.refusals import REFUSALS
 from jabot.protocol.states import JobEvent, JobState
 
 ROOT = Path(__file__).parents[2]
@@ -36,7 +37,7 @@ def test_every_frame_is_described():
 def test_a_frame_has_the_fields_that_are_described(kind):
     described = re.findall(r"^\| `(\w+)` \| ([^|]*)", SECTIONS[kind], re.M)
     if kind == "rejected":
-        described = described[: -len(REFUSAL_CODES)]
+        described = described[: -len(REFUSALS)]
     fields = msgspec.structs.fields(KINDS[kind])
     assert [name for name, _ in described] == [field.encode_name for field in fields]
     optional = ["optional" in text for _, text in described]
@@ -53,7 +54,7 @@ def test_its_example_is_one(kind):
 
 
 def test_all_codes_are_described():
-    assert re.findall(r"^\| `(\w+)` \|", SECTIONS["rejected"], re.M)[4:] == list(REFUSAL_CODES)
+    assert re.findall(r"^\| `(\w+)` \|", SECTIONS["rejected"], re.M)[4:] == list(REFUSALS)
 
 
 @pytest.mark.parametrize("module", [caller_states, worker_states])

@@ -39,7 +39,6 @@ from jabot.protocol.events import (
     StartJob,
 )
 from jabot.protocol.frames import (
-    REFUSAL_CODES,
     Cancel,
     Cancelled,
     Failed,
@@ -133,7 +132,7 @@ def test_a_job_that_goes_well(caller, sent):
     assert (len(caller), caller.next_timer(), caller.in_flight(W)) == (0, None, 0)
 
 
-@pytest.mark.parametrize("code", REFUSAL_CODES)
+@pytest.mark.parametrize("code", REFUSALS)
 def test_a_refusal_is_its_error(caller, code):
     offered(caller)
     error = error_of(caller.received(W, [Rejected("j", 1, code, "why")], 0.0))

@@ -7,7 +7,7 @@ end, with a default: who knows fewer ignores the rest, who knows more fills the 
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal, TypeAlias, get_args
+from typing import Annotated, Final, TypeAlias, get_args
 
 import msgspec
 from msgspec import Meta, Raw
@@ -28,20 +28,6 @@ Pairs: TypeAlias = Annotated[
     Meta(max_length=limits.META),
 ]
 Held: TypeAlias = list[tuple[Id, Attempt]]
-
-RefusalCode: TypeAlias = Literal[
-    "unknown_task",
-    "bad_arguments",
-    "not_allowed",
-    "too_many_jobs",
-    "draining",
-    "too_large",
-    "queue_needed",
-    "key_reused",
-    "unknown_job",
-    "protocol",
-]
-REFUSAL_CODES: Final[tuple[str, ...]] = get_args(RefusalCode)
 
 # A worker of an older or newer kind may know other words; a reader must not fail on them.
 Word: TypeAlias = Annotated[str, Meta(max_length=32)]
@@ -87,7 +73,7 @@ class Rejected(_Frame, frozen=True):
 
     id: Id
     attempt: Number  # 0 when the submit could not be read so far
-    code: Word  # one of REFUSAL_CODES
+    code: Word  # one of `REFUSALS` in `refusals.py`
     message: Text = ""
 
 

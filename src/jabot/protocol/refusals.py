@@ -24,9 +24,9 @@ from jabot.errors import (
     WorkerLost,
 )
 from jabot.protocol import limits
-from jabot.protocol.frames import Failed, RefusalCode, Rejected
+from jabot.protocol.frames import Failed, Rejected
 
-REFUSALS: Final[Mapping[RefusalCode, type[JabotError]]] = {
+REFUSALS: Final[Mapping[str, type[JabotError]]] = {
     "unknown_task": UnknownTask,
     "bad_arguments": BadArguments,
     "not_allowed": NotAllowed,
@@ -51,7 +51,7 @@ _FAILURES: Final[Mapping[str, type[JabotError]]] = {
 }
 
 
-def code_of(error: JabotError) -> RefusalCode:
+def code_of(error: JabotError) -> str:
     """The code to refuse a job with. `protocol` for what is no refusal."""
     for code, kind in REFUSALS.items():
         if isinstance(error, kind):
@@ -61,17 +61,17 @@ def code_of(error: JabotError) -> RefusalCode:
 
 def refusal(frame: Rejected) -> JabotError:
     """The error that a `rejected` frame stands for."""
-    for code, kind in REFUSALS.items():
-        if code == frame.code:
-            return kind(frame.message or frame.code.replace("_", " "))
-    return RemoteProtocolError(f"refused with the unknown code {frame.code}: {frame.message}")
+    kind = REFUSALS.get(frame.code)
+    if kind is None:
+        return RemoteProtocolError(f"refused with the unknown code {frame.code}: {frame.message}")
+    return kind(frame.message or frame.code.replace("_", " "))
 
 
 def failure(frame: Failed) -> JabotError:
     """The error that a `failed` frame stands for."""
     kind = _FAILURES.get(frame.code)
     if frame.code == "refused":  # by the worker that a queue gave it to; the type is its code
-        kind = next((error for code, error in REFUSALS.items() if code == frame.type), None)
+        kind = REFUSALS.get(frame.type)
     if kind is not None:
         return kind(frame.message)
     text = f"{frame.type}: {frame.message}" if frame.message else frame.type

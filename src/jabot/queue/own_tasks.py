@@ -12,7 +12,8 @@ from jabot.intake import Intake
 from jabot.jid import JID
 from jabot.protocol.codec import Incoming
 from jabot.protocol.events import Key
-from jabot.protocol.frames import REFUSAL_CODES, Cancel, Describe, Query, Submit
+from jabot.protocol.frames import Cancel, Describe, Query, Submit
+from jabot.protocol.refusals import REFUSALS
 from jabot.queue.catalogue import Catalogue
 from jabot.queue.rights import Rights
 from jabot.runner import Desk, Job
@@ -61,7 +62,7 @@ class OwnTasks(Intake):
         return super()._ask_desk(peer, submit)
 
     def _failed(self, key: Key, job: Job, error: BaseException) -> None:
-        if isinstance(error, TaskFailed) and error.type in REFUSAL_CODES:
+        if isinstance(error, TaskFailed) and error.type in REFUSALS:
             now = self._loop.time()
             self.worker.failed(key, now, kind=error.type, message=error.message, code="refused")
         else:
