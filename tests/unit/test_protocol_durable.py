@@ -14,7 +14,7 @@ from jabot.errors import (
     TooManyJobs,
     UnknownJob,
 )
-from jabot.protocol import Caller, CallerSettings, Leftover, Request
+from jabot.protocol import Caller, Leftover, Request
 from jabot.protocol.events import JobAccepted, JobEnded, JobNeedsWorker, JobStepped
 from jabot.protocol.frames import (
     Cancel,
@@ -52,7 +52,7 @@ def sent():
 
 @pytest.fixture
 def caller(sent):
-    return Caller(sent, CallerSettings(grace=0.5, reconnect_grace=10.0))
+    return Caller(sent)
 
 
 def retry_never_asked(runs, error):

@@ -21,7 +21,6 @@ from jabot.errors import (
 )
 from jabot.protocol import (
     Caller,
-    CallerSettings,
     Leftover,
     Request,
     Worker,
@@ -85,7 +84,7 @@ def sent():
 
 @pytest.fixture
 def caller(sent):
-    return Caller(sent, CallerSettings(grace=0.5, reconnect_grace=10.0))
+    return Caller(sent)
 
 
 @pytest.fixture

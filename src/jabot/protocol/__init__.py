@@ -5,7 +5,7 @@ In reading order: `frames`, `codec`, `parts`, `states`, `window`, then the ends:
 an end in another language.
 """
 
-from jabot.protocol.caller import Caller, CallerSettings
+from jabot.protocol.caller import Caller
 from jabot.protocol.caller_jobs import Request, RetryPolicy
 from jabot.protocol.parts import Joiner
 from jabot.protocol.states import JobEvent, JobState
@@ -16,7 +16,6 @@ from jabot.protocol.worker_actions import WorkerSettings
 __all__ = [
     "Batch",
     "Caller",
-    "CallerSettings",
     "JobEvent",
     "JobState",
     "Joiner",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from jabot.errors import (
     JabotError,
@@ -33,20 +33,12 @@ from jabot.protocol.frames import (
 from jabot.protocol.window import Leftover
 
 Events = list[CallerEvent]
+_RECONNECT_GRACE: Final = 10.0  # seconds that a worker may be away after our connection was lost
+_BOUNCE: Final = (
+    10.0  # seconds more, for the server to send back what was sent to one that had gone
+)
 _OUTCOMES = frozenset({Input.SUCCEEDED, Input.FAILED, Input.CANCELLED})
 _BLAMED = frozenset({"rejected", "succeeded", "failed", "cancelled", "part"})
-
-
-@dataclass(frozen=True, slots=True)
-class CallerSettings:
-    """Times in seconds."""
-
-    grace: float = 0.5
-    """How long a worker may be away before its jobs are lost."""
-    reconnect_grace: float = 10.0
-    """The same after the connection was lost: the worker may have lost its own."""
-    bounce: float = 10.0
-    """How much longer the server may take to send back what was sent to a worker that had gone."""
 
 
 @dataclass(slots=True)
@@ -60,12 +52,11 @@ class _Peer:
 
 
 class Caller:
-    """See the module. `send(peer, frame)` queues a frame; it must not call back."""
+    """See the module. `send(peer, frame)` queues a frame; it must not call back. A worker may be
+    away for `grace` seconds before its jobs are lost."""
 
-    def __init__(
-        self, send: Callable[[str, Frame], None], settings: CallerSettings | None = None
-    ) -> None:
-        self._settings = settings or CallerSettings()
+    def __init__(self, send: Callable[[str, Frame], None], grace: float = 0.5) -> None:
+        self._grace = grace
         self._actions = Actions(send)
         self._jobs = self._actions.jobs
         self._timers = self._actions.timers
@@ -247,7 +238,7 @@ class Caller:
     def reconnected(self, now: float) -> Events:
         """Say everything again that may not have been heard, and ask for the rest."""
         self._actions.online = True
-        patience = now + self._settings.reconnect_grace
+        patience = now + _RECONNECT_GRACE
         self._peers = {peer: _Peer(patience=patience) for peer in self._jobs.peers}
         for peer in self._peers:
             self._back(peer, now)
@@ -351,7 +342,7 @@ class Caller:
             self._timers.cancel(("peer", peer))
         elif not state.absent and self._actions.online:
             state.absent, state.since = True, now
-            state.due = max(now + self._settings.grace, state.patience)
+            state.due = max(now + self._grace, state.patience)
             self._timers.set(("peer", peer), state.due)
         elif self._actions.online and state.due <= now:  # what was sent to it meanwhile is back
             self._timers.set(("peer", peer), now)
@@ -360,7 +351,7 @@ class Caller:
         """Its jobs are lost. What was sent to it after it went surely never ran: that comes back,
         unless the server takes too long to say so."""
         state = self._peers.pop(peer)
-        until = state.due + self._settings.bounce
+        until = state.due + _BOUNCE
         for job in self._jobs.at(peer):
             if now >= until or not job.was_sent_in_vain(state.since):
                 self._feed(job, Input.LOST, now, peer)

@@ -2,7 +2,7 @@
 
 from jabot.errors import NobodyThere, RemoteProtocolError
 from jabot.protocol import codec
-from jabot.protocol.caller import Caller, CallerSettings
+from jabot.protocol.caller import Caller
 from jabot.protocol.events import (
     CancelJob,
     JobAccepted,
@@ -28,7 +28,7 @@ class SimulatedNode:
         self.network, self.account, self.address = network, account, f"{account}/{name}"
         self.book, self.runner = book, runner
         self.windows, self.joiner = Windows(), Joiner()
-        self.caller = Caller(self.windows.push, CallerSettings(grace=GRACE))
+        self.caller = Caller(self.windows.push, GRACE)
         self.worker = Worker(
             self.windows.push, WorkerSettings(retention=RETENTION, jobs_per_account=room)
         )
