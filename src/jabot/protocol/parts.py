@@ -16,7 +16,8 @@ def split(frame: Frame, encoded: bytes, key: int) -> list[Part]:
 
     Raises `TooLarge`.
     """
-    check_size(encoded)
+    if len(encoded) > limits.FRAME:
+        raise codec.too_large(len(encoded))
     text = codec.deflated(encoded)
     job = getattr(frame, "id", "")
     count = -(-len(text) // limits.PART)  # of the largest frame half of `limits.PARTS`
@@ -24,12 +25,6 @@ def split(frame: Frame, encoded: bytes, key: int) -> list[Part]:
         Part(key, index, count, job, text[index * limits.PART : (index + 1) * limits.PART])
         for index in range(count)
     ]
-
-
-def check_size(encoded: bytes) -> None:
-    """Raises `TooLarge` for a frame that cannot be sent even in parts."""
-    if len(encoded) > limits.FRAME:
-        raise codec.too_large(len(encoded))
 
 
 @dataclass(slots=True)

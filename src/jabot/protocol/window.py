@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from jabot.protocol import codec, limits
 from jabot.protocol.frames import Frame, Heartbeat, Progress
-from jabot.protocol.parts import check_size, split
+from jabot.protocol.parts import split
 
 Wanted = Callable[[Frame], bool]
 
@@ -117,7 +117,6 @@ class Window:
             self._pile.append(_Item(next(self._numbers), frame, encoded))
             self._pile_bytes += len(encoded)
         else:
-            check_size(encoded)
             parts = split(frame, encoded, next(self._numbers))
             left = [len(parts)]
             for part in parts:
@@ -242,9 +241,8 @@ class Window:
 class Windows:
     """One window for each peer, served in turn: a flood to one delays another by one batch."""
 
-    def __init__(self, size: int = limits.WINDOW) -> None:
+    def __init__(self) -> None:
         self._numbers = itertools.count(1)
-        self._size = size
         self._windows: dict[str, Window] = {}
         self._turns: deque[str] = deque()  # the peers that may have something to send
         self._queued: set[str] = set()
@@ -253,7 +251,7 @@ class Windows:
         """The peer's window, a new one when there is none."""
         window = self._windows.get(peer)
         if window is None:
-            window = self._windows[peer] = Window(peer, self._numbers, self._size)
+            window = self._windows[peer] = Window(peer, self._numbers)
         return window
 
     def __len__(self) -> int:
