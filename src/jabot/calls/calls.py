@@ -353,8 +353,7 @@ class Calls(End):
         match event:
             case JobEnded():
                 job, options, submission = self._jobs.pop(event.id)
-                if self._placing.anybody_waits:
-                    self._placing.forget(event.id, options.to)
+                self._placing.forget(event.id, options.to)
                 job.ended(event.result, event.error)
                 if submission is not None:  # else nobody looks at the error: it stays unseen
                     self._concluded(submission, job.error)

@@ -25,11 +25,9 @@ class _Waiting:
     id: str
     task: str
     options: Options
-    avoid: frozenset[str] = frozenset()
-    error: JabotError | None = None  # why it lost its node; None: it never had one
+    lost: JobNeedsWorker | None = None  # it had a node, and needs another one
     until: float = float("inf")  # how long a node is looked for
     again: float = 0.0  # from then on, those who refused it may be asked again
-    queue: bool = False  # whether only the node of a queue will do
 
 
 class Placing:
@@ -77,11 +75,9 @@ class Placing:
                 event.id,
                 event.task,
                 options,
-                event.avoid,
-                event.error,
+                event,
                 float("inf") if event.kept else (event.since or now) + _PATIENCE,
                 now + _AGAIN,
-                bool(event.queue),
             )
         )
 
@@ -99,11 +95,6 @@ class Placing:
             if waiting.id in self._waiting.get(address, {}):  # not ended by one before it
                 self._try(waiting)
 
-    @property
-    def anybody_waits(self) -> bool:
-        """Whether jobs wait for a node at all."""
-        return bool(self._waiting)
-
     def waits_at(self, address: str) -> bool:
         """Whether jobs wait for somebody there."""
         return address in self._waiting
@@ -117,13 +108,13 @@ class Placing:
         self._try(waiting)
 
     def _try(self, waiting: _Waiting) -> None:
-        options, now = waiting.options, self._loop.time()
-        avoid = waiting.avoid if now < waiting.again else ()
-        if waiting.error is None:
+        options, lost, now = waiting.options, waiting.lost, self._loop.time()
+        if lost is None:
             peer = self._find(waiting.task, options)
         else:
+            avoid = lost.avoid if now < waiting.again else ()
             peer = self._peers.choose(
-                options.to, waiting.task, options.where, avoid, queue=waiting.queue
+                options.to, waiting.task, options.where, avoid, queue=bool(lost.queue)
             )
         if peer is not None:
             if self._others_answer(peer, options):
@@ -135,7 +126,7 @@ class Placing:
         until = self._until(waiting)
         if until <= now:
             self.forget(waiting.id, options.to)
-            self._give_up(waiting.id, waiting.error or self._nobody(waiting))
+            self._give_up(waiting.id, lost.error if lost is not None else self._nobody(waiting))
             return
         complete = self._directory.complete(options.to)
         self._alarm.set(min(at for at in (until, waiting.again, complete) if at > now))
@@ -158,7 +149,7 @@ class Placing:
         )
 
     def _until(self, waiting: _Waiting) -> float:
-        if waiting.error is not None:
+        if waiting.lost is not None:
             return waiting.until
         address = waiting.options.to
         if waiting.options.wait and not self._directory.refused(address):
