@@ -15,13 +15,12 @@ class Handles:
 
     def __init__(self, calls: Callable[[], Calls]) -> None:
         self.noticed: set[str] = set()
-        self._jobs: list[Job[Any]] = []
-        self._ids: set[str] = set()
+        self._jobs: dict[str, Job[Any]] = {}
         self._calls = calls
 
     def __contains__(self, job_id: str) -> bool:
         """Whether the test has a handle of that job."""
-        return job_id in self._ids
+        return job_id in self._jobs
 
     @property
     def calls(self) -> Calls:
@@ -30,14 +29,13 @@ class Handles:
 
     def unfinished(self) -> str:
         """What the handles wait for, in a sentence."""
-        names = [f"{job.task} {job.id}" for job in self._jobs if job._status == "unknown"]
+        names = [f"{job.task} {job.id}" for job in self._jobs.values() if job._status == "unknown"]
         return f"Not over: {', '.join(names)}." if names else ""
 
     def _watch(self, job: Job[Any]) -> None:
         job.__class__ = _Watched
         cast(_Watched, job).notice = self.noticed.add
-        self._jobs.append(job)
-        self._ids.add(job.id)
+        self._jobs[job.id] = job
 
 
 class _Watching:

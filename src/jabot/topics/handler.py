@@ -7,6 +7,7 @@ import logging
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from jabot.errors import ConfigError
@@ -57,18 +58,8 @@ class Handler:
 
     async def call(self, event: Event) -> None:
         """Call the function; a plain one runs in a thread. What it raises is logged."""
+        more = {} if self.event is None else {self.event: event}
         try:
-            await self._call(event)
+            await call(partial(self.function, event.payload, **more), name="jabot topic")
         except Exception:
             log.exception("%s raised on an event of %s", self.function, event.topic)
-
-    async def _call(self, event: Event) -> None:
-        more = {} if self.event is None else {self.event: event}
-
-        def plain() -> Any:
-            return self.function(event.payload, **more)
-
-        if inspect.iscoroutinefunction(self.function):
-            await self.function(event.payload, **more)
-        else:
-            await call(plain, name="jabot topic")
