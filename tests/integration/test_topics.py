@@ -340,8 +340,9 @@ async def test_what_cannot_be_published(field: Field) -> None:
         await app.publish(field.stem, float("nan"))
     with pytest.raises(ConfigError, match="sensors/hall"):
         await app.publish("two words", 1)
-    with pytest.raises(ConfigError, match="1 to 1000"):
-        app.topic(field.stem, keep=0)
+    for keep in (0, 1001):
+        with pytest.raises(ConfigError, match="1 to 1000"):
+            app.topic(field.stem, keep=keep)
 
 
 async def test_without_a_loop(field: Field) -> None:
