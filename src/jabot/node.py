@@ -43,9 +43,10 @@ class Node(Authoring, Calling, Publisher):
     `jabot run --account` goes before it. `allow` says who may run what, and `manage` who may stop
     the node and handle everybody's jobs; without them it obeys its own account only
     (`jabot.access`). `concurrency` is how many jobs run at once, `drain_limit` how many seconds
-    jobs get when the node is to stop, `farewell` the last status people see. `queue` is the address of a queue that it works for, or
-    several of them. `rooms` are those that it is in, by their addresses or as `Room`; to be in one
-    gives nobody there a right. `labels` are what callers may choose nodes by (`where=`).
+    jobs get when the node is to stop, `farewell` the last status people see. `queue` is the address
+    of a queue that it works for, or several of them. `rooms` are those that it is in, by their
+    addresses or as `Room`; to be in one gives nobody there a right. `labels` are what callers may
+    choose nodes by (`where=`).
     With `status_topic` the node tells how it is in the topic `jabot/status` of its account, to that
     account and to those whom `manage` names one by one.
     One account may have `jobs_per_caller` unfinished jobs here; those whose outcome a program has
