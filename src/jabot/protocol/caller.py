@@ -8,47 +8,22 @@ times are seconds of whatever clock the owner reads. The owner tells what became
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
-from jabot.errors import (
-    JabotError,
-    LocalProtocolError,
-    RemoteProtocolError,
-)
+from jabot.errors import JabotError, LocalProtocolError, RemoteProtocolError
 from jabot.protocol import codec, limits
+from jabot.protocol.absences import Absences
 from jabot.protocol.caller_actions import ATTACHED, Actions
 from jabot.protocol.caller_jobs import CallerJob, Request, input_of
 from jabot.protocol.caller_states import Input, Phase
 from jabot.protocol.codec import Damaged, Incoming
 from jabot.protocol.events import CallerEvent, Report
-from jabot.protocol.frames import (
-    KINDS,
-    TO_CALLER,
-    Frame,
-    Hello,
-    Query,
-    Submit,
-)
+from jabot.protocol.frames import KINDS, TO_CALLER, Frame, Hello, Query, Submit
 from jabot.protocol.window import Leftover
 
 Events = list[CallerEvent]
-_RECONNECT_GRACE: Final = 10.0  # seconds that a worker may be away after our connection was lost
-_BOUNCE: Final = (
-    10.0  # seconds more, for the server to send back what was sent to one that had gone
-)
 _OUTCOMES = frozenset({Input.SUCCEEDED, Input.FAILED, Input.CANCELLED})
 _BLAMED = frozenset({"rejected", "succeeded", "failed", "cancelled", "part"})
-
-
-@dataclass(slots=True)
-class _Peer:
-    """A worker that is away, or that may be for a while."""
-
-    absent: bool = False
-    since: float = 0.0  # when it went
-    due: float = 0.0  # when its jobs are lost
-    patience: float = 0.0  # until then its absence is no loss yet
 
 
 class Caller:
@@ -56,13 +31,12 @@ class Caller:
     away for `grace` seconds before its jobs are lost."""
 
     def __init__(self, send: Callable[[str, Frame], None], grace: float = 0.5) -> None:
-        self._grace = grace
         self._actions = Actions(send)
         self._jobs = self._actions.jobs
         self._timers = self._actions.timers
         self._feed = self._actions.feed
         self._send = self._actions.send
-        self._peers: dict[str, _Peer] = {}
+        self._absences = Absences(self._actions, grace)
 
     def __len__(self) -> int:
         """How many jobs have no outcome yet."""
@@ -148,21 +122,21 @@ class Caller:
                 self._damaged(peer, frame, now)
             elif isinstance(frame, Hello):
                 self._hello(peer, frame, now)
-        self._seen(peer, now)  # after the frames: what they told need not be asked for
+        self._absences.seen(peer, now)  # after the frames: what they told need not be asked for
         return self._actions.take_events()
 
     def answered(self, peer: str, frames: Iterable[Frame], now: float) -> Events:
         """The peer has answered a batch: it is responsible for the jobs that it did not reject."""
         for job in self._offered(peer, frames):
             self._feed(job, Input.ANSWERED, now, peer)
-        self._seen(peer, now)
+        self._absences.seen(peer, now)
         return self._actions.take_events()
 
     def bounced(self, peer: str, frames: Iterable[Frame], now: float) -> Events:
         """The server says that nobody has this address: the frames reached no one."""
         for job in self._offered(peer, frames):
             self._feed(job, Input.BOUNCED, now, peer)
-        self._away(peer, now)
+        self._absences.away(peer, now)
         return self._actions.take_events()
 
     def refused(self, peer: str, frames: Iterable[Frame], error: JabotError, now: float) -> Events:
@@ -172,7 +146,7 @@ class Caller:
                 job = self._jobs.get(frame.id)
                 if job is not None and job.is_with(peer) and job.heeds(peer, frame.attempt):
                     self._actions.end(job, error=error)
-        self._seen(peer, now)
+        self._absences.seen(peer, now)
         return self._actions.take_events()
 
     def put_off(self, peer: str, frames: Iterable[Frame], now: float) -> Events:
@@ -180,7 +154,7 @@ class Caller:
         `wants()` says."""
         for job in self._offered(peer, frames):
             self._feed(job, Input.PUT_OFF, now, peer)
-        self._seen(peer, now)
+        self._absences.seen(peer, now)
         return self._actions.take_events()
 
     def unanswered(self, peer: str, frames: Iterable[Frame]) -> None:
@@ -211,7 +185,7 @@ class Caller:
         self._never_answered(peer, leftover)
         for job in self._offered(peer, leftover.unsent):
             self._feed(job, Input.BOUNCED, now, peer)
-        self._away(peer, now)
+        self._absences.away(peer, now)
         return self._actions.take_events()
 
     def node_gone(self, peer: str, now: float) -> Events:
@@ -222,7 +196,7 @@ class Caller:
 
     def peer_here(self, peer: str, now: float) -> Events:
         """The peer is online, again or still."""
-        self._seen(peer, now)
+        self._absences.seen(peer, now)
         return self._actions.take_events()
 
     def connection_lost(self, leftovers: Mapping[str, Leftover]) -> None:
@@ -232,16 +206,12 @@ class Caller:
             self._never_answered(peer, leftover)
             for job in self._offered(peer, leftover.unsent):
                 job.copies -= 1
-        for peer in self._peers:
-            self._timers.cancel(("peer", peer))
+        self._absences.connection_lost()
 
     def reconnected(self, now: float) -> Events:
         """Say everything again that may not have been heard, and ask for the rest."""
         self._actions.online = True
-        patience = now + _RECONNECT_GRACE
-        self._peers = {peer: _Peer(patience=patience) for peer in self._jobs.peers}
-        for peer in self._peers:
-            self._back(peer, now)
+        self._absences.reconnected(now)
         return self._actions.take_events()
 
     def next_timer(self) -> float | None:
@@ -252,7 +222,7 @@ class Caller:
         """Do what is due."""
         for kind, name in self._timers.due(now):
             if kind == "peer":
-                self._stays_away(name, now)
+                self._absences.stay(name, now)
             elif (job_or_none := self._jobs.get(name)) is not None:
                 due = Input.TIMEOUT if kind == "timeout" else Input.DUE
                 self._feed(job_or_none, due, now, job_or_none.peer)
@@ -322,46 +292,6 @@ class Caller:
         for job in self._jobs:
             if job.queue == queue and job.peer not in (None, peer) and job.phase is Phase.ACCEPTED:
                 self._feed(job, Input.BACK, now, job.peer)
-
-    def _seen(self, peer: str, now: float) -> None:
-        """It lives; if we had thought otherwise, there is something to make up for."""
-        state = self._peers.get(peer)
-        if state is None:
-            return
-        if state.absent:
-            state.absent = False
-            self._timers.cancel(("peer", peer))
-            self._back(peer, now)
-        if now >= state.patience:
-            del self._peers[peer]
-
-    def _away(self, peer: str, now: float) -> None:
-        state = self._peers.setdefault(peer, _Peer())
-        if not self._jobs.count_at(peer):
-            del self._peers[peer]
-            self._timers.cancel(("peer", peer))
-        elif not state.absent and self._actions.online:
-            state.absent, state.since = True, now
-            state.due = max(now + self._grace, state.patience)
-            self._timers.set(("peer", peer), state.due)
-        elif self._actions.online and state.due <= now:  # what was sent to it meanwhile is back
-            self._timers.set(("peer", peer), now)
-
-    def _stays_away(self, peer: str, now: float) -> None:
-        """Its jobs are lost. What was sent to it after it went surely never ran: that comes back,
-        unless the server takes too long to say so."""
-        state = self._peers.pop(peer)
-        until = state.due + _BOUNCE
-        for job in self._jobs.at(peer):
-            if now >= until or not job.was_sent_in_vain(state.since):
-                self._feed(job, Input.LOST, now, peer)
-        if now < until and self._jobs.count_at(peer):
-            self._peers[peer] = state
-            self._timers.set(("peer", peer), until)
-
-    def _back(self, peer: str, now: float) -> None:
-        for job in self._jobs.at(peer):
-            self._feed(job, Input.BACK, now, peer)
 
     def _report(self, peer: str, text: str) -> None:
         self._actions.tell(Report(peer, text))

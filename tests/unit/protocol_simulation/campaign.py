@@ -368,8 +368,8 @@ class Campaign:
                 continue
             assert len(node.caller) == 0
             assert node.caller.next_timer() is None
-            assert not node.caller._peers or all(
-                not peer.absent for peer in node.caller._peers.values()
+            assert not node.caller._absences._peers or all(
+                not peer.absent for peer in node.caller._absences._peers.values()
             )
             assert not node.caller._jobs._peers
             assert len(node.windows) == 0, node.windows._windows
