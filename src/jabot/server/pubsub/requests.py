@@ -92,11 +92,8 @@ class Requests:
     # Nodes
 
     def _create(self, asker: Asker, pubsub: Element, wanted: Element) -> Element:
-        configuration = asker.defaults
-        configure = pubsub.child(PUBSUB, "configure")
-        form = configure.child(DATA_FORMS, "x") if configure is not None else None
-        if form is not None:
-            configuration = self._form.changed(configuration, submitted(form, FORM_TYPE))
+        settings = _filled_in(pubsub, "configure", FORM_TYPE)
+        configuration = self._form.changed(asker.defaults, settings)
         node = self._new_node(asker, wanted.attrs.get("node", ""), configuration)
         return _told(Element(PUBSUB, "create", {"node": node.name}))
 
@@ -111,7 +108,7 @@ class Requests:
         name = wanted.attrs.get("node", "")
         if not name:
             raise refusal("bad-request", "nodeid-required")
-        options = _options(pubsub)
+        options = _filled_in(pubsub, "publish-options", OPTIONS_TYPE)
         node = self._nodes.get(asker.service, name)
         if node is not None:
             check_publish(node, asker.account)
@@ -266,11 +263,11 @@ def _told(content: Element) -> Element:
     return Element(PUBSUB, "pubsub", None, [content])
 
 
-def _options(pubsub: Element) -> dict[str, list[str]]:
-    """The preconditions of a publish (section 7.1.5)."""
-    options = pubsub.child(PUBSUB, "publish-options")
-    form = options.child(DATA_FORMS, "x") if options is not None else None
-    return {} if form is None else submitted(form, OPTIONS_TYPE)
+def _filled_in(pubsub: Element, part: str, form_type: str) -> dict[str, list[str]]:
+    """The form in a part of a request; nothing where there is none."""
+    holder = pubsub.child(PUBSUB, part)
+    form = holder.child(DATA_FORMS, "x") if holder is not None else None
+    return {} if form is None else submitted(form, form_type)
 
 
 def _published(wanted: Element, configuration: NodeConfiguration) -> tuple[str, str]:
