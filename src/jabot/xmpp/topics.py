@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, Literal
 from xml.etree import ElementTree as ET
@@ -94,23 +95,20 @@ class Topics:
 
         Raises `NotAllowed` when it is another account's.
         """
-        try:
-            service = await self.service(of)
+        with _trying_to(f"make the topic {topic}"):
             try:
-                await self._ask("set", service, stanzas.create(topic, settings.fields()))
+                await self._ask("set", of, stanzas.create(topic, settings.fields()))
             except StanzaError as error:
                 if error.condition != "conflict":
                     raise
                 if not change:
                     return False
-                await self._change(service, topic, settings)
+                await self._change(of, topic, settings)
             if held := settings.affiliations():
-                await self._ask("set", service, stanzas.affiliate(topic, held))
-        except StanzaError as error:
-            raise _named(error, f"make the topic {topic}") from error
+                await self._ask("set", of, stanzas.affiliate(topic, held))
         return True
 
-    async def _change(self, service: JID, topic: str, settings: TopicSettings) -> None:
+    async def _change(self, of: str | None, topic: str, settings: TopicSettings) -> None:
         """Give a topic other settings. Who is not named any more loses the rights, and the
         subscription: a service may go on telling them.
 
@@ -118,46 +116,46 @@ class Topics:
         without what was kept. Nothing is changed before that: who looks at it after a crash has to
         see who lost what.
         """
-        answer = await self._ask("get", service, stanzas.of_owner("configure", topic))
+        answer = await self._ask("get", of, stanzas.of_owner("configure", topic))
         was_open = stanzas.read_setting(answer, "access_model") != "whitelist"
-        answer = await self._ask("get", service, stanzas.of_owner("affiliations", topic))
+        answer = await self._ask("get", of, stanzas.of_owner("affiliations", topic))
         held = stanzas.read_held(answer, "affiliation")
         named = settings.affiliations()
         gone = [who for who, what in held.items() if what in _GRANTED and who not in named]
         stay = {*named, *(who for who, what in held.items() if what == "owner")}
         ended: list[str] = []
         if settings.subscribers != "*":
-            subscribed = await self._subscribed(service, topic)
+            subscribed = await self._subscribed(of, topic)
             if subscribed is None and (gone or was_open):
-                await self._make_anew(service, topic, settings)
+                await self._make_anew(of, topic, settings)
                 return
             ended = [who for who in subscribed or () if JID(who).bare not in stay]
-        await self._ask("set", service, stanzas.configure(topic, settings.fields()))
+        await self._ask("set", of, stanzas.configure(topic, settings.fields()))
         if gone:
             taken = dict.fromkeys(gone, "none")
-            await self._ask("set", service, stanzas.affiliate(topic, taken))
+            await self._ask("set", of, stanzas.affiliate(topic, taken))
         if ended:
-            await self._ask("set", service, stanzas.unsubscribe(topic, ended))
+            await self._ask("set", of, stanzas.unsubscribe(topic, ended))
 
-    async def _subscribed(self, service: JID, topic: str) -> list[str] | None:
+    async def _subscribed(self, of: str | None, topic: str) -> list[str] | None:
         """The addresses that are told of what is published; None where the service does not say."""
         try:
-            answer = await self._ask("get", service, stanzas.of_owner("subscriptions", topic))
+            answer = await self._ask("get", of, stanzas.of_owner("subscriptions", topic))
         except StanzaError as error:
             if error.condition != _MISSING:
                 raise
             return None
         return list(stanzas.read_held(answer, "subscription"))
 
-    async def _make_anew(self, service: JID, topic: str, settings: TopicSettings) -> None:
-        await self._ask("set", service, stanzas.of_owner("delete", topic))
+    async def _make_anew(self, of: str | None, topic: str, settings: TopicSettings) -> None:
+        await self._ask("set", of, stanzas.of_owner("delete", topic))
         try:
-            await self._ask("set", service, stanzas.create(topic, settings.fields()))
+            await self._ask("set", of, stanzas.create(topic, settings.fields()))
         except StanzaError as error:
             if error.condition != "conflict":
                 raise
             # What another program of the account published in this moment has made one.
-            await self._ask("set", service, stanzas.configure(topic, settings.fields()))
+            await self._ask("set", of, stanzas.configure(topic, settings.fields()))
 
     async def publish(
         self,
@@ -171,57 +169,41 @@ class Topics:
         that is missing by itself, which everybody may follow if these do not say otherwise.)
         """
         conditions = {} if settings is None else settings.conditions()
-        try:
-            service = await self.service(of)
-            stanza = stanzas.publish(topic, item, conditions)
-            await self._ask("set", service, stanza)
-        except StanzaError as error:
-            raise _named(error, f"publish to {topic}") from error
+        with _trying_to(f"publish to {topic}"):
+            await self._ask("set", of, stanzas.publish(topic, item, conditions))
 
     async def retract(self, topic: str, slot: str, of: str | None = None) -> None:
         """Remove what is kept of a slot."""
-        await self._ask("set", await self.service(of), stanzas.retract(topic, slot))
+        await self._ask("set", of, stanzas.retract(topic, slot))
 
     async def subscribe(self, topic: str, of: str | None = None) -> None:
         """Have the own account told of what is published, for good. Raises `NotAllowed`.
 
         The account, not this program: a subscription of a program would outlive it.
         """
-        try:
-            service = await self.service(of)
-            stanza = stanzas.subscribe(topic, self.own)
-            await self._ask("set", service, stanza)
-        except StanzaError as error:
-            raise _named(error, f"subscribe to {topic}") from error
+        with _trying_to(f"subscribe to {topic}"):
+            await self._ask("set", of, stanzas.subscribe(topic, self.own))
 
     async def items(self, topic: str, most: int, of: str | None = None) -> list[Item]:
         """What is kept of a topic, up to `most` of the newest, the oldest first."""
         found: dict[str, Item] = {}
         before, more = None, True
-        try:
-            service = await self.service(of)
+        with _trying_to(f"read {topic}"):
             while more:  # an answer has its limit, too
-                answer = await self._ask(
-                    "get", service, stanzas.items(topic, most - len(found), before)
-                )
+                wanted = stanzas.items(topic, most - len(found), before)
+                answer = await self._ask("get", of, wanted)
                 page = {item.id: item for item in stanzas.read_items(answer)}
                 before = stanzas.read_before(answer)
                 more = before is not None and bool(page.keys() - found.keys())
                 found |= page
                 more = more and len(found) < most
-        except StanzaError as error:
-            raise _named(error, f"read {topic}") from error
         # Services differ in the order. Ours have ids that grow with time.
         return sorted(found.values(), key=lambda item: item.id)
 
     async def names(self, of: str | None = None) -> list[str]:
         """The topics that there are. Their names are no secret: a service tells them everybody."""
-        try:
-            service = await self.service(of)
-            answer = await self._ask("get", service, stanzas.topics())
-        except StanzaError as error:
-            raise _named(error, "ask for the topics" + (f" of {of}" if of else "")) from error
-        return stanzas.read_topics(answer)
+        with _trying_to("ask for the topics" + (f" of {of}" if of else "")):
+            return stanzas.read_topics(await self._ask("get", of, stanzas.topics()))
 
     def lost(self) -> None:
         """The connection is gone; the server may be another one next time."""
@@ -229,13 +211,14 @@ class Topics:
 
     async def _find(self) -> JID:
         domain = JID(self._session.jid.domain)
+        ask = self._session.requests.ask
         try:
-            parts = stanzas.read_parts(await self._ask("get", domain, stanzas.topics()))
+            parts = stanzas.read_parts(await ask("get", domain, stanzas.topics()))
         except StanzaError:
             parts = []  # it cannot even be asked what it has
         for part in parts:
             try:
-                found = await self._ask("get", JID(part), information())
+                found = await ask("get", JID(part), information())
             except (StanzaError, TimeoutError):
                 continue  # another service, which is none of ours
             if stanzas.is_service(found):
@@ -243,8 +226,9 @@ class Topics:
         raise StanzaError(_MISSING, _NO_SERVICE.format(domain))
 
     async def _ask(
-        self, kind: Literal["get", "set"], service: JID, payload: ET.Element
+        self, kind: Literal["get", "set"], of: str | None, payload: ET.Element
     ) -> ET.Element:
+        service = await self.service(of)
         try:
             return await self._session.requests.ask(kind, service, payload)
         except StanzaError as error:
@@ -253,10 +237,13 @@ class Topics:
             raise
 
 
-def _named(error: StanzaError, what: str) -> StanzaError | NotAllowed:
-    """The error, saying what was not possible."""
-    if error.condition in _DENIED:
-        return NotAllowed(f"you may not {what}: its owner has to allow it")
-    return StanzaError(
-        error.condition, f"cannot {what}" + (f": {error.text}" if error.text else "")
-    )
+@contextmanager
+def _trying_to(do: str) -> Iterator[None]:
+    """Has an error say what was not possible."""
+    try:
+        yield
+    except StanzaError as error:
+        if error.condition in _DENIED:
+            raise NotAllowed(f"you may not {do}: its owner has to allow it") from error
+        why = f": {error.text}" if error.text else ""
+        raise StanzaError(error.condition, f"cannot {do}{why}") from error
