@@ -8,7 +8,7 @@ from typing import Final, Literal, cast, get_args
 from xml.etree import ElementTree as ET
 
 from jabot.jid import JID, InvalidJID
-from jabot.xmpp.stanzas import CLIENT, HINTS, JABOT, clean
+from jabot.xmpp.stanzas import HINTS, JABOT, clean, message_to
 
 Status = Literal["answered", "failed", "refused", "stranger", "running", "nothing"]
 """What came of the line there. `refused`: its sender may not have that done; `stranger`: nor
@@ -30,9 +30,7 @@ class Share:
 
 def share(to: JID, room: str, line: str, status: Status, text: str) -> ET.Element:
     """The message that brings it. It has no body: programs of people show nothing of it."""
-    message = ET.Element(
-        f"{{{CLIENT}}}message", {"to": str(to), "type": "normal", "id": uuid.uuid4().hex}
-    )
+    message = message_to(to, uuid.uuid4().hex, "normal")
     attributes = {"room": room, "to": clean(line), "status": status}
     ET.SubElement(message, f"{{{JABOT}}}reply", attributes).text = clean(text)
     ET.SubElement(message, f"{{{HINTS}}}no-store")

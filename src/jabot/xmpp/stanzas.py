@@ -91,7 +91,7 @@ class OutgoingText:
 
     def xml(self) -> ET.Element:
         """The message stanza."""
-        message = _message(self.to, self.id, self.type)
+        message = message_to(self.to, self.id, self.type)
         ET.SubElement(message, f"{{{CLIENT}}}body").text = clean(self.body)
         if self.chat_state:
             ET.SubElement(message, f"{{{CHAT_STATES}}}{self.chat_state}")
@@ -109,13 +109,14 @@ class OutgoingText:
 
 def chat_state(to: JID, state: ChatState) -> ET.Element:
     """A message that only tells a typing state; servers do not keep it for later."""
-    message = _message(to, uuid.uuid4().hex)
+    message = message_to(to, uuid.uuid4().hex)
     ET.SubElement(message, f"{{{CHAT_STATES}}}{state}")
     ET.SubElement(message, f"{{{HINTS}}}no-store")
     return message
 
 
-def _message(to: JID, stanza_id: str, kind: str = "chat") -> ET.Element:
+def message_to(to: JID, stanza_id: str, kind: str = "chat") -> ET.Element:
+    """A message without content yet."""
     return ET.Element(f"{{{CLIENT}}}message", {"to": str(to), "type": kind, "id": stanza_id})
 
 

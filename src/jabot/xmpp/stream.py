@@ -100,8 +100,11 @@ class Stream(ClientXMPP, asyncio.BufferedProtocol):
         self.plugin["feature_mechanisms"].use_mechs = {
             f"SCRAM-SHA-{size}{plus}" for size in (1, 256, 512) for plus in ("", "-PLUS")
         }
-        # In place of slixmpp's two handlers, which pass by messages without a body (typing states)
-        # and take errors twice.
+        self._listen()
+
+    def _listen(self) -> None:
+        """Take what slixmpp tells. Its own two handlers of messages pass by those without a body
+        (typing states) and take errors twice."""
         self.remove_handler("IM")
         self.remove_handler("IMError")
         every_message = MatchXPath(f"{{{self.default_ns}}}message")
