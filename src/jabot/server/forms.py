@@ -35,13 +35,10 @@ class Field:
     write: Callable[[Any], list[str]]
     options: tuple[str, ...] = ()
 
-    def to_element(self, value: object, *, described: bool) -> Element:
-        """The field with its value; `described` for a person who is to fill it in."""
-        attrs = {"var": self.var}
-        options = []
-        if described:
-            attrs |= {"type": self.type, "label": self.label}
-            options = [Element(DATA_FORMS, "option", None, _values([o])) for o in self.options]
+    def to_element(self, value: object) -> Element:
+        """The field with its value, for a person who is to fill it in."""
+        attrs = {"var": self.var, "type": self.type, "label": self.label}
+        options = [Element(DATA_FORMS, "option", None, _values([o])) for o in self.options]
         return Element(DATA_FORMS, "field", attrs, [*options, *_values(self.write(value))])
 
 
@@ -57,8 +54,7 @@ class Form(Generic[Settings]):
         """The form to be filled in, with what holds now."""
         title = Element(DATA_FORMS, "title", None, [self._title])
         fields = [
-            each.to_element(getattr(settings, each.attribute), described=True)
-            for each in self._fields.values()
+            each.to_element(getattr(settings, each.attribute)) for each in self._fields.values()
         ]
         hidden = hidden_field(self.form_type)
         return Element(DATA_FORMS, "x", {"type": "form"}, [title, hidden, *fields])
@@ -67,10 +63,6 @@ class Form(Generic[Settings]):
         """The settings with what was filled in; fields that are not ours are passed by (XEP-0004
         section 3.2). Raises StanzaError for a value that can't be.
         """
-        return replace(settings, **self.read(values))  # type: ignore[type-var]
-
-    def read(self, values: dict[str, list[str]]) -> dict[str, object]:
-        """The attributes that were filled in."""
         found: dict[str, object] = {}
         for var, given in values.items():
             field = self._fields.get(var)
@@ -80,7 +72,7 @@ class Form(Generic[Settings]):
                 found[field.attribute] = field.read(given)
             except ValueError as problem:
                 raise StanzaError("not-acceptable", f"{var}: {problem}") from None
-        return found
+        return replace(settings, **found)  # type: ignore[type-var]
 
     def knows(self, var: str) -> bool:
         return var in self._fields
