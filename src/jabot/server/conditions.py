@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from jabot.jid import JID, InvalidJID
-from jabot.server.element import Element, escape_attribute, to_text
+from jabot.server.element import Element, to_text
 from jabot.server.namespaces import CLIENT, LANG, STANZA_ERRORS, STREAM, STREAM_ERRORS
 
 # The type that RFC 6120 section 8.3.3 recommends for each condition that is used here.
@@ -110,12 +110,3 @@ def reply_to(stanza: Element, kind: str) -> Element:
     if "from" in stanza.attrs:
         attrs["to"] = stanza.attrs["from"]
     return Element(CLIENT, stanza.name, attrs)
-
-
-def stream_header(domain: str, stream_id: str, lang: str) -> bytes:
-    """The server's opening of a stream (RFC 6120 section 4.7)."""
-    return (
-        "<?xml version='1.0'?>"
-        f"<stream:stream xmlns='{CLIENT}' xmlns:stream='{STREAM}' version='1.0' "
-        f"from='{escape_attribute(domain)}' id='{stream_id}' xml:lang='{escape_attribute(lang)}'>"
-    ).encode()

@@ -14,15 +14,9 @@ from typing import Protocol
 
 from jabot.jid import JID, InvalidJID
 from jabot.server import iq
-from jabot.server.conditions import (
-    StanzaError,
-    StreamError,
-    error_reply,
-    reply_to,
-    stream_header,
-)
+from jabot.server.conditions import StanzaError, StreamError, error_reply, reply_to
 from jabot.server.config import ServerConfig
-from jabot.server.element import Element, to_bytes
+from jabot.server.element import Element, escape_attribute, to_bytes
 from jabot.server.host import Host
 from jabot.server.namespaces import BIND, CLIENT, LANG, PING, SASL, SESSION, STREAM, TLS
 from jabot.server.parser import Event, StreamClosed, StreamFailed, StreamOpened
@@ -101,9 +95,15 @@ class Stream:
             session.send(Element(CLIENT, "iq", attrs, [Element(PING, "ping")]))
 
     def send_header(self) -> None:
-        """Open the server's side of the stream."""
+        """Open the server's side of the stream (RFC 6120 section 4.7)."""
         self.header_sent = True
-        self._link.write(stream_header(self._host.domain, secrets.token_hex(8), self._lang or "en"))
+        domain, lang = (escape_attribute(each) for each in (self._host.domain, self._lang or "en"))
+        header = (
+            "<?xml version='1.0'?>"
+            f"<stream:stream xmlns='{CLIENT}' xmlns:stream='{STREAM}' version='1.0' "
+            f"from='{domain}' id='{secrets.token_hex(8)}' xml:lang='{lang}'>"
+        )
+        self._link.write(header.encode())
 
     def _open(self, event: StreamOpened) -> None:
         self._lang = event.attrs.get(LANG, "")
