@@ -9,7 +9,8 @@ from jabot.protocol import limits
 from jabot.protocol.codec import Damaged, decode_batch
 from jabot.protocol.frames import Part, Progress, Query, Raw, Submit, Succeeded
 from jabot.protocol.parts import Joiner, split
-from jabot.protocol.window import Window, Windows
+from jabot.protocol.window import Window
+from jabot.protocol.windows import Windows
 
 PEER = "w@x/1"
 

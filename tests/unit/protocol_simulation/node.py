@@ -12,7 +12,7 @@ from jabot.protocol.events import (
     StartJob,
 )
 from jabot.protocol.parts import Joiner
-from jabot.protocol.window import Windows
+from jabot.protocol.windows import Windows
 from jabot.protocol.worker import Worker
 from jabot.protocol.worker_actions import WorkerSettings
 

@@ -19,7 +19,7 @@ from jabot.protocol.frames import (
     Succeeded,
 )
 from jabot.protocol.parts import Joiner
-from jabot.protocol.window import Windows
+from jabot.protocol.windows import Windows
 
 from .node import ANSWER_WITHIN
 
