@@ -146,18 +146,27 @@ async def test_a_frozen_worker_cannot_end_what_was_given_to_another(yard: Yard) 
 
 
 async def test_a_queue_that_stood_still_takes_no_job_from_its_worker(yard: Yard) -> None:
-    async with yard.queue("--lease", "1s") as queue, yard.worker("one"), yard.worker("two"):
-        async with calling(yard.server, yard.account.jid, yard.caller) as app:
-            jobs = [await app.submit("hold") for _ in range(6)]
-            await until(lambda: len(yard.notes()) == len(jobs))
-            queue.send(signal.SIGSTOP)
-            await asyncio.sleep(2.5)  # what it is about: more than a lease
-            queue.send(signal.SIGCONT)
-            await queue.logged("stood still")
-            yard.let_go()
-            for job in jobs:
-                await asyncio.wait_for(job, LIMIT)
-            assert len(yard.notes()) == len(jobs)
+    """Its workers stood still as well, so that it finds no word of them when it goes on."""
+    async with (
+        yard.queue("--lease", "4s") as queue,
+        yard.worker("one") as one,
+        yard.worker("two") as two,
+        calling(yard.server, yard.account.jid, yard.caller) as app,
+    ):
+        jobs = [await app.submit("hold") for _ in range(6)]
+        await until(lambda: len(yard.notes()) == len(jobs))
+        for program in (queue, one, two):
+            program.send(signal.SIGSTOP)
+        await asyncio.sleep(4.5)  # what it is about: more than a lease
+        queue.send(signal.SIGCONT)
+        await queue.logged("stood still")
+        for program in (one, two):
+            program.send(signal.SIGCONT)
+        yard.let_go()
+        for job in jobs:
+            await asyncio.wait_for(job, LIMIT)
+        assert len(yard.notes()) == len(jobs)
+        assert "gave no sign" not in queue.log
 
 
 async def test_a_killed_queue_loses_nothing(yard: Yard) -> None:
