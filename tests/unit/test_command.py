@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import psutil
@@ -245,15 +246,15 @@ async def test_a_flood_of_output_leaves_room_for_others():
     job.on_progress(steps.append)
     while len(steps) < 3:
         await asyncio.sleep(0.01)
-    loop, longest = asyncio.get_running_loop(), 0.0
+    longest = 0.0
     for _ in range(50):
-        before = loop.time()
+        before = time.thread_time()  # what others have of the machine does not count
         await asyncio.sleep(0.001)
-        longest = max(longest, loop.time() - before)
+        longest = max(longest, time.thread_time() - before)
     runner.cancel(job)
     with pytest.raises(JobCancelled):
         await job
-    assert longest < 0.5
+    assert longest < 0.03  # 1 ms where this was written
 
 
 async def test_a_launcher_that_is_killed_fails_its_job():
