@@ -11,7 +11,7 @@ twice.
 from .callers import calling
 from .fleet import Fleet, fresh_room, told
 from .nodes import QUICK, Served, jabot_account, serving
-from .person import CHAT_STATES, CORRECT, LIMIT, Heard, Person, Seen, signed_in
+from .person import CHAT_STATES, CORRECT, Heard, Person, Seen, signed_in
 from .programs import (
     Program,
     account_environment,
@@ -21,6 +21,7 @@ from .programs import (
     program,
 )
 from .queues import Bench
+from .waiting import LIMIT, soon, until, written
 
 __all__ = [
     "CHAT_STATES",
@@ -44,5 +45,8 @@ __all__ = [
     "program",
     "serving",
     "signed_in",
+    "soon",
     "told",
+    "until",
+    "written",
 ]

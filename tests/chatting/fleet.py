@@ -8,7 +8,8 @@ from jabot import Node, Reply
 from servers import Account, Server
 
 from .nodes import QUICK, Served, serving
-from .person import LIMIT, Person, signed_in
+from .person import Person, signed_in
+from .waiting import LIMIT
 
 MUC = "http://jabber.org/protocol/muc"
 

@@ -16,7 +16,8 @@ from slixmpp.xmlstream.matcher import MatchXPath
 
 from servers import Account, Server
 
-from .person import LIMIT, Person, signed_in
+from .person import Person, signed_in
+from .waiting import LIMIT
 
 JABOT = "urn:jabot:0"
 JSON = "urn:xmpp:json:0"

@@ -16,7 +16,7 @@ from jabot.xmpp.session import Timing
 from servers import Account as TestAccount
 from servers import InMemory, Server
 
-from .person import LIMIT
+from .waiting import LIMIT, soon
 
 QUICK = Timing(backoff=Backoff(first=0.05, most=0.5))
 """Reconnects as fast as a test would have it."""
@@ -44,7 +44,7 @@ class Served:
 
     async def left(self) -> None:
         """Wait until it has left by itself; raises what made it."""
-        await asyncio.wait_for(asyncio.shield(self.task), LIMIT)
+        await soon(asyncio.shield(self.task))
 
 
 class _Ready(logging.Handler):

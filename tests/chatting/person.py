@@ -17,9 +17,10 @@ from slixmpp.xmlstream.matcher import MatchXPath
 
 from servers import Account, Server
 
+from .waiting import LIMIT
+
 T = TypeVar("T")
 
-LIMIT = 20.0  # seconds, for a machine that is busy with other things
 CHAT_STATES = "http://jabber.org/protocol/chatstates"
 CORRECT = "urn:xmpp:message-correct:0"
 _CLIENT = "{jabber:client}"

@@ -16,7 +16,7 @@ import psutil
 
 from servers import Account, Server, runs
 
-from .person import LIMIT
+from .waiting import LIMIT
 
 _LOOK_EVERY = 0.02
 

@@ -5,13 +5,12 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from chatting import clean_environment, fresh_room
+from chatting import clean_environment, fresh_room, written
 from people.bot import Bot
 from servers import Server
 
@@ -141,21 +140,14 @@ def test_ctrl_c_stops_the_jobs_and_says_how_far_it_came(
         try:
             line = child.stdout.readline()
             assert json.loads(line)["result"] == "quick"
-            _wait_for(tmp_path / "held-0", "held")
+            written(tmp_path / "held-0", "held")
             child.send_signal(signal.SIGINT)
             out, errors = child.communicate(timeout=30)
         finally:
             child.kill()
     assert (child.returncode, out) == (130, "")
     assert errors == "Stopped: 1 of 2 nodes answered.\n"
-    _wait_for(tmp_path / "held-0", "let go")
-
-
-def _wait_for(file: Path, text: str) -> None:
-    deadline = time.monotonic() + LIMIT
-    while not file.exists() or file.read_text() != text:
-        assert time.monotonic() < deadline, f"{file} never said {text!r}"
-        time.sleep(0.02)
+    written(tmp_path / "held-0", "let go")
 
 
 def test_a_terminal_shows_how_far_it_is(

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from chatting import clean_environment
+from chatting import clean_environment, written
 from people.bot import Bot
 from servers import Server
 
@@ -241,18 +241,11 @@ def test_the_bar_is_on_standard_error(bot: Bot, ann: dict[str, str], tmp_path: P
     assert b"lifted" not in shown
 
 
-def _wait_for(file: Path, text: str) -> None:
-    deadline = time.monotonic() + LIMIT
-    while not file.exists() or file.read_text() != text:
-        assert time.monotonic() < deadline, f"{file} never said {text!r}"
-        time.sleep(0.02)
-
-
 def test_ctrl_c_cancels_the_job(terminal, bot: Bot, ann: dict[str, str], tmp_path: Path) -> None:
     file = tmp_path / "held"
     screen = terminal("submit", "--to", bot.jid, "hold", file, **ann)
     screen.see(f"hold on {bot.jid}/")
-    _wait_for(file, "held")
+    written(file, "held")
     screen.sendintr()
     screen.see("Cancelling the job. Ctrl-C again leaves at once.")
     screen.see("was cancelled: its submitter had SIGINT")
@@ -264,11 +257,11 @@ def test_ctrl_c_again_leaves_at_once(terminal, bot: Bot, ann, tmp_path: Path) ->
     file = tmp_path / "held"
     screen = terminal("submit", "--to", bot.jid, "hold", file, "--stubborn", **ann)
     begun = time.monotonic()
-    _wait_for(file, "held")
+    written(file, "held")
     starting = time.monotonic() - begun
     screen.sendintr()
     screen.see("Ctrl-C again leaves at once.")
-    _wait_for(file, "let go")  # and does not end by itself for a while
+    written(file, "let go")  # and does not end by itself for a while
     begun = time.monotonic()
     screen.sendintr()
     assert screen.see_end() == 130
@@ -297,7 +290,7 @@ def test_a_signal_cancels_the_job_in_a_pipe_too(
         stderr=subprocess.PIPE,
         text=True,
     )
-    _wait_for(file, "held")
+    written(file, "held")
     child.send_signal(number)
     out, err = child.communicate(timeout=LIMIT)
     assert (child.returncode, out) == (code, ""), err

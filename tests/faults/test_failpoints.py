@@ -205,7 +205,8 @@ async def committed(yard: Yard, verb: Any) -> None:
     answered = asyncio.get_running_loop().create_future()
     yard.nodes["queue"]._live.ledger.do(verb, answered.set_result)
     try:
-        await asyncio.wait_for(answered, 5.0)
+        async with asyncio.timeout(5.0):
+            await answered
     except TimeoutError:
         raise JabotError("the queue crashed") from None
 

@@ -3,10 +3,10 @@
 import asyncio
 import collections
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from pathlib import Path
 
-from chatting import LIMIT, Program, calling, node_program
+from chatting import LIMIT, Program, calling, node_program, soon, until
 from jabot import Client, Job, NobodyThere, Peer, Retry, TaskFailed, WorkerLost
 from jabot.protocol import limits
 from processor import Busy
@@ -50,16 +50,10 @@ async def peer_of(app: Client, worker: Program) -> Peer:
     return found[0]
 
 
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(LIMIT):
-        while not condition():
-            await asyncio.sleep(0.01)
-
-
 async def outcome(job: Awaitable[object]) -> object:
     """What it came to: a result or an error."""
     try:
-        return await asyncio.wait_for(_of(job), LIMIT)
+        return await soon(_of(job))
     except TimeoutError:
         raise AssertionError(f"{job!r} hangs") from None
     except Exception as error:
@@ -180,7 +174,7 @@ async def test_a_worker_that_hangs_and_then_dies(xmpp: Server, tmp_path: Path) -
         await until(lambda: app._calls._link.is_full(slow))
         assert not any(task.done() for task in flood)
         bot.send(signal.SIGKILL)
-        ends = await asyncio.wait_for(asyncio.gather(*flood), 2 * LIMIT)
+        ends = await soon(asyncio.gather(*flood), 2 * LIMIT)
         counted = collections.Counter(type(end) for end in ends)
         assert counted.keys() == {WorkerLost, NobodyThere}
         # Those that were let in after its end were sent in vain, however late the server says so.
@@ -200,13 +194,13 @@ async def test_a_flood_to_one_worker_delays_another_by_little(xmpp: Server, tmp_
         one.send(signal.SIGSTOP)
         flood = [asyncio.create_task(outcome(app.submit("echo", n, to=slow))) for n in range(4000)]
         for number in range(20):
-            job = await asyncio.wait_for(app.submit("echo", number, to=quick), LIMIT)
+            job = await soon(app.submit("echo", number, to=quick))
             assert await job == number
         # To the pool as well: the load there is known.
         assert await (await app.submit("echo", 7)) == 7
         assert not any(task.done() for task in flood)
         one.send(signal.SIGCONT)
-        jobs = await asyncio.wait_for(asyncio.gather(*flood), 2 * LIMIT)
+        jobs = await soon(asyncio.gather(*flood), 2 * LIMIT)
         assert all(isinstance(job, Job) for job in jobs), jobs[:3]
         assert [await job for job in jobs] == list(range(4000))  # type: ignore[misc]
 

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from chatting import LIMIT, QUICK, Served, calling, serving
+from chatting import LIMIT, QUICK, Served, calling, serving, soon
 from jabot import Client, Context, JabotError, Job, Node, Retry, Step
 from jabot.calls import begin
 from jabot.calls.options import options
@@ -55,7 +55,7 @@ async def behind_a_proxy(
 
 
 async def result(job: Job[int]) -> int:
-    return await asyncio.wait_for(_of(job), LIMIT)
+    return await soon(_of(job))
 
 
 async def _of(job: Job[int]) -> int:
@@ -108,7 +108,7 @@ async def test_the_line_of_the_caller_is_dead_for_a_while(xmpp: Server) -> None:
         proxy.thaw()
         assert [await result(job) for job in jobs] == list(range(20))
         for number, task in enumerate(late, start=20):
-            assert await result(await asyncio.wait_for(task, LIMIT)) == number
+            assert await result(await soon(task)) == number
         assert set(work.runs.values()) == {1}
 
 
@@ -172,7 +172,7 @@ async def test_the_server_is_restarted_under_load(own_xmpp: Server) -> None:
         own_xmpp.start()  # not in a thread: the server ends with the thread that started it
         await until_done(len(done) + 200)
         stop.set()
-        await asyncio.wait_for(asyncio.gather(*producers), 2 * LIMIT)  # none hangs
+        await soon(asyncio.gather(*producers), 2 * LIMIT)  # none hangs
         for work in works:
             work.go.set()
         # The workers lived all the while, and so did their jobs.

@@ -8,14 +8,14 @@ import json
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from chatting import LIMIT, Program, calling, node_program
+from chatting import LIMIT, Program, calling, node_program, soon, until
 from chatting.programs import account_environment, program
 from jabot import WorkerLost
 from servers import Account, Server
@@ -98,12 +98,6 @@ def yard(xmpp: Server, tmp_path: Path) -> Yard:
     return Yard(xmpp, tmp_path, xmpp.fresh_user("jobs"), xmpp.fresh_user("app"))
 
 
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(LIMIT):
-        while not condition():
-            await asyncio.sleep(0.01)
-
-
 async def test_a_killed_workers_job_begins_elsewhere(yard: Yard) -> None:
     async with yard.queue(), yard.worker("one") as one, yard.worker("two") as two:
         async with calling(yard.server, yard.account.jid, yard.caller) as app:
@@ -117,7 +111,7 @@ async def test_a_killed_workers_job_begins_elsewhere(yard: Yard) -> None:
             assert (again["pid"], again["attempt"]) == (heir.pid, 2)
             assert again["at"] - killed < LIMIT / 2  # how soon it is: docs/guarantees.md
             yard.let_go()
-            assert await asyncio.wait_for(job, LIMIT) == heir.pid
+            assert await soon(job) == heir.pid
 
 
 async def test_a_job_that_kills_its_workers_is_given_up(yard: Yard) -> None:
@@ -126,7 +120,7 @@ async def test_a_job_that_kills_its_workers_is_given_up(yard: Yard) -> None:
             async with yard.worker("one"), yard.worker("two"), yard.worker("three"):
                 job = await app.submit("poison")
                 with pytest.raises(WorkerLost, match="vanished"):
-                    await asyncio.wait_for(job, LIMIT)
+                    await soon(job)
                 assert len(yard.notes()) == 2
 
 
@@ -140,9 +134,9 @@ async def test_a_frozen_worker_cannot_end_what_was_given_to_another(yard: Yard) 
                 await until(lambda: len(yard.notes()) == 2)
                 one.send(signal.SIGCONT)
                 yard.let_go()
-                assert await asyncio.wait_for(job, LIMIT) == two.pid
+                assert await soon(job) == two.pid
                 same = await app.job(job.id)
-                assert await asyncio.wait_for(same, LIMIT) == two.pid
+                assert await soon(same) == two.pid
 
 
 async def test_a_queue_that_stood_still_takes_no_job_from_its_worker(yard: Yard) -> None:
@@ -164,7 +158,7 @@ async def test_a_queue_that_stood_still_takes_no_job_from_its_worker(yard: Yard)
             program.send(signal.SIGCONT)
         yard.let_go()
         for job in jobs:
-            await asyncio.wait_for(job, LIMIT)
+            await soon(job)
         assert len(yard.notes()) == len(jobs)
         assert "gave no sign" not in queue.log
 
@@ -183,9 +177,9 @@ async def test_a_killed_queue_loses_nothing(yard: Yard) -> None:
         yard.let_go()  # its worker ends it while there is no queue
         await until(lambda: yard.notes("end"))
         async with yard.queue(name="second"):
-            results = [await asyncio.wait_for(job, LIMIT) for job in jobs]
+            results = [await soon(job) for job in jobs]
             assert results == list(range(50))
-            assert isinstance(await asyncio.wait_for(running, LIMIT), int)
+            assert isinstance(await soon(running), int)
     begun = collections.Counter(note["job"] for note in yard.notes())
     assert begun[running.id] == 1  # it went on in its worker, and was not given away again
     assert set(begun) == {job.id for job in [running, *jobs]}
@@ -202,7 +196,7 @@ async def test_a_worker_that_is_asked_to_leave_hands_back_what_it_has_not_begun(
             async with yard.worker("two") as two:
                 await until(lambda: len(yard.notes()) == 6)
                 yard.let_go()
-                pids = [await asyncio.wait_for(job, LIMIT) for job in jobs]
+                pids = [await soon(job) for job in jobs]
                 assert collections.Counter(pids) == {one.pid: 4, two.pid: 2}
     assert {note["attempt"] for note in yard.notes()} == {1}
 
@@ -226,11 +220,11 @@ async def test_one_of_two_queues_is_killed(yard: Yard, postgres: Postgres) -> No
         await victim.ended()
         jobs += [await app.submit("echo", number) for number in range(50, 60)]
         yard.let_go()
-        results = [await asyncio.wait_for(job, LIMIT) for job in jobs]
+        results = [await soon(job) for job in jobs]
         assert results == list(range(60))
         for job in held:
-            await asyncio.wait_for(job, LIMIT)
+            await soon(job)
         same = await app.job(held[0].id)
-        assert await asyncio.wait_for(same, LIMIT) == await held[0]
+        assert await soon(same) == await held[0]
     begun = collections.Counter(note["job"] for note in yard.notes())
     assert {begun[job.id] for job in held} == {1}

@@ -11,7 +11,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from chatting import LIMIT, Program, calling, node_program
+from chatting import LIMIT, Program, calling, node_program, soon
 from chatting.programs import account_environment, program
 from jabot import Client
 from servers import Account, Server
@@ -57,7 +57,7 @@ async def run(app: Client, text: str) -> int:
 
 
 async def all_of(running: list[asyncio.Task[int]]) -> list[int]:
-    return await asyncio.wait_for(asyncio.gather(*running), 2 * LIMIT)
+    return await soon(asyncio.gather(*running), 2 * LIMIT)
 
 
 async def test_a_full_disk_and_then_room_again(xmpp: Server, tmp_path: Path) -> None:
@@ -76,13 +76,13 @@ async def test_a_full_disk_and_then_room_again(xmpp: Server, tmp_path: Path) -> 
         worker(xmpp, tmp_path, account),
         calling(xmpp, account.jid, caller) as app,
     ):
-        assert await asyncio.wait_for(run(app, "abc"), LIMIT) == 3
+        assert await soon(run(app, "abc")) == 3
         jobs = [asyncio.create_task(run(app, LARGE + "x" * n)) for n in range(120)]
         await running.logged(r"jobs\.db: the disk is full; make room")
         Path(f"/proc/{running.pid}/root{disk}/filler").unlink()
         assert await all_of(jobs) == [len(LARGE) + n for n in range(120)]
         await running.logged("the store can be used again")
-        assert await asyncio.wait_for(run(app, "abcd"), LIMIT) == 4
+        assert await soon(run(app, "abcd")) == 4
 
 
 async def test_a_database_that_goes_and_comes_under_load(
@@ -102,7 +102,7 @@ async def test_a_database_that_goes_and_comes_under_load(
         await running.logged("I try again and again, and take nothing meanwhile")
         await asyncio.to_thread(own_postgres.start)
         assert await all_of(jobs) == list(range(120))
-        assert await asyncio.wait_for(run(app, "abc"), LIMIT) == 3
+        assert await soon(run(app, "abc")) == 3
 
 
 async def test_a_job_that_was_asked_for_by_its_id_at_a_node_that_dies(
@@ -123,7 +123,7 @@ async def test_a_job_that_was_asked_for_by_its_id_at_a_node_that_dies(
             one.kill()
             async with worker(xmpp, tmp_path, account):
                 for handles in (jobs, same):
-                    results = [await asyncio.wait_for(job, 2 * LIMIT) for job in handles]
+                    results = [await soon(job, 2 * LIMIT) for job in handles]
                     assert results == list(range(10))
 
 

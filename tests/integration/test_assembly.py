@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 
-from chatting import Fleet, Heard, Person, Served
+from chatting import Fleet, Heard, Person, Served, soon
 from jabot import Node, Room
 from servers import Server
 
@@ -102,7 +102,7 @@ async def test_the_next_node_answers_when_the_speaker_goes(hall: Hall) -> None:
         ann = await hall.person("ann", account)
         ann.say(hall.room, "all: hold", type="groupchat")
         for served in (first, *others):
-            await asyncio.wait_for(served.node.held.wait(), 20)
+            await soon(served.node.held.wait())
         first.node.stop()
         await first.left()
         for served in others:

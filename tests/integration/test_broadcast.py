@@ -11,7 +11,7 @@ from slixmpp.xmlstream.handler import Callback
 from slixmpp.xmlstream.matcher import MatchXPath
 
 import jabot.sync
-from chatting import LIMIT, Fleet, Person, calling, signed_in, told
+from chatting import LIMIT, Fleet, Person, calling, signed_in, told, until
 from chatting.frames import by_hand
 from chatting.nodes import jabot_account
 from jabot import (
@@ -122,9 +122,7 @@ async def test_each_node_of_a_room_gives_one_reply(fleet: Fleet) -> None:
         assert replies[-1].seconds >= 1
         # It was there for that alone.
         rooms = named.node._serving.rooms
-        async with asyncio.timeout(LIMIT):
-            while any(each.jid == app.jid for each in rooms.occupants(fleet.room)):
-                await asyncio.sleep(0.01)
+        await until(lambda: all(each.jid != app.jid for each in rooms.occupants(fleet.room)))
         with pytest.raises(Exception, match="iterated once"):
             await all_of(broadcast)
 
@@ -300,9 +298,7 @@ async def test_the_connection_goes_and_comes_back(fleet: Fleet) -> None:
     await fleet.gathered(*nodes)
     async with calling(fleet.server, fleet.room, account) as app:
         replying = asyncio.create_task(all_of(app.broadcast("wait", timeout=LIMIT)))
-        async with asyncio.timeout(LIMIT):
-            while len(begun) < 3:
-                await asyncio.sleep(0.01)
+        await until(lambda: len(begun) >= 3)
         app._signed.session._stream.abort()
         go.set()
         assert told(await replying) == {str(each.full): str(each.full) for each in nodes}
@@ -342,9 +338,7 @@ async def test_leaving_the_loop_stops_the_jobs(fleet: Fleet) -> None:
             assert reply.result == "quick"
             break
         await all_let_go(nodes)
-        async with asyncio.timeout(LIMIT):
-            while len(app._calls):
-                await asyncio.sleep(0.01)
+        await until(lambda: len(app._calls) == 0)
         replying = asyncio.create_task(all_of(app.broadcast("hold", timeout="5m")))
         async with asyncio.timeout(LIMIT):
             for node in nodes:
@@ -452,9 +446,7 @@ async def test_a_node_that_stops_says_farewell_in_its_rooms(fleet: Fleet) -> Non
         app._signed.rooms.received = lambda stanza: (seen.append(stanza), hear(stanza))[1]
         node.stop()
         await served.left()
-        async with asyncio.timeout(LIMIT):
-            while app._signed.rooms.occupants(fleet.room)[1:]:
-                await asyncio.sleep(0.01)
+        await until(lambda: not app._signed.rooms.occupants(fleet.room)[1:])
     (last,) = (s for s in seen if s.type == "unavailable" and s.sender.bare == fleet.room)
     assert last.status == "gone fishing"
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 from slixmpp import JID
 
-from chatting import LIMIT, QUICK, Person, jabot_account, serving, signed_in
+from chatting import LIMIT, QUICK, Person, jabot_account, serving, signed_in, soon, until
 from jabot import Node
 from jabot.account import Account, ServerAddress
 from jabot.errors import (
@@ -241,14 +241,10 @@ async def test_a_node_waits_for_its_server(
     own_xmpp.stop()
     node = Node()
     serve = asyncio.create_task(node.serve(jabot_account(own_xmpp, account), timing=QUICK))
-    async with asyncio.timeout(LIMIT):
-        while caplog.text.count("Connection refused; trying again in") < 2:
-            await asyncio.sleep(0.02)
+    await until(lambda: caplog.text.count("Connection refused; trying again in") >= 2)
     own_xmpp.start()
     assert node._serving is not None
-    async with asyncio.timeout(LIMIT):
-        while not node._serving.pool.joined:  # a line from before that may wait in the store
-            await asyncio.sleep(0.02)
+    await until(lambda: node._serving.pool.joined)  # a line from before that may wait in the store
     async with signed_in(own_xmpp) as ann:
         await ann.ask(account.jid, "help", "^I do not take commands from you")
     assert not serve.done()
@@ -273,7 +269,7 @@ async def test_a_refused_port_is_tried_again_and_again(authority: Authority) -> 
     server.close()
     assert not serve.done()
     node.stop()
-    await asyncio.wait_for(serve, LIMIT)
+    await soon(serve)
 
 
 @pytest.mark.parametrize("end", [Server.stop, Server.kill], ids=["stopped", "killed"])
@@ -294,9 +290,7 @@ async def test_after_a_restart_of_the_server_a_node_goes_on(
             await ann.ask(bot.jid, "lift", "^Scheduled")
         await asyncio.to_thread(end, own_xmpp)
         let_go.set()  # the job ends while there is nobody to tell
-        async with asyncio.timeout(LIMIT):
-            while "lift: succeeded" not in caplog.text:
-                await asyncio.sleep(0.02)
+        await until(lambda: "lift: succeeded" in caplog.text)
         own_xmpp.start()  # not in a thread: the server would end with it
         async with signed_in(own_xmpp, account) as ann:
             await ann.hear("^lift .* is done: lifted$")
@@ -341,9 +335,7 @@ async def test_a_half_open_link_is_found(
             assert node._serving is not None
             session = node._serving.session
             proxy.freeze(*directions)
-            async with asyncio.timeout(LIMIT):
-                while session.is_online:
-                    await asyncio.sleep(0.02)
+            await until(lambda: not session.is_online)
             node.deliver(ann.boundjid.bare, "said while it was down")
             proxy.thaw()
             await ann.hear("^said while it was down$")
@@ -387,7 +379,7 @@ async def test_garbage_is_no_reason_to_give_up(garbage: bytes) -> None:
                 await asyncio.sleep(0.02)
                 assert not serve.done(), serve.exception()
         node.stop()
-        await asyncio.wait_for(serve, LIMIT)
+        await soon(serve)
 
 
 async def test_a_server_that_says_nothing_is_left_after_a_while() -> None:
@@ -398,11 +390,9 @@ async def test_a_server_that_says_nothing_is_left_after_a_while() -> None:
         node = Node()
         account = Account(JID("bot@localhost"), "secret", ServerAddress("127.0.0.1", port))
         serve = asyncio.create_task(node.serve(account, timing=replace(QUICK, connect=0.2)))
-        async with asyncio.timeout(LIMIT):
-            while len(visits) < 2:
-                await asyncio.sleep(0.02)
+        await until(lambda: len(visits) >= 2)
         node.stop()
-        await asyncio.wait_for(serve, LIMIT)
+        await soon(serve)
 
 
 async def test_garbage_in_the_middle_is_answered_by_a_new_connection(
@@ -428,9 +418,7 @@ async def test_garbage_in_the_middle_is_answered_by_a_new_connection(
         async with served as bot:
             assert len(visits) == 1
             links[0].write(b"\x17\x03\x03\x00\x20" + b"garbage " * 4)
-            async with asyncio.timeout(LIMIT):
-                while len(visits) < 2:
-                    await asyncio.sleep(0.02)
+            await until(lambda: len(visits) >= 2)
             await ann.greet(bot.jid)
             await ann.ask(bot.jid, "status", "running")
 

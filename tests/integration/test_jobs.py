@@ -10,7 +10,7 @@ from uuid import UUID
 import process_jobs
 import pytest
 
-from chatting import LIMIT, calling, serving
+from chatting import LIMIT, calling, serving, soon
 from jabot import (
     BadArguments,
     ConfigError,
@@ -275,7 +275,7 @@ async def test_a_time_limit_stops_the_job_at_its_node(xmpp: Server) -> None:
             with pytest.raises(JobTimeout, match=f"^hold {job.id} has no outcome after {limit} s$"):
                 await job
         assert loop.time() - began >= 0.3
-        await asyncio.wait_for(stopped.wait(), LIMIT)
+        await soon(stopped.wait())
         with pytest.raises(TimeoutError):  # it is one of Python's own as well
             await running
 
@@ -357,7 +357,7 @@ async def test_leaving_ends_the_handles_and_not_the_jobs(xmpp: Server) -> None:
                 await ended
         assert not ran.is_set()
         go.set()
-        await asyncio.wait_for(ran.wait(), LIMIT)
+        await soon(ran.wait())
         with pytest.raises(Exception, match="not connected"):
             await app.submit("hold")
 

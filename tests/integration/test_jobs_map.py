@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import jabot.sync
-from chatting import LIMIT, calling, jabot_account, serving, signed_in
+from chatting import calling, jabot_account, serving, signed_in, until
 from jabot import (
     BadArguments,
     ConnectionFailed,
@@ -51,9 +51,7 @@ async def test_map_is_ordered_and_bounded(xmpp: Server) -> None:
         results = app.map(square, numbers(), itertools.count(), in_flight=7)
         assert read == 0  # nothing is begun before it is iterated
         waiting = asyncio.create_task(anext(results))
-        async with asyncio.timeout(LIMIT):
-            while running < 7:
-                await asyncio.sleep(0)
+        await until(lambda: running >= 7)
         assert read == 8  # one more than is under way: the one that waits for room
         for number in range(6, 0, -1):  # the last one first
             turns[number].set()
@@ -88,9 +86,7 @@ async def test_an_error_in_a_map_cancels_the_rest(xmpp: Server) -> None:
             async for result in app.map("halve", itertools.count(), in_flight=10):
                 results.append(result)
         assert results == [0, 0, 1]
-        async with asyncio.timeout(LIMIT):
-            while bot.node._live.runner.running:
-                await asyncio.sleep(0.005)
+        await until(lambda: not bot.node._live.runner.running)
         assert sorted(cancelled) == list(range(4, 4 + len(cancelled)))
         assert len(cancelled) >= 6
 
@@ -99,9 +95,7 @@ async def test_an_error_in_a_map_cancels_the_rest(xmpp: Server) -> None:
         results = app.map("halve", [0, 5, 6])
         assert await anext(results) == 0
         await results.aclose()
-        async with asyncio.timeout(LIMIT):
-            while len(app._calls):
-                await asyncio.sleep(0.005)
+        await until(lambda: len(app._calls) == 0)
         assert sorted(cancelled) in ([5, 6], [])  # those that had begun
 
 

@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from chatting import LIMIT, calling, serving
+from chatting import LIMIT, calling, serving, soon
 from jabot import Context, JobTimeout, NobodyThere, Node, NotAllowed, Retry, TaskFailed, UnknownTask
 from processor import Busy
 from servers import Server
@@ -148,7 +148,7 @@ async def test_a_job_waits_for_a_node_that_comes_later(xmpp: Server) -> None:
             await asyncio.sleep(0)
         async with serving(node, xmpp, account, for_people=False):
             for n in (0, 1):
-                job = await asyncio.wait_for(waiting[n], LIMIT)
+                job = await soon(waiting[n])
                 assert await job == f"Lifted {n}"
             assert not waiting[2].done()
             waiting[2].cancel()

@@ -8,7 +8,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from chatting import LIMIT, calling, serving
+from chatting import calling, serving, soon
 from chatting.frames import JABOT, JSON, by_hand
 from jabot import BadArguments, JabotError, Node, TooManyJobs, UnknownJob, UnknownTask
 from servers import Server
@@ -166,7 +166,7 @@ async def test_somebody_elses_job(xmpp: Server) -> None:
         assert await eve.send(app.jid, forged) == ""
         assert (job.status, job.peer, job.step) == ("unknown", str(bot.full), None)
         echo.go.set()
-        assert await asyncio.wait_for(_of(job), LIMIT) == "held"
+        assert await soon(_of(job)) == "held"
 
 
 async def _of(job: object) -> object:
@@ -276,7 +276,7 @@ async def test_mutated_batches(xmpp: Server) -> None:
         if not lost.done():
             await hand.send(app.jid, [["cancelled", job_id, 1]])
         with contextlib.suppress(JabotError):  # it ended in whichever way a mutation said
-            await asyncio.wait_for(_of(await lost), LIMIT)
+            await soon(_of(await lost))
         fresh = asyncio.create_task(app.submit("lift", to=hand.full))
         job_id = (await hand.hear("submit"))[1]
         assert await hand.send(app.jid, [["succeeded", job_id, 1, "still here"]]) == ""

@@ -8,7 +8,7 @@ from datetime import datetime
 
 import pytest
 
-from chatting import LIMIT, Person, jabot_account, serving, signed_in
+from chatting import LIMIT, Person, jabot_account, serving, signed_in, soon
 from jabot import ConfigError, JabotError, Node
 from jabot.chat import Message
 from servers import Server
@@ -160,7 +160,7 @@ async def test_timers_tick_from_the_start_to_the_stop(
     assert "one tick in three goes wrong" in caplog.text
     told.clear()
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(asyncio.to_thread(told.wait, 0.15), LIMIT)
+        await soon(asyncio.to_thread(told.wait, 0.15))
     assert not told.is_set()
 
 

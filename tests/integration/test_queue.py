@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from chatting import LIMIT, Bench, calling, serving
+from chatting import LIMIT, Bench, calling, serving, soon
 from jabot import (
     BadArguments,
     Client,
@@ -25,10 +25,6 @@ from jabot import (
 from servers import Server
 
 pytestmark = pytest.mark.also_in_memory
-
-
-async def soon(job: object) -> object:
-    return await asyncio.wait_for(job, LIMIT)
 
 
 async def echo(value: int | str) -> int | str:
@@ -82,7 +78,7 @@ async def test_it_tells_the_load_of_its_workers(bench: Bench) -> None:
         assert await load(app) == (0, 0)
         async with bench.working(hold, concurrency=3):
             job = await app.submit("hold")
-            await asyncio.wait_for(running.wait(), LIMIT)
+            await soon(running.wait())
             await until_load(app, (1, 3))
             go.set()
             await soon(job)
@@ -192,7 +188,7 @@ async def test_one_waits_and_one_runs(bench: Bench) -> None:
 
     async with bench.queue(), bench.working(tidy), bench.calling() as app:
         first = await app.submit("tidy", "first", unique="tidy")
-        await asyncio.wait_for(running.wait(), LIMIT)
+        await soon(running.wait())
         second = await app.submit("tidy", "second", unique="tidy")
         third = await app.submit("tidy", "third", unique="tidy")
         go.set()
@@ -287,11 +283,11 @@ async def test_cancel_reaches_what_runs_and_what_waits(bench: Bench) -> None:
         with pytest.raises(JobCancelled):
             await soon(waiting)
         held = await app.submit("hold")
-        await asyncio.wait_for(running.wait(), LIMIT)
+        await soon(running.wait())
         held.cancel("enough")
         with pytest.raises(JobCancelled, match="enough"):
             await soon(held)
-        await asyncio.wait_for(stopped.wait(), LIMIT)
+        await soon(stopped.wait())
 
 
 async def test_another_program_asks_for_it_by_id(bench: Bench) -> None:

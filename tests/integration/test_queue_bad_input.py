@@ -5,13 +5,9 @@ import sqlite3
 
 import pytest
 
-from chatting import LIMIT, Bench
+from chatting import Bench, soon
 from chatting.frames import by_hand
 from jabot import Context, JobCancelled, ParentFailed, TaskFailed, TooManyJobs
-
-
-async def soon(job: object) -> object:
-    return await asyncio.wait_for(job, LIMIT)
 
 
 async def echo(value: int | str) -> int | str:
@@ -78,7 +74,7 @@ async def test_a_worker_that_lies_about_attempts(bench: Bench) -> None:
 
     async with bench.queue() as queue, bench.working(hold), bench.calling() as app:
         job = await app.submit("hold")
-        await asyncio.wait_for(begun.wait(), LIMIT)  # else the liar is given it
+        await soon(begun.wait())  # else the liar is given it
         async with by_hand(bench.server, bench.worker, "liar") as liar:
             lies = [
                 ["hello", [[job.id, 1], ["none", 3]], 8, {"hold": {}}],

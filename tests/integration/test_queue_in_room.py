@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from chatting import LIMIT, Fleet, Heard, Person, calling
+from chatting import Fleet, Heard, Person, calling, soon
 from jabot import NobodyThere, Node, Room
 from jabot.queue_node import QueueNode
 from servers import Server
@@ -53,7 +53,7 @@ async def test_a_queue_among_its_workers(fleet: Fleet, tmp_path: Path) -> None:
     served = [await fleet.serve(queue, jobs), await fleet.serve(worker, bot)]
     await fleet.gathered(*served)
     async with calling(fleet.server, jobs.jid, ann) as app:
-        assert await asyncio.wait_for(await app.submit(lift, 1), LIMIT) == "Lifted 1"
+        assert await soon(await app.submit(lift, 1)) == "Lifted 1"
         while "args" in (await app.describe())["lift"].args["properties"]:
             await asyncio.sleep(0.1)  # the queue has not had it described yet
         person, manager = await fleet.person("ann", ann), await fleet.person("boss", boss)

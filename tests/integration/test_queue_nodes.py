@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from chatting import LIMIT, calling, serving
+from chatting import LIMIT, calling, serving, soon
 from jabot import Client, Context, Job, JobCancelled, Node
 from jabot.queue_node import QueueNode
 from servers import Account, Server
@@ -67,7 +67,7 @@ async def test_who_asks_the_other_node_hears_as_much(pair: Pair, submitted_to: i
         assert await first_step(job) == (1, 2)
         same = await other.job(job.id)
         pair.go.set()
-        outcomes = await asyncio.wait_for(asyncio.gather(job, same), LIMIT)
+        outcomes = await soon(asyncio.gather(job, same))
         assert outcomes == ["held", "held"]
 
 
@@ -105,7 +105,7 @@ async def test_a_job_is_cancelled_from_any_node(pair: Pair, at: int) -> None:
         await first_step(job)
         await ask(boss, "cancel", job.id, "enough")
         with pytest.raises(JobCancelled, match="enough"):
-            await asyncio.wait_for(job, LIMIT)
+            await soon(job)
 
 
 async def test_a_cancel_of_which_no_word_comes_is_heard_of_all_the_same(pair: Pair) -> None:
@@ -121,20 +121,20 @@ async def test_a_cancel_of_which_no_word_comes_is_heard_of_all_the_same(pair: Pa
         async with manager(pair, 1 - pair.addresses.index(worker["node"])) as boss:
             await ask(boss, "cancel", job.id)
         with pytest.raises(JobCancelled):
-            await asyncio.wait_for(job, LIMIT)
+            await soon(job)
 
 
 @pytest.mark.parametrize("at", [0, 1])
 async def test_a_task_is_paused_and_resumed_from_any_node(pair: Pair, at: int) -> None:
     pair.go.set()
     async with pair.calling(pair.addresses[0]) as app, manager(pair, at) as boss:
-        await asyncio.wait_for(await app.submit("hold"), LIMIT)  # the queue knows the task
+        await soon(await app.submit("hold"))  # the queue knows the task
         await ask(boss, "pause", "hold")
         jobs = [await app.submit("hold"), await app.submit("hold", where={"gpu": "a100"})]
         assert (await ask(boss, "job", jobs[0].id))["why"] == "hold is paused"
         await ask(boss, "resume", "hold")
         for job in jobs:
-            assert await asyncio.wait_for(job, LIMIT) == "held"
+            assert await soon(job) == "held"
 
 
 async def test_a_job_is_run_again_from_any_node(pair: Pair) -> None:
@@ -143,10 +143,10 @@ async def test_a_job_is_run_again_from_any_node(pair: Pair) -> None:
         await first_step(job)
         job.cancel()
         with pytest.raises(JobCancelled):
-            await asyncio.wait_for(job, LIMIT)
+            await soon(job)
         pair.go.set()
         await ask(boss, "retry", job.id)
-        assert await asyncio.wait_for(await app.job(job.id), LIMIT) == "held"
+        assert await soon(await app.job(job.id)) == "held"
 
 
 async def test_a_schedule_fires_once_whichever_node_has_it(pair: Pair) -> None:

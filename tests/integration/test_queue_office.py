@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import jabot
-from chatting import LIMIT, calling, serving
+from chatting import LIMIT, calling, serving, soon
 from jabot import (
     BadArguments,
     Client,
@@ -81,10 +81,6 @@ class Place:
 @pytest.fixture
 def place(xmpp: Server, tmp_path: Path) -> Place:
     return Place(xmpp, f"sqlite:///{tmp_path}/jobs.db")
-
-
-async def soon(job: Any) -> Any:
-    return await asyncio.wait_for(job, LIMIT)
 
 
 async def ask(app: Client, name: str, /, *args: Any, **kwargs: Any) -> Any:

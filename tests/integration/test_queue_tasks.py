@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from chatting import LIMIT, Bench, serving
+from chatting import LIMIT, Bench, serving, soon
 from jabot import Client, Context, NobodyThere, Node, NotAllowed, Retry, TaskFailed, UnknownTask
 from jabot.queue_node import QueueNode
 from servers.postgres import Postgres
@@ -87,9 +87,9 @@ async def test_what_was_said_holds_after_a_restart(bench: Bench) -> None:
         plain = Node(queue=bench.account.jid)
         plain.task(lift)  # another version of it, whose jobs are not run again
         async with serving(plain, bench.server, bench.worker, for_people=False):
-            assert await asyncio.wait_for(job, LIMIT) == "Lifted 5"
+            assert await soon(job) == "Lifted 5"
             with pytest.raises(TaskFailed):
-                await asyncio.wait_for(await app.submit("lift", 5), LIMIT)
+                await soon(await app.submit("lift", 5))
 
 
 async def test_the_newest_word_is_told(bench: Bench) -> None:
@@ -132,4 +132,4 @@ async def test_every_node_of_a_queue_knows_what_one_was_told(
         plain.task(name="lift")(lift)
         async with serving(plain, bench.server, bench.account, for_people=False):
             for job in jobs:
-                assert await asyncio.wait_for(job, LIMIT) == "Lifted 5"
+                assert await soon(job) == "Lifted 5"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from chatting import LIMIT, Bench, calling, serving
+from chatting import LIMIT, Bench, calling, serving, soon
 from chatting.frames import Hand, by_hand
 from chatting.nodes import Served
 from jabot import Context, Node
@@ -149,7 +149,7 @@ async def test_slots_are_shared_with_direct_jobs(place: Place) -> None:
         assert (await queue.hear("hello"))[2] == 2
         job = await app.submit("hold")
         assert (await queue.hear("hello"))[2] == 1
-        assert await asyncio.wait_for(_direct(place), LIMIT) is None
+        assert await soon(_direct(place)) is None
         place.go.set()
         assert await job == "held"
         assert (await queue.hear("hello"))[2] == 2

@@ -1,13 +1,13 @@
 """Being in rooms, on a real server: in, out, and back in again."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from xml.etree import ElementTree as ET
 
 import pytest
 
-from chatting import LIMIT, calling, serving
+from chatting import LIMIT, calling, serving, soon, until
 from chatting.nodes import QUICK, jabot_account
 from jabot import JID, Node
 from jabot.xmpp import Session
@@ -68,11 +68,6 @@ class Guest:
                         return note
                 await asyncio.sleep(0.01)
 
-    async def until(self, condition: Callable[[], object]) -> None:
-        async with asyncio.timeout(LIMIT):
-            while not condition():
-                await asyncio.sleep(0.01)
-
     async def moderate(self, room: str, **item: str) -> None:
         query = ET.Element(f"{{{ADMIN}}}query")
         ET.SubElement(query, f"{{{ADMIN}}}item", item)
@@ -115,7 +110,7 @@ class House:
 async def signed_in(guest: Guest) -> AsyncIterator[None]:
     running = asyncio.create_task(guest.session.run())
     try:
-        await guest.until(lambda: guest.session.is_online)
+        await until(lambda: guest.session.is_online)
         yield
     finally:
         guest.rooms.close()
@@ -162,7 +157,7 @@ async def test_a_pool_with_one_nick(house: House) -> None:
         await guest.note("entered")
     everybody = {guest.session.jid for guest in guests}
     for guest in guests:
-        await guest.until(
+        await until(
             lambda guest=guest: (
                 {there.jid for there in guest.rooms.occupants(house.room)} == everybody
             )
@@ -201,7 +196,7 @@ async def test_who_is_banned_stays_out_and_says_so(
     assert await second.note("out") == "out: banned"
     second.rooms.leave(house.room)
     second.rooms.enter(Room(house.room, nick="two"))
-    await second.until(lambda: "is banned from it" in second.rooms.problem(house.room))
+    await until(lambda: "is banned from it" in second.rooms.problem(house.room))
     assert f"not in the room {house.room}: {second.session.jid.bare} is banned" in caplog.text
 
 
@@ -213,7 +208,7 @@ async def test_a_room_for_members(house: House) -> None:
     await second.note("entered")
     stranger = await house.guest("eve")
     stranger.rooms.enter(Room(house.room, nick="eve"))
-    await stranger.until(lambda: "members only" in stranger.rooms.problem(house.room))
+    await until(lambda: "members only" in stranger.rooms.problem(house.room))
 
 
 async def test_a_room_that_is_destroyed_is_made_again(
@@ -249,20 +244,18 @@ async def test_a_node_does_its_jobs_whatever_becomes_of_its_room(house: House) -
     ):
         await owner.note("came: one")
         job = await app.submit("hold")
-        await owner.until(lambda: begun)
+        await until(lambda: begun)
         await owner.moderate(house.room, nick="one", role="none")
         assert await owner.note("went: one") == "went: one: kicked"
-        assert await asyncio.wait_for(await app.submit("greet"), LIMIT) == "hello"
+        assert await soon(await app.submit("greet")) == "hello"
         await owner.note("came: one")
         await owner.destroy(house.room)
         await owner.note("out: the room was destroyed")
-        assert await asyncio.wait_for(await app.submit("greet"), LIMIT) == "hello"
+        assert await soon(await app.submit("greet")) == "hello"
         await owner.note("entered")
-        await owner.until(
-            lambda: any(each.nick == "one" for each in owner.rooms.occupants(house.room))
-        )
+        await until(lambda: any(each.nick == "one" for each in owner.rooms.occupants(house.room)))
         go_on.set()
-        assert await asyncio.wait_for(job, LIMIT) == "held"
+        assert await soon(job) == "held"
         assert begun == ["hold"]
 
 
@@ -271,7 +264,7 @@ async def test_a_room_that_is_full(house: House, caplog: pytest.LogCaptureFixtur
     await first.configure(house.room, maxusers="1")
     second = await house.guest("two")
     second.rooms.enter(Room(house.room, nick="two"))
-    await second.until(lambda: second.rooms.problem(house.room))
+    await until(lambda: second.rooms.problem(house.room))
     domain = JID(house.room).domain
     why = f"it is full, or {domain} takes no more rooms"
     assert second.rooms.problem(house.room) == why
@@ -294,7 +287,7 @@ async def test_a_server_without_rooms(house: House) -> None:
     guest = await house.guest("one")
     nowhere = f"fleet@rooms.{guest.session.jid.domain}"
     guest.rooms.enter(Room(nowhere))
-    await guest.until(lambda: "has the server rooms?" in guest.rooms.problem(nowhere))
+    await until(lambda: "has the server rooms?" in guest.rooms.problem(nowhere))
     guest.rooms.enter(Room(house.room))
     await guest.note("entered")  # the other one is no concern of this one
 
@@ -307,7 +300,7 @@ async def test_two_at_once_make_one_room(house: House) -> None:
         await guest.note("entered")
     addresses = {guest.session.jid for guest in guests}
     for guest in guests:  # also where they came in before the room showed any
-        await guest.until(
+        await until(
             lambda guest=guest: (
                 {each.jid for each in guest.rooms.occupants(house.room)} == addresses
             )

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from chatting import LIMIT, calling, serving
+from chatting import calling, serving, soon
 from jabot import BadArguments, Client, Node, NodeStatus, NotAllowed, TaskFailed
 from jabot.queue_node import QueueNode
 from servers import Server
@@ -15,7 +15,7 @@ from servers import Server
 
 async def status_of(app: Client, **options: Any) -> NodeStatus:
     job = await app.submit("node.status", **options)
-    return msgspec.convert(await asyncio.wait_for(job, LIMIT), NodeStatus)
+    return msgspec.convert(await soon(job), NodeStatus)
 
 
 async def test_a_node_that_is_full_tells_how_it_is(xmpp: Server) -> None:
@@ -44,7 +44,7 @@ async def test_a_node_that_is_full_tells_how_it_is(xmpp: Server) -> None:
         with pytest.raises(TaskFailed):
             await (await app.submit("fall"))
         job = await app.submit("hold")
-        await asyncio.wait_for(running.wait(), LIMIT)
+        await soon(running.wait())
         found = await status_of(app)
         assert (found.jid, found.running, found.slots, found.load) == (str(node.jid), 1, 1, 1.0)
         assert found.fields == {"queue_depth": 3, "twice": 6}
@@ -91,7 +91,7 @@ async def test_a_queue_tells_how_its_workers_are(xmpp: Server, tmp_path: Path) -
         calling(xmpp, jobs.jid, ann) as app,
         calling(xmpp, jobs.jid, eve) as stranger,
     ):
-        assert await asyncio.wait_for(await app.submit("lift"), LIMIT) == "Lifted"
+        assert await soon(await app.submit("lift")) == "Lifted"
         found = await status_of(app)
         assert (found.jid, found.slots, found.jobs) == (str(queue.jid), 5, [])
         assert found.fields == {"shift": "night"}

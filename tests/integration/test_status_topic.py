@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from chatting import LIMIT, calling, node_program, serving
+from chatting import LIMIT, calling, node_program, serving, soon
 from jabot import Client, Event, Node, NodeStatus, NotAllowed, StanzaError
 from jabot.jid import JID
 from jabot.status_topic import STATUS_TOPIC
@@ -184,7 +184,7 @@ async def test_a_server_without_topics(
         return "Lifted"
 
     async with serving(node, server, bot), calling(server, bot.jid, bot) as app:
-        assert await asyncio.wait_for(await app.submit("lift"), LIMIT) == "Lifted"
+        assert await soon(await app.submit("lift")) == "Lifted"
         async with asyncio.timeout(LIMIT):
             for said in (
                 "the status as a topic: feature not implemented",

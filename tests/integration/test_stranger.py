@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from slixmpp.exceptions import IqError
 
-from chatting import LIMIT, Fleet, Person, Served, calling
+from chatting import LIMIT, Fleet, Person, Served, calling, soon
 from chatting.frames import JABOT, JSON
 from jabot import Node, NotAllowed, Room
 from jabot.queue_node import QueueNode
@@ -111,7 +111,7 @@ async def test_nothing_of_a_node_is_to_be_learned(fleet: Fleet) -> None:
     await fleet.gathered(served)
     async with calling(fleet.server, bare, ann) as app:
         job = await app.submit("melt")
-        await asyncio.wait_for(begun.wait(), LIMIT)
+        await soon(begun.wait())
         served.node.status("dnd", "the furnace is hot")
         person = await fleet.person("eve")
         eve = Eve(person, "eve")

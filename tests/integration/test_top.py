@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from chatting import LIMIT, QUICK, Bench, calling, serving
+from chatting import LIMIT, QUICK, Bench, calling, serving, soon
 from jabot import Client, JobCancelled, Node, NodeJob, NotAllowed, UnknownJob
 from jabot.cli.top.feed import Feed
 from jabot.cli.top.fleet import Fleet
@@ -93,7 +93,7 @@ async def test_a_manager_sees_all_and_stops_a_job(xmpp: Server) -> None:
         await manager.sees(f"Stop hold {job.id[-8:]} of {ann.jid}?")
         await manager.press("y")
         with pytest.raises(JobCancelled, match=f"by {boss.jid}"):
-            await asyncio.wait_for(job, LIMIT)
+            await soon(job)
         await manager.sees("is told to stop", "no jobs")
 
         # The same from a program: whoever has no right learns nothing, and stops nothing.
@@ -106,7 +106,7 @@ async def test_a_manager_sees_all_and_stops_a_job(xmpp: Server) -> None:
         stopped = await (await app.submit("node.cancel", id=job.id))
         assert stopped["stopping"]
         with pytest.raises(JobCancelled):
-            await asyncio.wait_for(job, LIMIT)
+            await soon(job)
         assert set(NodeJob.__struct_fields__) == set(stopped)
         node.stop()
         await caller.sees("has left: jabot down")
@@ -131,7 +131,7 @@ async def test_a_queue_and_its_workers(xmpp: Server, bench: Bench) -> None:
         )
         await caller.press("c", "y")
         with pytest.raises(JobCancelled):
-            await asyncio.wait_for(jobs[0], LIMIT)
+            await soon(jobs[0])
         await caller.sees("is told to stop", but=jobs[0].id[-8:] + "  hold")
         await caller.press("escape")
         await caller.sees("2 of 2 slots taken, 2 waiting")

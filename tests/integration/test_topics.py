@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 import jabot.sync
-from chatting import LIMIT, calling, serving
+from chatting import LIMIT, calling, serving, soon, until
 from chatting.nodes import QUICK, jabot_account
 from jabot import (
     BadArguments,
@@ -83,9 +83,7 @@ class Ear:
 
 
 async def logged(caplog: pytest.LogCaptureFixture, text: str) -> None:
-    async with asyncio.timeout(LIMIT):
-        while text not in caplog.text:
-            await asyncio.sleep(0.01)
+    await until(lambda: text in caplog.text)
 
 
 async def delete(app: Client, topic: str) -> None:
@@ -400,4 +398,4 @@ async def test_who_leaves_hears_that_it_is_over(field: Field) -> None:
         waiting = asyncio.ensure_future(anext(following))
         await asyncio.sleep(0)
     with pytest.raises(ConnectionFailed, match=r"^the client was closed$"):
-        await asyncio.wait_for(waiting, LIMIT)
+        await soon(waiting)
