@@ -8,8 +8,6 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from msgspec import Raw
-
 from jabot.alarm import Alarm
 from jabot.calls.descriptions import Descriptions
 from jabot.calls.directory import Directory
@@ -30,9 +28,8 @@ from jabot.errors import (
 )
 from jabot.middleware import Middleware, Submission, tell
 from jabot.peers import Peer, Peers
-from jabot.protocol import Caller, Leftover, Request
+from jabot.protocol import Caller, Leftover
 from jabot.protocol.caller import Events
-from jabot.protocol.caller_jobs import never
 from jabot.protocol.codec import Incoming
 from jabot.protocol.events import (
     CallerEvent,
@@ -119,41 +116,20 @@ class Calls(End):
             if peer is not None and self._link.is_full(peer):
                 await self._in_time(self._room(peer), call.task, begun, options)
                 peer = self._placing.choose(call.task, options)
-            self._give(job, peer, call, options, submission, begun)
+            meta = None if submission is None else submission.meta
+            request = options.request(job.id, call, meta)
+            self._caller.submit(request, begun)  # from then on its time runs
+            self._jobs[job.id] = (job, options, submission)
+            if peer is None:
+                self._placing.wait(job.id, call.task, options)
+            else:
+                self._place(job.id, peer)
         except BaseException as error:
             self._concluded(submission, error)
             raise
-        return job
-
-    def _give(
-        self,
-        job: Job[Any],
-        peer: str | None,
-        call: Call,
-        options: Options,
-        submission: Submission | None,
-        begun: float,
-    ) -> None:
-        request = Request(
-            job.id,
-            call.task,
-            call.args,
-            call.kwargs,
-            options.timeout,
-            never if options.retry is None else options.retry.delay,
-            options.movable,
-            submission.meta if submission is not None else None,
-            Raw(options.for_any),
-            Raw(options.for_queue),
-        )
-        self._caller.submit(request, begun)  # from then on its time runs
-        self._jobs[job.id] = (job, options, submission)
-        if peer is None:
-            self._placing.wait(job.id, job.task, options)
-        else:
-            self._place(job.id, peer)
         if options.timeout is not None:
             self._alarm.set(self._caller.next_timer())
+        return job
 
     async def attach(self, job_id: str, options: Options) -> Job[Any]:
         """Ask for a job by its id. Raises `NobodyThere` or `UnknownJob`.

@@ -15,6 +15,7 @@ from jabot.calls.queue_options import QueueOptions, for_any, for_queue, job_opti
 from jabot.errors import BadArguments, ConfigError
 from jabot.jid import JID
 from jabot.peers import Where
+from jabot.protocol.caller_jobs import Request, never
 from jabot.protocol.frames import NO_ARGS, NO_KWARGS
 from jabot.protocol.options import NO_OPTIONS, JobOptions
 from jabot.schedule import parse_duration
@@ -24,6 +25,36 @@ _PLAIN = (float, int, str, type(None))
 
 _IN_FLIGHT = 100
 _encoder = msgspec.json.Encoder()
+
+
+class Call(NamedTuple):
+    """A task and its arguments, as they travel."""
+
+    task: str
+    args: Raw = NO_ARGS
+    kwargs: Raw = NO_KWARGS
+    result_type: Any = Any
+    """What its result is made into."""
+
+    @classmethod
+    def of(
+        cls, task: str | Task[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> Call:
+        """Of a task that is given by its name or as itself: then its result has the annotated type.
+
+        Raises `ConfigError` for what is no task, `BadArguments` for what JSON cannot carry.
+        """
+        if isinstance(task, Task):
+            name, kind = task.name, task.signature.result
+        elif isinstance(task, str) and task:
+            name, kind = task, Any
+        else:
+            raise ConfigError(f"{task!r} is no task: give its name, or the task itself")
+        try:
+            named = Raw(_encoder.encode(kwargs)) if kwargs else NO_KWARGS
+            return cls(name, Raw(_encoder.encode(args)), named, kind)
+        except (TypeError, ValueError, UnicodeError, RecursionError, OverflowError) as error:
+            raise BadArguments(f"{name}: an argument cannot be sent as JSON: {error}") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +85,21 @@ class Options:
     def movable(self) -> bool:
         """Whether any node of a pool will do."""
         return "/" not in self.to
+
+    def request(self, job_id: str, call: Call, meta: Mapping[str, str] | None) -> Request:
+        """A job as the protocol is asked for it."""
+        return Request(
+            job_id,
+            call.task,
+            call.args,
+            call.kwargs,
+            self.timeout,
+            never if self.retry is None else self.retry.delay,
+            self.movable,
+            meta,
+            Raw(self.for_any),
+            Raw(self.for_queue),
+        )
 
 
 class MapOptions(QueueOptions, total=False):
@@ -124,33 +170,3 @@ def check_where(where: Where) -> None:
     for name, value in where.items():
         if isinstance(value, Mapping) or not hasattr(value, "__contains__"):
             raise ConfigError(f"where {name!r}: {value!r} is neither a text nor several")
-
-
-class Call(NamedTuple):
-    """A task and its arguments, as they travel."""
-
-    task: str
-    args: Raw = NO_ARGS
-    kwargs: Raw = NO_KWARGS
-    result_type: Any = Any
-    """What its result is made into."""
-
-    @classmethod
-    def of(
-        cls, task: str | Task[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
-    ) -> Call:
-        """Of a task that is given by its name or as itself: then its result has the annotated type.
-
-        Raises `ConfigError` for what is no task, `BadArguments` for what JSON cannot carry.
-        """
-        if isinstance(task, Task):
-            name, kind = task.name, task.signature.result
-        elif isinstance(task, str) and task:
-            name, kind = task, Any
-        else:
-            raise ConfigError(f"{task!r} is no task: give its name, or the task itself")
-        try:
-            named = Raw(_encoder.encode(kwargs)) if kwargs else NO_KWARGS
-            return cls(name, Raw(_encoder.encode(args)), named, kind)
-        except (TypeError, ValueError, UnicodeError, RecursionError, OverflowError) as error:
-            raise BadArguments(f"{name}: an argument cannot be sent as JSON: {error}") from None
