@@ -20,10 +20,10 @@ from jabot.protocol.states import JobState
 from jabot.queue.store import open_store
 from jabot.queue.store.arguments import AddArguments, FinishArguments
 from jabot.queue.store.records import Schedule
-from jabot.queue.store.sql import PLAIN, migrations, queries
+from jabot.queue.store.sql import PLAIN, migrations
 from jabot.queue.store.sqlite import SqliteStore
 from jabot.queue.store.sqlite.file import APPLICATION, connect, migrate
-from jabot.queue.store.sqlite.program import PACKAGE, install, statements, with_told
+from jabot.queue.store.sqlite.program import PACKAGE, install, queries, statements, with_told
 from jabot.queue.store.verbs import (
     Cancel,
     Claim,

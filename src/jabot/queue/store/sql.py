@@ -296,30 +296,7 @@ def _fired(fires: Sequence[Any], answer: str | bytes) -> Generator[list[Call], _
     return [next(each) if was and fire.job else None for fire, was in zip(fires, mine, strict=True)]
 
 
-# -- files of named queries -----------------------------------------------------------------------
-
-
-class Query(NamedTuple):
-    """One named query of a file: `-- name: claim(verbs)`, and its statements below that."""
-
-    name: str
-    parameters: list[str]
-    text: str
-
-
-_NAME = re.compile(r"^-- name: (\w+)\(([\w, ]*)\) *$", re.MULTILINE)
-
-
-def queries(package: str) -> dict[str, Query]:
-    """All named queries of the `*.sql` files in a package's folder."""
-    found: dict[str, Query] = {}
-    for file in sorted(resources.files(package).iterdir(), key=lambda file: file.name):
-        if file.name.endswith(".sql"):
-            _, *parts = _NAME.split(file.read_text(encoding="utf-8"))
-            for name, parameters, text in zip(parts[::3], parts[1::3], parts[2::3], strict=True):
-                names = [each.strip() for each in parameters.split(",") if each.strip()]
-                found[name] = Query(name, names, text.strip())
-    return found
+# -- files ----------------------------------------------------------------------------------------
 
 
 def migrations(package: str) -> dict[int, str]:

@@ -1,15 +1,5 @@
--- name: claim(verbs)
--- Give available jobs to workers.
-DELETE FROM result;
-INSERT INTO claim_one SELECT key, json_extract(value, '$.node'), json_extract(value, '$.worker'),
-        json_extract(value, '$.kinds'), json_extract(value, '$.most'), json_extract(value, '$.now'),
-        json_extract(value, '$.most_bytes')
-    FROM json_each(:verbs);
-INSERT INTO answer (json)
-    SELECT '[' || group_concat(json) || ']' FROM (SELECT json FROM result ORDER BY i);
-
--- name: claim_one(i, node, worker, kinds, most, now, most_bytes)
--- Give up to `most` jobs to one worker.
+-- each: claim(node, worker, kinds, most, now, most_bytes)
+-- Give up to `most` available jobs to a worker.
 INSERT INTO settle_lane SELECT name, :now FROM lanes WHERE next <= :now;
 DELETE FROM taking;
 INSERT INTO taking (seq, lane, priority, size)
@@ -65,27 +55,20 @@ UPDATE lanes SET
     WHERE name IN (SELECT lane FROM taking WHERE lane IS NOT NULL);
 INSERT INTO settle_lane SELECT DISTINCT lane, :now FROM taking WHERE lane IS NOT NULL;
 
--- name: adopt(verbs)
+-- each: adopt(node, worker, held)
 -- Let attempts that a worker says it has be this node's.
-INSERT INTO adopt_one SELECT json_extract(value, '$.node'), json_extract(value, '$.worker'),
-        json_extract(value, '$.held') FROM json_each(:verbs);
-INSERT INTO answer (json) SELECT '[' || group_concat(json) || ']' FROM (
-    SELECT '[' || coalesce((
-        SELECT group_concat(r.row) FROM json_each(v.value, '$.held') AS h
-        CROSS JOIN jobs AS j ON j.id = json_extract(h.value, '$[0]')
-        CROSS JOIN brief_rows AS r ON r.seq = j.seq
-        WHERE j.state = 'running' AND j.attempt = json_extract(h.value, '$[1]')
-            AND j.worker = json_extract(v.value, '$.worker')
-    ), '') || ']' AS json FROM json_each(:verbs) AS v ORDER BY v.key
-);
-
--- name: adopt_one(node, worker, held)
--- The same for one worker.
 UPDATE jobs SET node = :node WHERE state = 'running' AND worker = :worker AND seq IN (
     SELECT j.seq FROM json_each(:held) AS h
     CROSS JOIN jobs AS j ON j.id = json_extract(h.value, '$[0]')
     WHERE j.attempt = json_extract(h.value, '$[1]')
 );
+INSERT INTO result SELECT :i, '[' || coalesce((
+        SELECT group_concat(r.row) FROM json_each(:held) AS h
+        CROSS JOIN jobs AS j ON j.id = json_extract(h.value, '$[0]')
+        CROSS JOIN brief_rows AS r ON r.seq = j.seq
+        WHERE j.state = 'running' AND j.attempt = json_extract(h.value, '$[1]')
+            AND j.worker = :worker
+    ), '') || ']';
 
 -- name: orphans(verbs)
 -- Take over all running jobs: with one process on the file, there is nobody else that has them.

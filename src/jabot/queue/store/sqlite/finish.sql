@@ -96,22 +96,14 @@ INSERT INTO answer (json) SELECT '[' || coalesce(group_concat(json), '') || ']' 
     FROM json_each(:verbs) AS v LEFT JOIN ending AS e ON e.i = v.key ORDER BY v.key
 );
 
--- name: cancel(verbs)
--- Stop jobs: at once those that do not run.
-DELETE FROM result;
-INSERT INTO cancel_one SELECT v.key, j.seq, json_extract(v.value, '$.reason'),
-        json_extract(v.value, '$.now')
-    FROM json_each(:verbs) AS v CROSS JOIN jobs AS j
-        ON j.seq = (SELECT n.seq FROM names AS n WHERE n.id = json_extract(v.value, '$.id'))
-    WHERE json_extract(v.value, '$.owner') IS NULL OR j.owner = json_extract(v.value, '$.owner')
-    ORDER BY v.key;
-INSERT INTO answer (json) SELECT '[' || group_concat(json) || ']' FROM (
-    SELECT coalesce(r.json, 'null') AS json FROM json_each(:verbs) AS v
-    LEFT JOIN result AS r ON r.i = v.key ORDER BY v.key
-);
+-- each: cancel(id, owner, reason, now)
+-- Stop a job: at once when it does not run.
+INSERT INTO cancel_job SELECT :i, j.seq, :reason, :now FROM jobs AS j
+    WHERE j.seq = (SELECT n.seq FROM names AS n WHERE n.id = :id)
+        AND j.owner = coalesce(:owner, j.owner);
 
--- name: cancel_one(i, seq, reason, now)
--- Stop one job.
+-- name: cancel_job(i, seq, reason, now)
+-- The same for the one that it is.
 DELETE FROM effect;
 DELETE FROM falling;
 INSERT INTO falling SELECT seq FROM jobs
@@ -127,22 +119,15 @@ INSERT INTO result SELECT :i, '{"record":' || r.row
         || (SELECT json_group_array(DISTINCT ready) FROM effect WHERE ready IS NOT NULL) || '}'
     FROM full_rows AS r WHERE r.seq = :seq;
 
--- name: revive(verbs)
--- Make ended jobs available again.
-DELETE FROM result;
-DELETE FROM effect;
-INSERT INTO revive_one SELECT v.key, j.seq, json_extract(v.value, '$.now')
-    FROM json_each(:verbs) AS v CROSS JOIN jobs AS j
-        ON j.seq = (SELECT n.seq FROM names AS n WHERE n.id = json_extract(v.value, '$.id'))
-    WHERE json_extract(v.value, '$.owner') IS NULL OR j.owner = json_extract(v.value, '$.owner')
-    ORDER BY v.key;
-INSERT INTO answer (json) SELECT '[' || group_concat(json) || ']' FROM (
-    SELECT coalesce(r.json, 'null') AS json FROM json_each(:verbs) AS v
-    LEFT JOIN result AS r ON r.i = v.key ORDER BY v.key
-);
+-- each: revive(id, owner, now)
+-- Make an ended job available again.
+INSERT INTO revive_job SELECT :i, j.seq, :now FROM jobs AS j
+    WHERE j.seq = (SELECT n.seq FROM names AS n WHERE n.id = :id)
+        AND j.owner = coalesce(:owner, j.owner);
 
--- name: revive_one(i, seq, now)
--- Make one job available again, unless a parent of it has failed or is no more.
+-- name: revive_job(i, seq, now)
+-- The same for the one that it is, unless a parent of it has failed or is no more.
+DELETE FROM effect;
 INSERT INTO result SELECT :i, 'null' FROM jobs
     WHERE seq = :seq AND state IN ('failed', 'cancelled');
 DELETE FROM rising;

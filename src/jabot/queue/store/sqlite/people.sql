@@ -1,24 +1,10 @@
--- name: tell(verbs)
--- Note who is to be told how jobs end, and by whom.
-INSERT INTO tell_one
-    SELECT (SELECT n.seq FROM names AS n WHERE n.id = json_extract(value, '$.id')),
-        json_extract(value, '$.person'), json_extract(value, '$.teller') FROM json_each(:verbs);
-INSERT INTO answer (json) SELECT json_group_array(NULL) FROM json_each(:verbs);
+-- each: tell(id, person, teller)
+-- Note who is to be told how a job ends, and by whom.
+UPDATE jobs SET person = :person, teller = :teller
+    WHERE seq = (SELECT n.seq FROM names AS n WHERE n.id = :id);
 
--- name: tell_one(seq, person, teller)
--- The same for one job.
-UPDATE jobs SET person = :person, teller = :teller WHERE seq = :seq;
-
--- name: untold(verbs)
+-- each: untold(node, most)
 -- Take over what is to be told: with one process on the file, nobody else is about it.
-DELETE FROM result;
-INSERT INTO untold_one SELECT key, json_extract(value, '$.node'), json_extract(value, '$.most')
-    FROM json_each(:verbs);
-INSERT INTO answer (json)
-    SELECT '[' || group_concat(json) || ']' FROM (SELECT json FROM result ORDER BY i);
-
--- name: untold_one(i, node, most)
--- The same once.
 UPDATE jobs SET teller = :node
     WHERE teller IS NOT NULL AND ended IS NOT NULL AND teller <> :node;
 INSERT INTO result SELECT :i, '[' || coalesce((

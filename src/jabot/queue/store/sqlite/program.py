@@ -3,7 +3,8 @@
 Python's sqlite3 gives up the interpreter's lock for each step of a statement, and has to get it
 back after that, which takes up to 5 ms while the event loop is busy. A query of ten statements as
 the body of a trigger is one step: `INSERT INTO do_claim VALUES (the verbs)`. It leaves its answer
-in the table `answer`. A query may call others in the same way: their views are procedures.
+in the table `answer`. A query may call others in the same way: their views are procedures. What is
+written for one verb (`-- each: fire(name, planned)`) is called so for all, and answers in `result`.
 
 JSON costs more than all else that SQLite does for a job, and a trigger that runs for each verb
 comes next. The queries for plain verbs (`PLAIN`) have neither: they are two statements, each of
@@ -24,7 +25,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 import msgspec
 from msgspec import Raw
 
-from jabot.queue.store.sql import PLAIN, Call, Query, queries
+from jabot.queue.store.sql import PLAIN, Call
 
 PACKAGE: Final = "jabot.queue.store.sqlite"
 _ANSWER: Final = "SELECT json FROM answer"
@@ -32,6 +33,14 @@ _MOST_ROWS: Final = 256  # in one statement
 
 
 _Rows: TypeAlias = list[tuple[int, Any]]  # each verb with its place
+
+
+class Query(NamedTuple):
+    """One named query of a file: `-- name: claim(verbs)`, and its statements below that."""
+
+    name: str
+    parameters: list[str]
+    text: str
 
 
 class _Plain(NamedTuple):
@@ -137,6 +146,43 @@ def with_told(text: str, columns: tuple[str, ...], rows: int) -> str:
     values = f"(VALUES {', '.join([row] * rows)})"
     told = f"(SELECT {names} FROM {values} WHERE column1 IS NOT NULL) AS told"  # noqa: S608
     return text.replace("FROM told", f"FROM {told}")
+
+
+_NAME: Final = re.compile(r"^-- (name|each): (\w+)\(([\w, ]*)\) *$", re.MULTILINE)
+_EACH: Final = """
+DELETE FROM result;
+INSERT INTO {name}_one SELECT key, {values} FROM json_each(:verbs);
+INSERT INTO answer (json) SELECT '[' || group_concat(json) || ']' FROM (
+    SELECT coalesce(r.json, 'null') AS json FROM json_each(:verbs) AS v
+    LEFT JOIN result AS r ON r.i = v.key ORDER BY v.key
+);
+"""
+
+
+def queries(package: str) -> dict[str, Query]:
+    """All named queries of the `*.sql` files in a package's folder."""
+    found: dict[str, Query] = {}
+    for file in sorted(resources.files(package).iterdir(), key=lambda file: file.name):
+        if file.name.endswith(".sql"):
+            _, *parts = _NAME.split(file.read_text(encoding="utf-8"))
+            for how, name, given, text in zip(*(parts[n::4] for n in range(4)), strict=True):
+                names = [each.strip() for each in given.split(",") if each.strip()]
+                query = Query(name, names, text.strip())
+                for each in [query] if how == "name" else _for_each(query):
+                    found[each.name] = each
+    return found
+
+
+def _for_each(query: Query) -> Iterator[Query]:
+    """What is written for one verb as two queries: one that runs the other for each. That one is
+    told its place, and the fields that it names; its answer stands in `result`, if it gives one."""
+    values = [
+        "value" if name == "verb" else f"json_extract(value, '$.{name}')"
+        for name in query.parameters
+    ]
+    run = _EACH.format(name=query.name, values=", ".join(values))
+    yield Query(query.name, ["verbs"], run)
+    yield Query(f"{query.name}_one", ["i", *query.parameters], query.text)
 
 
 def install(db: sqlite3.Connection) -> dict[str, _Plain]:

@@ -20,32 +20,20 @@ INSERT INTO answer (json) SELECT '[' || group_concat(json) || ']' FROM (
     ), 'null') AS json FROM json_each(:verbs) AS v ORDER BY v.key
 );
 
--- name: list(verbs)
+-- each: list(verb)
 -- The jobs that a filter fits, the newest first.
-INSERT INTO list_one SELECT value FROM json_each(:verbs);
-UPDATE answer SET json = '[' || json || ']' WHERE n = 1;
-
--- name: list_one(filter)
--- The same for one filter.
 DELETE FROM dropping;
-INSERT INTO fitting VALUES (:filter);
-INSERT INTO answer (n, json) SELECT 1, '[' || coalesce((
+INSERT INTO fitting VALUES (:verb);
+INSERT INTO result SELECT :i, '[' || coalesce((
         SELECT group_concat(row) FROM (
             SELECT r.row AS row FROM dropping AS d CROSS JOIN brief_rows AS r ON r.seq = d.seq
             ORDER BY d.seq DESC
         )
-    ), '') || ']'
-    WHERE true
-    ON CONFLICT (n) DO UPDATE SET json = json || ',' || excluded.json;
+    ), '') || ']';
 
--- name: stats(verbs)
+-- each: stats(now)
 -- How the queue stands.
-INSERT INTO stats_one SELECT json_extract(value, '$.now') FROM json_each(:verbs);
-UPDATE answer SET json = '[' || json || ']' WHERE n = 1;
-
--- name: stats_one(now)
--- The same at one moment.
-INSERT INTO answer (n, json)
+INSERT INTO result
     WITH RECURSIVE
     tasks (task) AS (
         SELECT min(task) FROM jobs WHERE ended IS NOT NULL
@@ -76,7 +64,7 @@ INSERT INTO answer (n, json)
         UNION ALL
         SELECT task, state, count(*) FROM jobs WHERE ended IS NOT NULL GROUP BY task, state
     )
-    SELECT 1, json_object(
+    SELECT :i, json_object(
         'counts', json((SELECT json_group_array(json_array(task, state, n)) FROM counts)),
         'oldest', json((SELECT json_group_array(json_array(task, age)) FROM (
             SELECT task, max(:now - due) AS age FROM available GROUP BY task))),
@@ -107,6 +95,4 @@ INSERT INTO answer (n, json)
                     WHERE j.lane = l.name AND j.lane IS NOT NULL AND j.state = 'available'
                         AND j.gate <= 1) AS waiting
             FROM lanes AS l WHERE l.room = 0 ORDER BY l.name LIMIT 1000)))
-    )
-    WHERE true
-    ON CONFLICT (n) DO UPDATE SET json = json || ',' || excluded.json;
+    );

@@ -1,6 +1,6 @@
 -- What a connection needs besides, for itself alone.
 
-CREATE TEMP TABLE answer (n INTEGER PRIMARY KEY, json TEXT);
+CREATE TEMP TABLE answer (json TEXT);
 CREATE TEMP TABLE mark (base INTEGER);
 INSERT INTO mark VALUES (0);
 -- What a verb brought about besides its own: kinds that are ready, ids that ended.

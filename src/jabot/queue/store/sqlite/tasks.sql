@@ -1,17 +1,8 @@
--- name: learn(verbs)
+-- each: learn(tasks, now, oldest, most)
 -- Keep what workers say of their tasks, and forget what nobody has spoken of for long.
-DELETE FROM result;
-INSERT INTO learn_one SELECT key, json_extract(value, '$.tasks'), json_extract(value, '$.now'),
-        json_extract(value, '$.oldest'), json_extract(value, '$.most')
-    FROM json_each(:verbs);
-INSERT INTO answer (json)
-    SELECT '[' || group_concat(json) || ']' FROM (SELECT json FROM result ORDER BY i);
-
--- name: learn_one(i, words, now, oldest, most)
--- The same once.
 INSERT INTO tasks SELECT json_extract(value, '$.name'), json_extract(value, '$.options'),
         json_extract(value, '$.version'), json_extract(value, '$.description'), :now
-    FROM json_each(:words) WHERE true
+    FROM json_each(:tasks) WHERE true
     ON CONFLICT (name) DO UPDATE SET options = excluded.options, learned = excluded.learned,
         version = CASE WHEN excluded.description IS NULL THEN version ELSE excluded.version END,
         description = coalesce(excluded.description, description);

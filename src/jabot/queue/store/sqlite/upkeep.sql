@@ -6,27 +6,13 @@ UPDATE jobs SET delivered = 1 WHERE delivered = 0 AND ended IS NOT NULL AND seq 
 );
 INSERT INTO answer (json) SELECT json_group_array(NULL) FROM json_each(:verbs);
 
--- name: pause(verbs)
+-- each: pause(task, paused)
 -- Start no jobs of a task any more, or again.
-INSERT INTO pause_one SELECT json_extract(value, '$.task'), json_extract(value, '$.paused')
-    FROM json_each(:verbs);
-INSERT INTO answer (json) SELECT json_group_array(NULL) FROM json_each(:verbs);
-
--- name: pause_one(task, paused)
--- The same for one task.
 DELETE FROM paused WHERE task = :task;
 INSERT INTO paused SELECT :task WHERE :paused;
 
--- name: due(verbs)
+-- each: due(now, most)
 -- Bring what waited for its time to where it belongs.
-DELETE FROM result;
-INSERT INTO due_one SELECT key, json_extract(value, '$.now'), json_extract(value, '$.most')
-    FROM json_each(:verbs);
-INSERT INTO answer (json)
-    SELECT '[' || group_concat(json) || ']' FROM (SELECT json FROM result ORDER BY i);
-
--- name: due_one(i, now, most)
--- The same once.
 DELETE FROM effect;
 -- What was not begun in time.
 DELETE FROM late;
@@ -76,20 +62,8 @@ INSERT INTO result SELECT :i, json_object(
 INSERT INTO settle_lane VALUES (:name, :now);
 INSERT INTO ready_by VALUES (:cause, :name, NULL, NULL);
 
--- name: prune(verbs)
+-- each: prune(now, delivered, undelivered, failed, most)
 -- Forget jobs that ended long ago, and what nothing needs any more.
-DELETE FROM result;
-INSERT INTO prune_one SELECT key, json_extract(value, '$.now'),
-        json_extract(value, '$.now') - json_extract(value, '$.delivered'),
-        json_extract(value, '$.now') - json_extract(value, '$.undelivered'),
-        json_extract(value, '$.now') - json_extract(value, '$.failed'),
-        json_extract(value, '$.most')
-    FROM json_each(:verbs);
-INSERT INTO answer (json)
-    SELECT '[' || group_concat(json) || ']' FROM (SELECT json FROM result ORDER BY i);
-
--- name: prune_one(i, now, delivered, undelivered, failed, most)
--- The same once; the three are moments: what ended before them goes.
 DELETE FROM keys WHERE (owner, key) IN (
     SELECT k.owner, k.key FROM keys AS k WHERE k.until <= :now ORDER BY k.until LIMIT :most);
 DELETE FROM dropping;
@@ -102,9 +76,9 @@ INSERT INTO dropping
         FROM tasks WHERE tasks.task IS NOT NULL
     ),
     over (state, delivered, ended) AS (
-        VALUES ('succeeded', 1, :delivered), ('succeeded', 0, :undelivered),
-            ('cancelled', 1, :delivered), ('cancelled', 0, :undelivered),
-            ('failed', 1, :failed), ('failed', 0, :failed)
+        VALUES ('succeeded', 1, :now - :delivered), ('succeeded', 0, :now - :undelivered),
+            ('cancelled', 1, :now - :delivered), ('cancelled', 0, :now - :undelivered),
+            ('failed', 1, :now - :failed), ('failed', 0, :now - :failed)
     )
     SELECT j.seq FROM tasks CROSS JOIN over AS o CROSS JOIN jobs AS j
         ON j.task = tasks.task AND j.state = o.state AND j.delivered = o.delivered
@@ -133,29 +107,15 @@ DELETE FROM links WHERE child IN (SELECT seq FROM dropping);
 DELETE FROM payloads WHERE seq IN (SELECT seq FROM dropping);
 DELETE FROM jobs WHERE seq IN (SELECT seq FROM dropping);
 
--- name: purge(verbs)
+-- each: purge(verb)
 -- Delete the ended jobs that a filter fits.
-DELETE FROM result;
-INSERT INTO purge_one SELECT key, value FROM json_each(:verbs);
-INSERT INTO answer (json)
-    SELECT '[' || group_concat(json) || ']' FROM (SELECT json FROM result ORDER BY i);
-
--- name: purge_one(i, filter)
--- The same once.
-INSERT INTO count_one VALUES (:i, :filter);
+INSERT INTO count_one VALUES (:i, :verb);
 INSERT INTO drop_all VALUES (NULL);
 
--- name: count(verbs)
--- How many ended jobs a filter fits, of those that may be deleted.
-DELETE FROM result;
-INSERT INTO count_one SELECT key, value FROM json_each(:verbs);
-INSERT INTO answer (json)
-    SELECT '[' || group_concat(json) || ']' FROM (SELECT json FROM result ORDER BY i);
-
--- name: count_one(i, filter)
--- The same once; `dropping` holds them.
+-- each: count(verb)
+-- How many ended jobs a filter fits, of those that may be deleted: they are in `dropping` then.
 DELETE FROM dropping;
-INSERT INTO fitting VALUES (:filter);
+INSERT INTO fitting VALUES (:verb);
 INSERT INTO result SELECT :i, count(*) FROM dropping;
 
 -- name: fitting(filter)
