@@ -20,7 +20,7 @@ NULL = Raw(b"null")
 
 
 class Row(Struct, frozen=True, array_like=True):
-    """The columns in the order in which the view `job_rows` gives them.
+    """The columns in the order of `full_rows` in SQLite and `job_row` in PostgreSQL.
 
     JSON that passes through is text here, so that it comes out as it went in, to the digit, and so
     that text that is no JSON spoils no other row. Without payloads, the last three are null.
@@ -56,7 +56,7 @@ class Row(Struct, frozen=True, array_like=True):
 
 
 class ClaimedRow(Struct, frozen=True, array_like=True):
-    """A job that was claimed just now, in the order in which the view `claimed_rows` gives it."""
+    """A job that was claimed just now, in the order of `claimed_rows` and `claimed_row`."""
 
     id: str
     attempt: int

@@ -212,7 +212,7 @@ BEGIN
             ) AS h
             WHERE j.id = h.id AND j.attempt = h.attempt AND j.state = 'running'
                 AND j.worker = v.worker
-            RETURNING j.seq, pg_temp.brief_row(j) AS made
+            RETURNING j.seq, pg_temp.job_row(j, false) AS made
         )
         SELECT string_agg(adopted.made, ',' ORDER BY seq) INTO made FROM adopted;
         answer := answer || ',[' || coalesce(made, '') || ']';
@@ -252,7 +252,7 @@ BEGIN
             FOR UPDATE SKIP LOCKED
         );
         answer := answer || ',[' || coalesce((
-            SELECT string_agg(pg_temp.brief_row(j), ',' ORDER BY j.seq) FROM jobs AS j
+            SELECT string_agg(pg_temp.job_row(j, false), ',' ORDER BY j.seq) FROM jobs AS j
             WHERE j.state = 'running' AND j.node = v.node
         ), '') || ']';
     END LOOP;

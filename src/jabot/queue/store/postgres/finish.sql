@@ -188,8 +188,8 @@ BEGIN
                 END IF;
             END IF;
         END IF;
-        answer := answer || ',{"record":' || pg_temp.full_row(j) || ',' || pg_temp.effects(fx, 1)
-            || '}';
+        answer := answer || ',{"record":' || pg_temp.job_row(j, true)
+            || ',' || pg_temp.effects(fx, 1) || '}';
     END LOOP;
     RETURN '[' || substr(answer, 2) || ']';
 END $$;
@@ -225,7 +225,7 @@ BEGIN
                     begin_by = least(v.now + timeout, v.now + expires), waits_for = missing
                 WHERE seq = j.seq RETURNING * INTO j;
         END IF;
-        answer := answer || ',' || pg_temp.full_row(j);
+        answer := answer || ',' || pg_temp.job_row(j, true);
     END LOOP;
     RETURN '[' || substr(answer, 2) || ']';
 END $$;

@@ -1,23 +1,14 @@
 -- What the other functions have in common. All of them are made anew for each connection, so that
 -- queue processes of different versions may work on one database.
 
--- A job as in rows.py, without payloads.
-CREATE FUNCTION pg_temp.brief_row(j jobs) RETURNS text LANGUAGE sql STABLE AS $$
+-- A job as in rows.py, with payloads or without them.
+CREATE FUNCTION pg_temp.job_row(j jobs, whole boolean) RETURNS text LANGUAGE sql STABLE AS $$
     SELECT json_build_array(
         j.id, j.owner, j.task, j.state, j.options, j.meta, j.created, j.due, j.deadline, j.attempt,
         j.runs, j.priority, j.worker, j.node, j.started, j.ended, j.cancelling, j.failure,
         '[' || array_to_string(j.history, ',') || ']', j.reply_to, j.waits_for, j.delivered,
-        j.person, j.teller, NULL, NULL, NULL
-    )::text
-$$;
-
--- The same with them.
-CREATE FUNCTION pg_temp.full_row(j jobs) RETURNS text LANGUAGE sql STABLE AS $$
-    SELECT json_build_array(
-        j.id, j.owner, j.task, j.state, j.options, j.meta, j.created, j.due, j.deadline, j.attempt,
-        j.runs, j.priority, j.worker, j.node, j.started, j.ended, j.cancelling, j.failure,
-        '[' || array_to_string(j.history, ',') || ']', j.reply_to, j.waits_for, j.delivered,
-        j.person, j.teller, j.args, j.kwargs, j.result
+        j.person, j.teller, CASE WHEN whole THEN j.args END, CASE WHEN whole THEN j.kwargs END,
+        CASE WHEN whole THEN j.result END
     )::text
 $$;
 

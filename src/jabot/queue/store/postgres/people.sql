@@ -27,7 +27,7 @@ BEGIN
             ORDER BY j.ended LIMIT v.most FOR UPDATE SKIP LOCKED
         );
         answer := answer || ',[' || coalesce((
-            SELECT string_agg(pg_temp.brief_row(j), ',' ORDER BY j.ended) FROM jobs AS j
+            SELECT string_agg(pg_temp.job_row(j, false), ',' ORDER BY j.ended) FROM jobs AS j
             WHERE j.seq IN (
                 SELECT w.seq FROM jobs AS w
                 WHERE w.teller IS NOT NULL AND w.ended IS NOT NULL AND w.teller = v.node

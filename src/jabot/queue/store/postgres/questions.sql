@@ -15,7 +15,7 @@ END $$;
 -- Jobs with their results.
 CREATE FUNCTION pg_temp.peek(verbs text) RETURNS text LANGUAGE sql STABLE AS $$
     SELECT '[' || string_agg(coalesce((
-        SELECT pg_temp.full_row(j) FROM jobs AS j
+        SELECT pg_temp.job_row(j, true) FROM jobs AS j
         WHERE j.seq = pg_temp.seq_of(v.id) AND (v.owner IS NULL OR j.owner = v.owner)
     ), 'null'), ',' ORDER BY v.i) || ']'
     FROM ROWS FROM (json_to_recordset(verbs::json) AS (id text, owner text))
@@ -82,7 +82,7 @@ END $$;
 -- The jobs that a filter fits, the newest first.
 CREATE FUNCTION pg_temp.list(verbs text) RETURNS text LANGUAGE sql STABLE AS $$
     SELECT '[' || string_agg('[' || coalesce((
-        SELECT string_agg(pg_temp.brief_row(j), ',' ORDER BY j.seq DESC)
+        SELECT string_agg(pg_temp.job_row(j, false), ',' ORDER BY j.seq DESC)
         FROM pg_temp.fitting(v.filter) AS f JOIN jobs AS j ON j.seq = f.seq
     ), '') || ']', ',' ORDER BY v.i) || ']'
     FROM json_array_elements(verbs::json) WITH ORDINALITY AS v (filter, i)

@@ -32,16 +32,10 @@ BEGIN
 END $$;
 
 -- Bring what waited for its time to where it belongs.
-CREATE FUNCTION pg_temp.due(verbs text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-    answer text := '';
-    v record;
-BEGIN
-    FOR v IN SELECT * FROM json_to_recordset(verbs::json) AS v (now float8, most int) LOOP
-        answer := answer || ',' || pg_temp.due_once(v.now, v.most);
-    END LOOP;
-    RETURN '[' || substr(answer, 2) || ']';
-END $$;
+CREATE FUNCTION pg_temp.due(verbs text) RETURNS text LANGUAGE sql AS $$
+    SELECT '[' || string_agg(pg_temp.due_once(v.now, v.most), ',') || ']'
+    FROM json_to_recordset(verbs::json) AS v (now float8, most int)
+$$;
 
 CREATE FUNCTION pg_temp.due_once(now float8, most int) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
