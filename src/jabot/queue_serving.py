@@ -119,7 +119,7 @@ class QueueServing(Serving):
             self.ledger,
             self.talks,
             self.catalogue,
-            lambda: self.session.jid,
+            self.rights.own,
             alone=not self._is_shared,
         )
         self.receipts = Receipts(self.ledger, self.wall)
@@ -194,7 +194,7 @@ class QueueServing(Serving):
 
     def _make_office(self) -> None:
         """What is done for those who look after it."""
-        self.workforce = Workforce(self.crew, lambda: self.session.jid, self._workers_of)
+        self.workforce = Workforce(self.crew, self.rights.own, self._workers_of)
         self.office = Office(
             self.store,
             self.ledger,

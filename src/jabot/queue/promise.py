@@ -17,13 +17,9 @@ class Promise:
 
     def __init__(self) -> None:
         self._left = 0
-        self._future: asyncio.Future[None] | None = None
-        self._broken: list[Callable[[], None]] = []
-
-    @property
-    def future(self) -> asyncio.Future[None] | None:
+        self.future: asyncio.Future[None] | None = None
         """None when nothing has to be waited for."""
-        return self._future
+        self._broken: list[Callable[[], None]] = []
 
     def wait(
         self,
@@ -37,8 +33,8 @@ class Promise:
         `impossible(error)` is called instead when it can never be done; without it, that breaks the
         promise, as it does that the store is away: then all is said again later.
         """
-        if self._future is None:
-            self._future = asyncio.get_running_loop().create_future()
+        if self.future is None:
+            self.future = asyncio.get_running_loop().create_future()
         self._left += 1
         ledger.do(verb, partial(self._done, done), partial(self._failed, impossible))
 
@@ -51,8 +47,8 @@ class Promise:
             done(answer)
         finally:
             self._left -= 1
-            if not self._left and self._future is not None and not self._future.done():
-                self._future.set_result(None)
+            if not self._left and self.future is not None and not self.future.done():
+                self.future.set_result(None)
 
     def _failed(self, impossible: Callable[[Exception], None] | None, error: Exception) -> None:
         if impossible is not None and not isinstance(error, StoreUnavailable):
@@ -61,5 +57,5 @@ class Promise:
         broken, self._broken = self._broken, []
         for call in broken:
             call()
-        if self._future is not None and not self._future.done():
-            self._future.set_exception(error)
+        if self.future is not None and not self.future.done():
+            self.future.set_exception(error)
