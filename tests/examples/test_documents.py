@@ -87,6 +87,14 @@ def test_links_lead_somewhere(document: Path) -> None:
             assert heading in [_as_anchor(text) for text in headings], f"{file}#{heading}"
 
 
+def test_files_that_are_named_are_there() -> None:
+    folders = [ROOT / name for name in ("src", "tests", "bench", "examples")]
+    there = [f"/{path.relative_to(ROOT)}" for each in folders for path in each.rglob("*.py")]
+    for document in [*DOCUMENTS, ROOT / "CONTRIBUTING.md"]:
+        for name in re.findall(r"`([\w/]+\.py)`", _BLOCK.sub("", document.read_text())):
+            assert any(path.endswith(f"/{name}") for path in there), f"{document.name}: {name}"
+
+
 def test_the_tests_that_hold_promises_are_there() -> None:
     page = (ROOT / "docs" / "guarantees.md").read_text()
     tests = "\n".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
