@@ -18,6 +18,7 @@ from jabot.xmpp import IncomingPresence, IncomingText, Link, Session, SessionLis
 from jabot.xmpp.room import Room, rooms_of
 from jabot.xmpp.rooms import Rooms
 from jabot.xmpp.stanzas import presence
+from jabot.xmpp.topic_stanzas import Notification
 from jabot.xmpp.topics import Topics, TopicSettings
 
 log = logging.getLogger(__name__)
@@ -128,7 +129,6 @@ class _Signed(SessionListener):
         topics = Topics(self.session)
         self.publishing = Publishing(topics, settings)
         self.following = Following(topics)
-        self.session.follow(self.following.received)
         # With a negative one, what people say to the account goes to its other programs; and so
         # does what is published, which is told to all that have not.
         self._priority = -1
@@ -224,6 +224,9 @@ class _Signed(SessionListener):
             return
         self.calls.presence_received(stanza)
         self.link.presence_received(stanza)
+
+    def notification_received(self, notification: Notification) -> None:
+        self.following.received(notification)
 
 
 def follow_with(app: Client, follower: Follower) -> Callable[[], None]:

@@ -44,6 +44,8 @@ from jabot.xmpp import IncomingPresence, IncomingText, Link, Session, SessionLis
 from jabot.xmpp.presence import Presence
 from jabot.xmpp.room_stanzas import NODE, QUEUE
 from jabot.xmpp.rooms import Rooms
+from jabot.xmpp.shares import Share
+from jabot.xmpp.topic_stanzas import Notification
 from jabot.xmpp.topics import Topics
 
 log = logging.getLogger(__name__)
@@ -146,7 +148,6 @@ class Serving(SessionListener):
         this node for good. When it is cancelled, so are its jobs.
         """
         self.rooms.listeners.append(self.assembly)
-        self.session.collect(self.assembly.collected)
         stopping = asyncio.ensure_future(self._stop.wait())
         starting = asyncio.ensure_future(self.hooks.start())
         connection: asyncio.Future[None] | None = None
@@ -157,7 +158,6 @@ class Serving(SessionListener):
             starting.result()
             self.has_started = True
             self._show_load()
-            self.session.follow(self.following.received)
             for follower, handler in self.definition.followers:
                 self.following.serve(follower(), handler)
             connection = asyncio.ensure_future(self.session.run())
@@ -330,6 +330,12 @@ class Serving(SessionListener):
         self.calls.presence_received(stanza)
         self.employment.presence_received(stanza)
         self.link.presence_received(stanza)
+
+    def notification_received(self, notification: Notification) -> None:
+        self.following.received(notification)
+
+    def share_received(self, share: Share) -> None:
+        self.assembly.collected(share)
 
     def _cancel_announcing(self) -> None:
         if self._announcing is not None:

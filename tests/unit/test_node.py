@@ -130,10 +130,6 @@ class Session(Mouth):
 
     def carry(self, carrier): ...
 
-    def follow(self, follower): ...
-
-    def collect(self, collected): ...
-
     @property
     def is_online(self):
         return self.connected

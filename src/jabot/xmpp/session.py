@@ -71,6 +71,12 @@ class SessionListener:
     def presence_received(self, presence: IncomingPresence) -> None:
         """Somebody's presence, ours among them."""
 
+    def notification_received(self, notification: Notification) -> None:
+        """A service tells of a topic."""
+
+    def share_received(self, share: Share) -> None:
+        """Another node adds to an answer in a room."""
+
 
 class Carrier(Protocol):
     """Who carries frames over a session."""
@@ -132,20 +138,10 @@ class Session:
         """What is asked of others by IQ, and what they may ask."""
         self.disco = Disco(self.requests, features)
         """What it says that it is."""
-        self._notified: Callable[[Notification], None] | None = None
-        self._collected: Callable[[Share], None] | None = None
 
     def carry(self, carrier: Carrier) -> None:
         """Let a carrier see each IQ first, from the next connection on."""
         self._carrier = carrier
-
-    def follow(self, notified: Callable[[Notification], None]) -> None:
-        """Call a function with what services tell of topics."""
-        self._notified = notified
-
-    def collect(self, collected: Callable[[Share], None]) -> None:
-        """Call a function with what other nodes add to answers in rooms."""
-        self._collected = collected
 
     @property
     def jid(self) -> JID:
@@ -323,10 +319,10 @@ class Session:
             _guarded(self._listener.text_received, text)
         elif (typing := read_chat_state(xml, self.jid)) is not None:
             _guarded(self._listener.typing_received, *typing)
-        elif self._notified is not None and (told := read_notification(xml)) is not None:
-            _guarded(self._notified, told)
-        elif self._collected is not None and (share := read_share(xml)) is not None:
-            _guarded(self._collected, share)
+        elif (notification := read_notification(xml)) is not None:
+            _guarded(self._listener.notification_received, notification)
+        elif (share := read_share(xml)) is not None:
+            _guarded(self._listener.share_received, share)
 
     def _iq(self, stream: Line, xml: ET.Element) -> bool:
         if self._carrier is None:
