@@ -6,11 +6,11 @@ from collections.abc import Iterable
 
 from jabot.server.conditions import StanzaError
 from jabot.server.element import Element
-from jabot.server.iq import Handler, IqTable
+from jabot.server.iq import Handler, IqTable, Request
 from jabot.server.namespaces import DISCO_INFO, DISCO_ITEMS, PING
 
 
-def nothing(_stanza: Element, _payload: Element) -> None:
+def nothing(_request: Request) -> None:
     """For a request whose empty result is the answer."""
 
 
@@ -35,7 +35,7 @@ def listing(items: Iterable[dict[str, str]], node: str = "") -> Element:
     return Element(DISCO_ITEMS, "query", {"node": node} if node else None, told)
 
 
-def refuse_node(query: Element) -> None:
+def refuse_node(request: Request) -> None:
     """For an address that has no nodes."""
-    if query.attrs.get("node"):
+    if request.payload.attrs.get("node"):
         raise StanzaError("item-not-found")

@@ -6,11 +6,10 @@ import platform
 from importlib.metadata import version
 from typing import Final
 
-from jabot.jid import JID
 from jabot.server import disco
 from jabot.server.conditions import StanzaError
 from jabot.server.element import Element
-from jabot.server.iq import IqTable
+from jabot.server.iq import IqTable, Request
 from jabot.server.namespaces import OFFLINE, SESSION, VERSION
 from jabot.server.pubsub.descriptions import NodeDescriptions
 from jabot.server.router import Router
@@ -30,13 +29,13 @@ class ServerInformation:
         server.add("set", SESSION, "session", disco.nothing)
         server.features += [VERSION, OFFLINE]
 
-    def _info(self, _stanza: Element, query: Element) -> Element:
-        disco.refuse_node(query)
+    def _info(self, request: Request) -> Element:
+        disco.refuse_node(request)
         identity = {"category": "server", "type": "im", "name": "jabot"}
         return disco.describe([identity], self._features)
 
-    def _items(self, _stanza: Element, query: Element) -> Element:
-        disco.refuse_node(query)
+    def _items(self, request: Request) -> Element:
+        disco.refuse_node(request)
         others = (domain for domain in self._router.domains() if domain != self._domain)
         return disco.listing({"jid": domain} for domain in others)
 
@@ -57,47 +56,42 @@ class AccountInformation:
         disco.offer(accounts, self._info, self._items, self._ping)
         accounts.add("set", SESSION, "session", self._session)
 
-    def _info(self, stanza: Element, query: Element) -> Element:
-        account, asker = self._admitted(stanza)
-        if query.attrs.get("node"):
-            return self._nodes.info(account, query, asker)
+    def _info(self, request: Request) -> Element:
+        self._check(request)
+        if request.payload.attrs.get("node"):
+            return self._nodes.info(request)
         identities = [
             {"category": "account", "type": "registered"},
             {"category": "pubsub", "type": "pep"},
         ]
         return disco.describe(identities, self._features)
 
-    def _items(self, stanza: Element, query: Element) -> Element:
-        account, asker = self._admitted(stanza)
-        items = self._nodes.items(account, query, asker)
-        if not query.attrs.get("node"):
+    def _items(self, request: Request) -> Element:
+        self._check(request)
+        items = self._nodes.items(request)
+        if not request.payload.attrs.get("node"):
             # Where else would somebody look for what a program of the account can do?
-            online = self._sessions.available(account)[:_LISTED]
+            online = self._sessions.available(request.to.bare)[:_LISTED]
             items.children += disco.listing({"jid": each.full} for each in online).children
         return items
 
-    def _ping(self, stanza: Element, _ping: Element) -> None:
-        self._admitted(stanza)
+    def _ping(self, request: Request) -> None:
+        self._check(request)
 
-    def _session(self, stanza: Element, _session: Element) -> None:
+    def _session(self, request: Request) -> None:
         """RFC 3921 section 3: a formality that older clients insist on."""
-        if JID(stanza.attrs["from"]).bare != stanza.attrs["to"]:
+        if request.sender.bare != request.to.full:
             raise StanzaError("service-unavailable")
 
-    def _admitted(self, stanza: Element) -> tuple[str, JID]:
-        """The account, and who asks it. XEP-0030 section 8: a stranger learns nothing, not even
-        that the account exists.
-        """
-        account: str = JID(stanza.attrs["to"]).bare
-        asker = JID(stanza.attrs["from"])
-        if asker.bare != account:
-            item = self._store.roster_item(account, asker.bare)
+    def _check(self, request: Request) -> None:
+        """XEP-0030 section 8: a stranger learns nothing, not even that the account exists."""
+        if request.sender.bare != request.to.bare:
+            item = self._store.roster_item(request.to.bare, request.sender.bare)
             if item is None or not item.from_:
                 raise StanzaError("service-unavailable")
-        return account, asker
 
 
-def _version(_stanza: Element, _query: Element) -> Element:
+def _version(_request: Request) -> Element:
     texts = {"name": "jabot", "version": version("jabot"), "os": platform.system()}
     told = (Element(VERSION, name, None, [text]) for name, text in texts.items())
     return Element(VERSION, "query", None, told)

@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
+from jabot.jid import JID
 from jabot.server.conditions import StanzaError, reply_to
 from jabot.server.element import Element
 from jabot.server.router import Route
 
-Handler = Callable[[Element, Element], Element | None]
-"""Takes the stanza and its payload; gives the payload of the result, or raises StanzaError."""
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What somebody asks of an address here."""
+
+    sender: JID
+    to: JID
+    kind: str  # get or set
+    payload: Element
+
+
+Handler = Callable[[Request], Element | None]
+"""Gives the payload of the result, or raises StanzaError."""
 
 
 class IqTable:
@@ -33,7 +46,8 @@ class IqTable:
         handler = self._handlers.get((kind, payload.ns, payload.name))
         if handler is None:
             raise StanzaError("service-unavailable")
-        content = handler(stanza, payload)
+        sender, to = JID(stanza.attrs["from"]), JID(stanza.attrs["to"])
+        content = handler(Request(sender, to, kind, payload))
         reply = reply_to(stanza, "result")
         if content is not None:
             reply.children.append(content)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from jabot.jid import JID
 from jabot.server.conditions import StanzaError, read_address
 from jabot.server.element import Element
-from jabot.server.iq import IqTable
+from jabot.server.iq import IqTable, Request
 from jabot.server.namespaces import ROSTER
 from jabot.server.roster import Roster, is_visible, to_element
 from jabot.server.session import Sessions
@@ -33,17 +32,17 @@ class RosterQueries:
         accounts.add("get", ROSTER, "query", self._get)
         accounts.add("set", ROSTER, "query", self._set)
 
-    def _get(self, stanza: Element, _query: Element) -> Element:
-        account = _own(stanza)
-        session = self._sessions.get(stanza.attrs["from"])
+    def _get(self, request: Request) -> Element:
+        account = _own(request)
+        session = self._sessions.get(request.sender.full)
         if session is not None:
             session.interested = True
         items = self._roster.items(account)
         return Element(ROSTER, "query", None, [to_element(item) for item in items])
 
-    def _set(self, stanza: Element, query: Element) -> None:
-        account = _own(stanza)
-        items = list(query.elements("item"))
+    def _set(self, request: Request) -> None:
+        account = _own(request)
+        items = list(request.payload.elements("item"))
         if len(items) != 1:
             raise StanzaError("bad-request", "a roster set holds exactly one item")
         [wanted] = items
@@ -80,9 +79,9 @@ class RosterQueries:
         self._roster.delete(account, contact)
 
 
-def _own(stanza: Element) -> str:
+def _own(request: Request) -> str:
     """The sender's account; nobody reads another's roster (RFC 6121 section 2.1.3)."""
-    account: str = JID(stanza.attrs["from"]).bare
-    if JID(stanza.attrs["to"]).bare != account:
+    account: str = request.sender.bare
+    if request.to.bare != account:
         raise StanzaError("forbidden")
     return account

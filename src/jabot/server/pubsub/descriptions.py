@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from jabot.jid import JID
 from jabot.server import disco
 from jabot.server.element import Element
 from jabot.server.forms import result_form
+from jabot.server.iq import Request
 from jabot.server.namespaces import PUBSUB
 from jabot.server.pubsub.access import check_read, may_read
 from jabot.server.pubsub.node import Affiliation
@@ -69,11 +69,11 @@ class NodeDescriptions:
         self._nodes = nodes
         self._store = store
 
-    def info(self, service: str, query: Element, sender: JID) -> Element:
+    def info(self, request: Request) -> Element:
         """Of the node that the query names."""
-        name = query.attrs["node"]
-        node = self._nodes.find(service, name)
-        check_read(node, sender.bare, self._store)
+        name = request.payload.attrs["node"]
+        node = self._nodes.find(request.to.bare, name)
+        check_read(node, request.sender.bare, self._store)
         reply = disco.describe([{"category": "pubsub", "type": "leaf"}], [PUBSUB], name)
         configuration = node.configuration
         told = {
@@ -89,15 +89,15 @@ class NodeDescriptions:
         reply.children.append(result_form(f"{PUBSUB}#meta-data", told))
         return reply
 
-    def items(self, service: str, query: Element, sender: JID) -> Element:
+    def items(self, request: Request) -> Element:
         """The nodes, or the items of the node that the query names."""
-        name = query.attrs.get("node", "")
+        name = request.payload.attrs.get("node", "")
+        service, account = request.to.bare, request.sender.bare
         if name:
             node = self._nodes.find(service, name)
-            check_read(node, sender.bare, self._store)
+            check_read(node, account, self._store)
             ids = self._nodes.ids(node) if node.configuration.persist_items else []
             return disco.listing(({"jid": service, "name": each} for each in ids[:_LISTED]), name)
-        account = sender.bare
         visible = [
             {"jid": service, "node": node.name}
             for node in self._nodes.at(service)

@@ -8,7 +8,7 @@ from jabot.server.conditions import StanzaError
 from jabot.server.config import ServerConfig
 from jabot.server.delay import utc_now
 from jabot.server.element import Element
-from jabot.server.iq import IqTable
+from jabot.server.iq import IqTable, Request
 from jabot.server.namespaces import PUBSUB, PUBSUB_OWNER
 from jabot.server.pubsub.arrivals import Arrivals
 from jabot.server.pubsub.configuration import node_form, of_account, of_service
@@ -44,7 +44,7 @@ class PubSub:
         self._owner_requests = OwnerRequests(self.nodes, store, form, notifier)
         self._of_service, self._of_account = of_service(config), of_account()
         self._table = IqTable(router.route)
-        disco.offer(self._table, self._info, self._items)
+        disco.offer(self._table, self._info, self.descriptions.items)
         self._table.features += SERVICE_FEATURES
         self._offer(self._table)
         router.add(domain, self)
@@ -71,24 +71,20 @@ class PubSub:
             table.add(kind, PUBSUB, "pubsub", self._request)
             table.add(kind, PUBSUB_OWNER, "pubsub", self._owner_request)
 
-    def _request(self, stanza: Element, pubsub: Element) -> Element | None:
-        return self._requests.answer(self._asker(stanza), stanza.attrs["type"], pubsub)
+    def _request(self, request: Request) -> Element | None:
+        return self._requests.answer(self._asker(request), request.kind, request.payload)
 
-    def _owner_request(self, stanza: Element, pubsub: Element) -> Element | None:
-        return self._owner_requests.answer(self._asker(stanza), stanza.attrs["type"], pubsub)
+    def _owner_request(self, request: Request) -> Element | None:
+        return self._owner_requests.answer(self._asker(request), request.kind, request.payload)
 
-    def _asker(self, stanza: Element) -> Asker:
-        service = JID(stanza.attrs["to"]).bare
-        sender = JID(stanza.attrs["from"])
+    def _asker(self, request: Request) -> Asker:
+        service, sender = request.to.bare, request.sender
         if service == self.domain:
             return Asker(service, sender, True, self._of_service)
         return Asker(service, sender, sender.bare == service, self._of_account)
 
-    def _info(self, stanza: Element, query: Element) -> Element:
-        if query.attrs.get("node"):
-            return self.descriptions.info(self.domain, query, JID(stanza.attrs["from"]))
+    def _info(self, request: Request) -> Element:
+        if request.payload.attrs.get("node"):
+            return self.descriptions.info(request)
         identity = {"category": "pubsub", "type": "service", "name": "Publish-subscribe"}
         return disco.describe([identity], self._table.features)
-
-    def _items(self, stanza: Element, query: Element) -> Element:
-        return self.descriptions.items(self.domain, query, JID(stanza.attrs["from"]))

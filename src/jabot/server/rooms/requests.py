@@ -8,7 +8,7 @@ from jabot.server.conditions import StanzaError
 from jabot.server.config import ServerConfig
 from jabot.server.element import Element
 from jabot.server.forms import result_form
-from jabot.server.iq import IqTable
+from jabot.server.iq import IqTable, Request
 from jabot.server.namespaces import (
     CLIENT,
     DATA_FORMS,
@@ -75,20 +75,20 @@ class RoomRequests:
 
     # Disco (XEP-0045 section 6)
 
-    def _service_info(self, _stanza: Element, query: Element) -> Element:
-        disco.refuse_node(query)
+    def _service_info(self, request: Request) -> Element:
+        disco.refuse_node(request)
         identity = {"category": "conference", "type": "text", "name": "Rooms"}
         return disco.describe([identity], self._service.features)
 
-    def _service_items(self, _stanza: Element, query: Element) -> Element:
-        disco.refuse_node(query)
+    def _service_items(self, request: Request) -> Element:
+        disco.refuse_node(request)
         public = [each for each in self._directory if each.configuration.public]
         shown = (each for each in public[:_LISTED] if not each.locked)
         return disco.listing({"jid": each.jid, "name": _name(each)} for each in shown)
 
-    def _room_info(self, stanza: Element, query: Element) -> Element:
-        room = self._addressed(stanza)
-        disco.refuse_node(query)
+    def _room_info(self, request: Request) -> Element:
+        room = self._addressed(request)
+        disco.refuse_node(request)
         configuration = room.configuration
         identity = {"category": "conference", "type": "text", "name": _name(room)}
         subject = room.record.subject
@@ -104,37 +104,37 @@ class RoomRequests:
         reply.children.append(result_form(f"{MUC}#roominfo", form))
         return reply
 
-    def _room_items(self, stanza: Element, query: Element) -> Element:
+    def _room_items(self, request: Request) -> Element:
         """Who is there is told to those who are there, or may be at any time."""
-        room = self._addressed(stanza)
-        disco.refuse_node(query)
-        asker = JID(stanza.attrs["from"])
-        is_inside = room.occupants.of_session(asker.full) is not None
-        may_know = is_inside or room.affiliation(asker.bare) >= Affiliation.MEMBER
+        room = self._addressed(request)
+        disco.refuse_node(request)
+        is_inside = room.occupants.of_session(request.sender.full) is not None
+        may_know = is_inside or room.affiliation(request.sender.bare) >= Affiliation.MEMBER
         there = room.occupants if may_know else ()
         return disco.listing({"jid": f"{room.jid}/{each.nick}"} for each in there)
 
     # Lists, changes, configuration
 
-    def _get_lists(self, stanza: Element, query: Element) -> Element:
-        return admin.lists(self._addressed(stanza), JID(stanza.attrs["from"]), query)
+    def _get_lists(self, request: Request) -> Element:
+        return admin.lists(self._addressed(request), request.sender, request.payload)
 
-    def _change(self, stanza: Element, query: Element) -> None:
-        room = self._addressed(stanza)
+    def _change(self, request: Request) -> None:
+        room = self._addressed(request)
         limit = self._config.max_affiliations
-        changed = admin.change(room, JID(stanza.attrs["from"]), query, limit)
+        changed = admin.change(room, request.sender, request.payload, limit)
         self._directory.affiliated(room, changed)
         self._directory.settle(room)
 
-    def _get_form(self, stanza: Element, _query: Element) -> Element:
-        room = self._addressed(stanza)
-        owner.check_owner(room, JID(stanza.attrs["from"]))
+    def _get_form(self, request: Request) -> Element:
+        room = self._addressed(request)
+        owner.check_owner(room, request.sender)
         form = self._form.offer(room.configuration)
         return Element(MUC_OWNER, "query", None, [form])
 
-    def _configure(self, stanza: Element, query: Element) -> None:
-        room = self._addressed(stanza)
-        owner.check_owner(room, JID(stanza.attrs["from"]))
+    def _configure(self, request: Request) -> None:
+        room = self._addressed(request)
+        owner.check_owner(room, request.sender)
+        query = request.payload
         order, form = query.child(MUC_OWNER, "destroy"), query.child(DATA_FORMS, "x")
         was_persistent = room.configuration.persistent
         if order is not None:
@@ -152,8 +152,8 @@ class RoomRequests:
         owner.destroy(room, order)
         self._directory.destroy(room)
 
-    def _addressed(self, stanza: Element) -> Room:
-        return self._find(JID(stanza.attrs["to"]).bare)
+    def _addressed(self, request: Request) -> Room:
+        return self._find(request.to.bare)
 
     def _find(self, jid: str) -> Room:
         room = self._directory.get(jid)
