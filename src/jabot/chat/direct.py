@@ -9,7 +9,7 @@ from importlib.metadata import version
 
 from jabot.chat import texts
 from jabot.chat.clerk import Answer, Asker, Command, Taken, by_word
-from jabot.chat.talk import Talks
+from jabot.chat.talk import Ending, Talks
 from jabot.durations import duration
 from jabot.jid import JID
 from jabot.protocol.states import JobState
@@ -72,9 +72,7 @@ class Direct:
     # -- within --------------------------------------------------------------------------------
 
     def _ended(self, person: JID, job: Job) -> None:
-        result = None if job.error is not None else lambda: job.value
-        compose = partial(_outcome, job)
-        self._talks.ended(person, job.id, job.task.name, compose, result=result)
+        self._talks.ended(person, job.id, job.task.name, partial(_ending, job))
 
     def _jobs(self, asker: Asker) -> Answer:
         """One's own, and everybody's for those who manage the node."""
@@ -126,9 +124,9 @@ async def _awaited(job: Job) -> str:
     return texts.told_alone(job.task, job.id, await job)
 
 
-def _outcome(job: Job) -> str:
+def _ending(job: Job) -> Ending:
     if job.error is None:
-        return texts.succeeded(job.task, job.id, job.value)
+        return Ending(texts.succeeded(job.task, job.id, job.value), True, job.value)
     if job.state is JobState.CANCELLED:  # such an error is a whole sentence
-        return f"{job.error}."
-    return texts.failed(job.task.name, job.id, str(job.error))
+        return Ending(f"{job.error}.")
+    return Ending(texts.failed(job.task.name, job.id, str(job.error)))

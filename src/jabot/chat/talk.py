@@ -32,11 +32,12 @@ class Mouth(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a job has ended, for who waits for it with a form."""
+    """How a job has ended, as a person is told."""
 
     text: str
-    succeeded: bool
+    succeeded: bool = False
     value: Any = None
+    """What it returned, for who waits for it with a form."""
 
 
 class Talks:
@@ -97,20 +98,16 @@ class Talks:
         person: JID,
         job_id: str,
         task: str,
-        compose: Callable[[], str],
+        compose: Callable[[], Ending],
         arrived: Arrived | None = None,
-        *,
-        result: Callable[[], Any] | None = None,
     ) -> None:
-        """A job is over: say so, in the text that `compose` makes. `result` gives what it returned,
-        if it went well."""
+        """A job is over: say so, as `compose` does."""
         try:
-            text = compose()
-            ending = Ending(text, result is not None, result() if result is not None else None)
+            ending = compose()
         except Exception:  # a result can be such that it cannot be written out
             log.exception("[%s] the outcome cannot be told", job_id)
             text = f"{task} {short_id(job_id)} has ended. {texts.WENT_WRONG}"
-            ending = Ending(text, False)
+            ending = Ending(text)
         typed = self._forget(job_id) == person
         state: ChatState | None = None
         if typed:
@@ -124,7 +121,7 @@ class Talks:
             if arrived is not None:
                 arrived(True)
             return
-        said = OutgoingText(person, text, chat_state=state, automatic=True)
+        said = OutgoingText(person, ending.text, chat_state=state, automatic=True)
         self._mouth.send_text(said, arrived)
 
     def gone(self, person: JID) -> None:

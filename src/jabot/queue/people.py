@@ -6,13 +6,13 @@ import asyncio
 import logging
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from jabot.alarm import Alarm
 from jabot.chat import texts
-from jabot.chat.talk import Talks
+from jabot.chat.talk import Ending, Talks
 from jabot.errors import JabotError
 from jabot.jid import JID, InvalidJID
 from jabot.protocol.frames import NULL, Progress
@@ -107,7 +107,6 @@ class People:
             record.task,
             partial(outcome, self._catalogue.offer(record.task), record),
             partial(self._arrived, record.id),
-            result=partial(_result, record) if record.state is JobState.SUCCEEDED else None,
         )
 
     # -- within -------------------------------------------------------------------------------
@@ -155,17 +154,14 @@ class People:
         self._alarm.set(self._loop.time() + (_PAUSE_ALONE if self._alone else _PAUSE))
 
 
-def outcome(offer: Offer, record: Record) -> str:
+def outcome(offer: Offer, record: Record) -> Ending:
     """What a person is told of a job that has ended."""
     failure = record.failure
     if record.state is JobState.SUCCEEDED:
-        return texts.succeeded(offer, record.id, _result(record))
+        value = msgspec.json.decode(record.result or NULL)
+        return Ending(texts.succeeded(offer, record.id, value), True, value)
     if record.state is JobState.CANCELLED:
         why = failure.message if failure is not None else record.cancelling or ""
-        return texts.cancelled(record.task, record.id, why)
+        return Ending(texts.cancelled(record.task, record.id, why))
     unknown = Failure("JabotError", "nobody knows why")
-    return texts.failed(record.task, record.id, str(error_of(failure or unknown)))
-
-
-def _result(record: Record) -> Any:
-    return msgspec.json.decode(record.result or NULL)
+    return Ending(texts.failed(record.task, record.id, str(error_of(failure or unknown))))
