@@ -100,8 +100,12 @@ class Runner:
         self._counts[job.account] = mine + 1
         self._jobs[job] = None
         self._idle.clear()
-        if timeout is None or self._has_time(job, timeout):
+        if timeout is not None:
+            self._deadlines.add(job, timeout)
+        if timeout is None or timeout > 0:
             self._enqueue(job)
+        else:
+            self._time_is_over(job)
 
     def cancel(self, job: Job, reason: str = "") -> None:
         """Stop a job, whether it waits or runs. Its outcome tells when it has stopped."""
@@ -214,13 +218,6 @@ class Runner:
             tell(layers, run.job_id, lambda layer: layer.after_run(run, error))
 
     # -- ends before its time --------------------------------------------------------------------
-
-    def _has_time(self, job: Job, timeout: float) -> bool:
-        """Watch the caller's time; a job whose time is over already is not begun."""
-        self._deadlines.add(job, timeout)
-        if timeout <= 0:
-            self._time_is_over(job)
-        return timeout > 0
 
     def _time_is_over(self, job: Job) -> None:
         where = "waited for its turn" if job.started is None else "ran"
