@@ -17,7 +17,6 @@ from typing import Any
 
 import msgspec
 
-from jabot.errors import TaskFailed
 from jabot.jid import JID
 from jabot.runner.failure import failure_of
 from jabot.tasks import Context, Step, Task
@@ -40,29 +39,11 @@ class Order(msgspec.Struct):
     parents: msgspec.Raw = msgspec.Raw(b"null")
 
 
-class Failure(msgspec.Struct):
-    """What the task raised, as text."""
-
-    text: str
-    type: str
-    message: str
-    traceback: str
-
-    @classmethod
-    def of(cls, error: TaskFailed) -> Failure:
-        """To be sent."""
-        return cls(str(error), error.type, error.message, error.traceback)
-
-    def error(self) -> TaskFailed:
-        """As the node raises it."""
-        return TaskFailed(self.text, kind=self.type, message=self.message, traceback=self.traceback)
-
-
 class Report(msgspec.Struct, omit_defaults=True):
     """A step, an error or a result."""
 
     step: tuple[float | None, float | None, str | None] | None = None
-    failure: Failure | None = None
+    failure: tuple[str, str, str, str] | None = None  # of a `TaskFailed`, all that it says
     result: Any = None
 
 
@@ -82,7 +63,8 @@ def main() -> None:
         encoded = encode_result(task.signature.check_result(result))
         answer = Report(result=msgspec.Raw(encoded))
     except Exception as error:
-        answer = Report(failure=Failure.of(failure_of(error)))
+        failed = failure_of(error)
+        answer = Report(failure=(str(failed), failed.type, failed.message, failed.traceback))
     send(answer)
 
 

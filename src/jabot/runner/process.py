@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from jabot.errors import TaskFailed
 from jabot.runner.child import Order, Report
 from jabot.runner.failure import died
 from jabot.runner.job import Job
@@ -57,7 +58,8 @@ async def _converse(child: asyncio.subprocess.Process, descriptor: int, job: Job
                 if message.step is not None:
                     job.report(Step(*message.step))
                 elif message.failure is not None:
-                    raise message.failure.error()
+                    text, kind, said, traceback = message.failure
+                    raise TaskFailed(text, kind=kind, message=said, traceback=traceback)
                 else:
                     return message.result
     except ValueError as error:
