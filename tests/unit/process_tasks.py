@@ -1,5 +1,6 @@
 """Tasks for processes, which import them by name."""
 
+import atexit
 import datetime as dt
 import functools
 import os
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 from jabot import Context
 from jabot.tasks import Task
@@ -35,6 +37,15 @@ def family(ctx: Context) -> list[str]:
 
 @process
 def quiet() -> None: ...
+
+
+@process
+def says_goodbye(path: str) -> None:
+    def goodbye() -> None:
+        time.sleep(0.2)  # in which the node would like it to end
+        Path(path).touch()
+
+    atexit.register(goodbye)
 
 
 @process

@@ -83,6 +83,12 @@ async def test_it_leaves_nothing_on_standard_error_of_its_own(capfd):
     assert capfd.readouterr() == ("", "")
 
 
+async def test_what_it_does_at_its_exit_is_not_cut_short(tmp_path, capfd):
+    await submit(Runner(), process_tasks.says_goodbye, str(tmp_path / "goodbye"))
+    assert (tmp_path / "goodbye").exists()
+    assert capfd.readouterr() == ("", "")
+
+
 async def test_cancelling_lets_it_tidy_up(tmp_path):
     runner = Runner(cancel_grace=30)
     job = submit(runner, process_tasks.tidies_up, str(tmp_path / "tidy"))
