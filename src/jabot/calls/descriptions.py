@@ -71,10 +71,12 @@ class Descriptions(End):
 
     def received(self, peer: str, account: str, frames: Sequence[Incoming], now: float) -> None:
         for frame in frames:
-            if isinstance(frame, Answer) and (peer, frame.task) not in self._questions:
-                self._link.complain(peer, "a description that nobody asked for")
-            elif isinstance(frame, Answer):
+            if not isinstance(frame, Answer):
+                continue
+            if (peer, frame.task) in self._questions:
                 self._settle((peer, frame.task), detached(frame.tasks))
+            else:
+                self._link.complain(peer, "a description that nobody asked for")
 
     def bounced(self, peer: str, frames: Sequence[Frame], now: float) -> None:
         self._gone(peer, NobodyThere(f"{peer} is not online"))
