@@ -236,34 +236,15 @@ def _text(json: Raw) -> str:
     return str(json, "utf-8")
 
 
-def _itself(verb: Struct) -> dict[str, Any]:
-    return msgspec.structs.asdict(verb)
-
-
 ARGUMENTS: Final[dict[type, Callable[[Any], Any]]] = {
     verbs.Add: _add,
     verbs.Claim: _claim,
-    verbs.Adopt: _itself,
     verbs.Finish: _finish,
-    verbs.Cancel: _itself,
-    verbs.Look: _itself,
-    verbs.Delivered: _itself,
-    verbs.Tell: _itself,
-    verbs.Untold: _itself,
-    verbs.Told: _itself,
-    verbs.Revive: _itself,
-    verbs.Pause: _itself,
     verbs.Learn: _learn,
-    verbs.Tasks: _itself,
-    verbs.Due: _itself,
-    verbs.Orphans: _itself,
-    verbs.Prune: _itself,
     verbs.Purge: _ended,
     verbs.Count: _ended,
     verbs.List: _list,
-    verbs.Stats: _itself,
     verbs.PutSchedule: _put_schedule,
-    verbs.DropSchedule: _itself,
-    verbs.Schedules: _itself,
     verbs.Fire: _fire,
 }
+"""Of the other verbs, queries are told the fields as they are."""

@@ -304,8 +304,12 @@ class TaskRow(Struct, frozen=True, array_like=True):
     learned: float
 
 
-def task_word(row: TaskRow) -> TaskWord:
-    """What is known of a task; what cannot be read any more is as if it had not been said."""
+def task_words(answer: Raw) -> list[TaskWord]:
+    """What is known of tasks; what cannot be read any more is as if it had not been said."""
+    return [_task_word(row) for row in msgspec.json.decode(answer, type=list[TaskRow])]
+
+
+def _task_word(row: TaskRow) -> TaskWord:
     options = _or(row.options, JobOptions, NO_OPTIONS)
     description: Raw | None = None
     if row.description is not None and _or(row.description, dict[str, Any], None) is not None:

@@ -123,7 +123,7 @@ def _stages(verbs: Sequence[Verb]) -> Iterator[list[Verb]]:
 
 def _call(group: Sequence[Any]) -> Call:
     kind = type(group[0])
-    arguments: Callable[[Any], Any] = ARGUMENTS[kind]
+    arguments: Callable[[Any], Any] = ARGUMENTS.get(kind, msgspec.structs.asdict)
     told = [arguments(verb) for verb in group]
     if kind is Add and all(each.plain for each in told):
         return Call("add_plain", told)
@@ -146,7 +146,7 @@ def _plain(answer: str | bytes) -> list[Any]:
     return values
 
 
-def _each(kind: Any) -> Callable[[str | bytes], list[Any]]:
+def _each(kind: Any) -> Callable[[Raw | str | bytes], list[Any]]:
     decoder = msgspec.json.Decoder(list[kind])
     return decoder.decode
 
@@ -164,6 +164,12 @@ def _records(answer: Raw) -> list[Record]:
 
 
 _raws: Final = _each(Raw)
+
+
+def _each_by(read: Callable[[Raw], Any]) -> Callable[[Raw | str | bytes], list[Any]]:
+    return lambda answer: [read(each) for each in _raws(answer)]
+
+
 _SUCCEEDED: Final = Finished(True, JobState.SUCCEEDED)
 _NONE: Final = (b"{}", "{}")
 
@@ -215,22 +221,17 @@ def _stopped(answer: str | bytes) -> list[Stopped | None]:
 _READ: Final[dict[type, Callable[[str | bytes], list[Any]]]] = {
     Add: _each(Added),
     Finish: _each(Finished),
-    Adopt: lambda answer: [_records(each) for each in _raws(answer)],
-    Orphans: lambda answer: [_records(each) for each in _raws(answer)],
-    List: lambda answer: [_records(each) for each in _raws(answer)],
-    Untold: lambda answer: [_records(each) for each in _raws(answer)],
-    Look: lambda answer: [_record(each) for each in _raws(answer)],
-    Revive: lambda answer: [_record(each) for each in _raws(answer)],
+    Adopt: _each_by(_records),
+    Orphans: _each_by(_records),
+    List: _each_by(_records),
+    Untold: _each_by(_records),
+    Look: _each_by(_record),
+    Revive: _each_by(_record),
     Cancel: _stopped,
     Due: _each(Moved),
-    Tasks: lambda answer: [
-        [rows.task_word(row) for row in msgspec.json.decode(each, type=list[rows.TaskRow])]
-        for each in _raws(answer)
-    ],
-    Stats: lambda answer: [figures(each) for each in _raws(answer)],
-    Schedules: lambda answer: [
-        [rows.schedule(row) for row in _raws(each)] for each in _raws(answer)
-    ],
+    Tasks: _each_by(rows.task_words),
+    Stats: _each_by(figures),
+    Schedules: _each_by(_each_by(rows.schedule)),
 }
 
 
