@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Coroutine, Mapping
-from typing import Any, Final
+from collections.abc import Mapping
+from functools import partial
+from typing import Final
 
 from jabot.chat import texts
 from jabot.chat.addressing import Address, read_address
-from jabot.chat.asides import PROMPT, Asides
 from jabot.chat.collection import Collection
 from jabot.chat.obeying import Obeying, Part
 from jabot.chat.room_line import RoomLine
@@ -47,8 +47,6 @@ class Assembly(RoomListener):
         self._lines: dict[tuple[str, str], RoomLine] = {}
         self._early: deque[tuple[float, Share]] = deque(maxlen=_MOST)
         self._strangers = Pace(burst=1, rate=1 / 60)
-        self._asides = Asides(obeying, mouth, self._strangers)
-        self._pending: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
 
     def received(self, text: IncomingText) -> None:
@@ -65,7 +63,7 @@ class Assembly(RoomListener):
         elif text.type == "groupchat":
             self._said(text, occupant.jid)
         elif text.body.strip():
-            self._asides.received(text.sender, occupant.jid, text.body.strip())
+            self._said_aside(text.sender, occupant.jid, text.body.strip())
 
     def collected(self, share: Share) -> None:
         """Another node gives its part of an answer."""
@@ -80,9 +78,6 @@ class Assembly(RoomListener):
         """Give up what is not answered yet."""
         for line in list(self._lines.values()):
             self._end(line)
-        for pending in self._pending:
-            pending.cancel()
-        self._asides.close()
 
     # -- what rooms tell -----------------------------------------------------------------------
 
@@ -106,6 +101,25 @@ class Assembly(RoomListener):
             elif line.speaker != before:
                 self._turn_to_speaker(line)
 
+    # -- what is said to this node alone ---------------------------------------------------------
+
+    def _said_aside(self, sender: JID, person: JID, body: str) -> None:
+        """Obey by the real address `person`, and answer once, at the address in the room."""
+        if not self._obeying.knows(person):
+            if self._strangers.take(person.bare, self._loop.time()):
+                self._say(sender, texts.NOT_FOR_YOU)
+        elif self._obeying.pending >= _MOST:
+            self._say(sender, texts.BUSY)
+        else:
+            self._obeying.take_part(person, body, partial(self._give_aside, sender))
+
+    def _give_aside(self, sender: JID, part: Part) -> None:
+        collection = Collection([sender.resource])
+        collection.add(sender.resource, *part)
+        text = texts.AT_IT if collection.runs else collection.text()
+        if text:
+            self._say(sender, text)
+
     # -- a line --------------------------------------------------------------------------------
 
     def _said(self, text: IncomingText, person: JID) -> None:
@@ -124,7 +138,7 @@ class Assembly(RoomListener):
         line_id = text.stanza_id or f"{text.sender.resource}/{text.id}"
         if own not in heard_by or (room, line_id) in self._lines:
             return
-        if len(self._lines) + len(self._pending) >= _MOST:
+        if len(self._lines) + self._obeying.pending >= _MOST:
             log.warning("too many lines without an answer: one of %s is dropped", person.bare)
             return
         line = RoomLine(
@@ -150,23 +164,13 @@ class Assembly(RoomListener):
         return is_queue.get(own, False) and not all(is_queue.values())
 
     def _obey(self, line: RoomLine) -> None:
+        give = partial(self._give, line)
         if line.address.nick or line.address.fits(self._labels):
-            said = line.address.line
-            part = self._obeying.part(line.person, said, beside_others=line.beside_others)
+            self._obeying.take_part(
+                line.person, line.address.line, give, beside_others=line.beside_others
+            )
         else:
-            part = "nothing", ""
-        if isinstance(part, tuple):
-            self._give(line, part)
-        else:
-            self._start(self._give_later(line, part))
-
-    async def _give_later(self, line: RoomLine, coming: Coroutine[Any, Any, Part]) -> None:
-        running = self._loop.call_later(PROMPT, self._give, line, ("running", ""))
-        try:
-            part = await coming
-        finally:
-            running.cancel()
-        self._give(line, part)
+            give(("nothing", ""))
 
     def _give(self, line: RoomLine, part: Part) -> None:
         """Our own part is there, or we know that it takes longer."""
@@ -176,8 +180,7 @@ class Assembly(RoomListener):
             self._bring(line, part)
         elif text and status in ("answered", "failed"):  # the room was told that it still runs
             said = texts.cut(line.address.line, 40)
-            answer = texts.cut(f'To "{said}" in {line.room}: {text}')
-            self._mouth.send_text(OutgoingText(line.person, answer, automatic=True))
+            self._say(line.person, f'To "{said}" in {line.room}: {text}')
 
     def _bring(self, line: RoomLine, part: Part) -> None:
         if line.collection is not None:
@@ -274,7 +277,5 @@ class Assembly(RoomListener):
     def _lines_in(self, room: JID) -> list[RoomLine]:
         return [line for line in self._lines.values() if line.room == room.bare]
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        pending = asyncio.ensure_future(work)
-        self._pending.add(pending)
-        pending.add_done_callback(self._pending.discard)
+    def _say(self, to: JID, text: str) -> None:
+        self._mouth.send_text(OutgoingText(to, texts.cut(text), automatic=True))

@@ -19,6 +19,7 @@ from jabot.xmpp.shares import Status
 
 log = logging.getLogger(__name__)
 
+_PROMPT = 2.0  # seconds: a job that ends within them is not said to run
 _HANDLERS = 8  # calls of on_message at once; a plain function has a thread for each
 
 OnMessage = Callable[["Message"], Awaitable[str | None]]
@@ -37,7 +38,7 @@ class Message:
 
 class Obeying:
     """Does what people say, wherever they say it. Each task checks their right to it; whether they
-    have any, `part` looks itself, and who calls `obey` does."""
+    have any, `take_part` looks itself, and who calls `obey` does."""
 
     def __init__(
         self, clerk: Clerk, *, on_message: OnMessage | None = None, pace: Pace | None = None
@@ -50,6 +51,7 @@ class Obeying:
         # Another bot may take "Dunno" for something to answer; this ends such a talk.
         self._dunnos = Pace(burst=30, rate=0.2)
         self._handling: set[asyncio.Task[str | None]] = set()  # calls of on_message
+        self._pending: set[asyncio.Task[None]] = set()  # parts of answers
 
     @property
     def own(self) -> JID:
@@ -60,10 +62,15 @@ class Obeying:
         """Whether somebody has any right here."""
         return self._clerk.desk.knows(person)
 
+    @property
+    def pending(self) -> int:
+        """How many lines in rooms have no outcome here yet."""
+        return len(self._pending)
+
     def close(self) -> None:
-        """Give up what `on_message` still does."""
-        for handling in self._handling:
-            handling.cancel()
+        """Give up what `on_message` still does, and parts that are not there yet."""
+        for task in (*self._handling, *self._pending):
+            task.cancel()
 
     def find(self, line: str) -> Offer | None:
         """The task that a line asks for, if it is one."""
@@ -75,14 +82,31 @@ class Obeying:
         `refusal`."""
         return self._obey(person, line, self._clerk.start)
 
-    def part(
-        self, person: JID, line: str, *, beside_others: bool = False
-    ) -> Part | Coroutine[Any, Any, Part]:
-        """Do what somebody says in a room, and give what came of it, which nobody was told yet.
+    def take_part(
+        self,
+        person: JID,
+        line: str,
+        give: Callable[[Part], None],
+        *,
+        beside_others: bool = False,
+    ) -> None:
+        """Do what somebody says in a room, and `give` what came of it, which nobody was told yet;
+        before that, if it takes longer than two seconds, that it runs.
 
         `beside_others` is whether nodes that are no queues hear the line as well: then this one, if
         it is a queue, leaves to them what it would have a worker do.
         """
+        part = self._taken(person, line, beside_others)
+        if isinstance(part, tuple):
+            give(part)
+            return
+        pending = asyncio.ensure_future(_give_later(part, give))
+        self._pending.add(pending)
+        pending.add_done_callback(self._pending.discard)
+
+    def _taken(
+        self, person: JID, line: str, beside_others: bool
+    ) -> Part | Coroutine[Any, Any, Part]:
         if not self.knows(person):
             return "stranger", ""
         if not self.pace.take(person.bare, asyncio.get_running_loop().time()):
@@ -99,7 +123,7 @@ class Obeying:
             return _part_of(problem, person, offer)
         if answer is None or isinstance(answer, str):
             return _part(answer)
-        return self._part_later(person, answer, offer)
+        return _part_later(person, answer, offer)
 
     def _obey(
         self, person: JID, line: str, start: Start
@@ -121,14 +145,6 @@ class Obeying:
         if self._commands.find(word) is not None:
             return False
         return self._on_message is None if offer is None else not self._clerk.does(offer)
-
-    async def _part_later(
-        self, person: JID, answer: Awaitable[str | None], offer: Offer | None
-    ) -> Part:
-        try:
-            return _part(await answer)
-        except Exception as problem:
-            return _part_of(problem, person, offer)
 
     def _handle(self, handler: OnMessage, message: Message) -> asyncio.Task[str | None]:
         """Call `on_message`; gives what it answers, whatever happens in it."""
@@ -162,6 +178,22 @@ def refusal(problem: Exception, person: JID, offer: Offer | None) -> str:
 
 def _word(line: str) -> str:
     return line.split(maxsplit=1)[0]
+
+
+async def _give_later(coming: Coroutine[Any, Any, Part], give: Callable[[Part], None]) -> None:
+    running = asyncio.get_running_loop().call_later(_PROMPT, give, ("running", ""))
+    try:
+        part = await coming
+    finally:
+        running.cancel()
+    give(part)
+
+
+async def _part_later(person: JID, answer: Awaitable[str | None], offer: Offer | None) -> Part:
+    try:
+        return _part(await answer)
+    except Exception as problem:
+        return _part_of(problem, person, offer)
 
 
 def _part(answer: str | None) -> Part:
