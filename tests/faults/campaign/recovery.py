@@ -4,6 +4,7 @@ Kills workers with SIGKILL, and cuts others off in both directions, while each r
 the seconds from there to the begin of the next attempt. The grace is the default (1 s).
 """
 
+import argparse
 import shutil
 import statistics
 import sys
@@ -67,7 +68,12 @@ def measure(stage: Stage, how: str, count: int) -> list[float]:
 
 
 def main() -> None:
-    kills, cuts, lease = (int(text) for text in (*sys.argv[1:], "0", "3")[:3])
+    parser = argparse.ArgumentParser(prog="campaign.recovery")
+    parser.add_argument("kills", type=int)
+    parser.add_argument("cuts", type=int, nargs="?", default=0)
+    parser.add_argument("lease", type=int, nargs="?", default=3, help="seconds")
+    given = parser.parse_args()
+    kills, cuts, lease = given.kills, given.cuts, given.lease
     if problem := isolation.problem():
         sys.exit(problem)
     if not isolation.is_inside():
