@@ -10,7 +10,6 @@ from jabot.server.rooms.affiliations import Affiliation, Role
 from jabot.server.rooms.occupants import Occupant
 from jabot.server.rooms.presences import own_content
 from jabot.server.rooms.room import Room
-from jabot.server.router import Route
 
 
 def to_all(room: Room, stanza: Element, sender: JID) -> bool:
@@ -43,9 +42,9 @@ def to_one(room: Room, stanza: Element, sender: JID, nick: str) -> None:
     room.say(said, list(receiver.sessions))
 
 
-def invite(room: Room, stanza: Element, sender: JID, invitation: Element, route: Route) -> str:
-    """A mediated invitation (section 7.8.2); gives the account that has become a member by it,
-    or nothing.
+def invite(room: Room, stanza: Element, sender: JID, invitation: Element) -> tuple[Element, str]:
+    """A mediated invitation (section 7.8.2); gives it as it is passed on, and the account that is
+    to become a member by it, or nothing.
     """
     _occupant(room, sender)
     guest = _address(invitation)
@@ -57,28 +56,24 @@ def invite(room: Room, stanza: Element, sender: JID, invitation: Element, route:
     new_member = ""
     if room.configuration.members_only and room.affiliation(guest.bare) is Affiliation.NONE:
         new_member = guest.bare
-    _pass_on(room, stanza, "invite", invitation, (sender.full, guest), route)
-    return new_member
+    return _passed(room, stanza, "invite", invitation, sender.full, guest), new_member
 
 
-def decline(room: Room, stanza: Element, sender: JID, answer: Element, route: Route) -> None:
-    """The answer of who does not come. It may only go to somebody who is in the room."""
+def decline(room: Room, stanza: Element, sender: JID, answer: Element) -> Element:
+    """The answer of who does not come, as it is passed on: only to somebody who is in the room."""
     host = _address(answer)
     if not room.occupants.of_account(host.bare):
         raise StanzaError("item-not-found", f"{host.bare} is not in this room")
-    _pass_on(room, stanza, "decline", answer, (sender.bare, host), route)
+    return _passed(room, stanza, "decline", answer, sender.bare, host)
 
 
-def _pass_on(
-    room: Room, stanza: Element, name: str, what: Element, ends: tuple[str, JID], route: Route
-) -> None:
-    sender, to = ends
+def _passed(room: Room, stanza: Element, name: str, what: Element, sender: str, to: JID) -> Element:
     words = (each for each in what.elements("reason") if each.ns == MUC_USER)
     passed = Element(MUC_USER, name, {"from": sender}, words)
     attrs = {"from": room.jid, "to": to.full}
     if "id" in stanza.attrs:
         attrs["id"] = stanza.attrs["id"]
-    route(Element(CLIENT, "message", attrs, [Element(MUC_USER, "x", None, [passed])]))
+    return Element(CLIENT, "message", attrs, [Element(MUC_USER, "x", None, [passed])])
 
 
 def _occupant(room: Room, sender: JID) -> Occupant:

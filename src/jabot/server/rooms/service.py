@@ -102,14 +102,15 @@ class Rooms:
         wanted = extension.child(MUC_USER, "invite") if extension is not None else None
         answer = extension.child(MUC_USER, "decline") if extension is not None else None
         if wanted is not None:
-            member = messages.invite(room, stanza, sender, wanted, self._router.route)
+            passed, member = messages.invite(room, stanza, sender, wanted)
             if member:
                 admin.give_affiliation(room, member, Affiliation.MEMBER, Why())
                 self._directory.affiliated(room, {member: Affiliation.MEMBER})
         elif answer is not None:
-            messages.decline(room, stanza, sender, answer, self._router.route)
+            passed = messages.decline(room, stanza, sender, answer)
         else:
             raise StanzaError("bad-request", "what is for all in a room is of type groupchat")
+        self._router.route(passed)
 
     def _check_size(self, stanza: Element) -> None:
         if self._is_too_large(stanza):
