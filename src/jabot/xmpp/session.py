@@ -50,6 +50,7 @@ log = logging.getLogger(__name__)
 _FINAL = (AuthenticationFailed, CertificateError, Replaced)
 _STEADY = 10.0  # seconds after which a connection counts as good, and the backoff begins anew
 _REMEMBERED_FEATURES = 1000
+_TOLD_WITHIN = 5.0  # seconds that a program may take to say what it can
 
 
 class SessionListener:
@@ -231,7 +232,9 @@ class Session:
         if jid in self._features or stream is None:
             return self._features.get(jid, frozenset())
         try:
-            features = read_features(await self.requests.ask("get", jid, information(), 5.0))
+            features = read_features(
+                await self.requests.ask("get", jid, information(), _TOLD_WITHIN)
+            )
         except (StanzaError, TimeoutError, ConnectionFailed) as problem:
             log.debug("%s does not say what it can: %r", jid, problem)
             return frozenset()  # not remembered: it may say so next time
