@@ -1,4 +1,4 @@
-"""Fixtures of the unit tests: a made-up clock, and a home without configuration."""
+"""Fixtures of the unit tests: a made-up clock, a home without configuration, what an end sends."""
 
 import asyncio
 
@@ -28,3 +28,21 @@ def home(tmp_path, monkeypatch):
     for name in ("JABOT_JID", "JABOT_PASSWORD", "JABOT_SERVER", "JABOT_CA_FILE"):
         monkeypatch.delenv(name, raising=False)
     return tmp_path
+
+
+class Sent(list):
+    """What an end has sent, and to whom."""
+
+    def __call__(self, peer, frame):
+        self.append((peer, frame))
+
+    def take(self):
+        sent = list(self)
+        self.clear()
+        return sent
+
+
+@pytest.fixture
+def sent():
+    """To be called by an end of the protocol; empty."""
+    return Sent()

@@ -35,21 +35,6 @@ OPTIONS = {"options": Raw(b'{"key":"k"}'), "for_queue": Raw(b'{"key":"k","retry"
 NOTHING = Leftover([], [])
 
 
-class Sent(list):
-    def __call__(self, peer, frame):
-        self.append((peer, frame))
-
-    def take(self):
-        sent = list(self)
-        self.clear()
-        return sent
-
-
-@pytest.fixture
-def sent():
-    return Sent()
-
-
 @pytest.fixture
 def caller(sent):
     return Caller(sent)

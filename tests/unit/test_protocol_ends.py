@@ -65,23 +65,6 @@ def kept(jobs, size=10**9):
     return Bounds(jobs, size, 10**9, 10**9)
 
 
-class Sent(list):
-    """What an end has sent, and to whom."""
-
-    def __call__(self, peer, frame):
-        self.append((peer, frame))
-
-    def take(self):
-        sent = list(self)
-        self.clear()
-        return sent
-
-
-@pytest.fixture
-def sent():
-    return Sent()
-
-
 @pytest.fixture
 def caller(sent):
     return Caller(sent)
