@@ -36,7 +36,8 @@ from jabot.protocol.frames import (
 )
 
 from .network import Network, Weather
-from .node import ANSWER_WITHIN, RETENTION, SimulatedNode
+from .node import RETENTION, SimulatedNode
+from .program import ANSWER_WITHIN
 
 LONG = 6.0  # seconds of trouble; after that everything heals
 

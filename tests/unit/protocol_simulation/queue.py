@@ -5,8 +5,6 @@ from collections import Counter
 import msgspec
 from msgspec import Raw
 
-from jabot.errors import RemoteProtocolError
-from jabot.protocol import codec
 from jabot.protocol.frames import (
     Cancel,
     Cancelled,
@@ -18,10 +16,8 @@ from jabot.protocol.frames import (
     Submit,
     Succeeded,
 )
-from jabot.protocol.parts import Joiner
-from jabot.protocol.windows import Windows
 
-from .node import ANSWER_WITHIN
+from .program import Program
 
 ATTEMPTS = 3  # of one job
 COMMIT = 0.05  # seconds at most
@@ -107,38 +103,22 @@ class Store:
             node.tell(key, frame)
 
 
-class QueueNode:
+class QueueNode(Program):
     """One process of the queue. What it knows of who listens dies with it; the store does not."""
 
     def __init__(self, network, store, name):
-        self.network, self.store = network, store
-        self.account, self.address = "jobs@here", f"jobs@here/{name}"
-        self.windows, self.joiner = Windows(), Joiner()
-        self.is_online = self.dead = self.draining = False
-        self.session = 0
+        super().__init__(network, "jobs@here", name)
+        self.store = store
+        self.draining = False
         self.commit = 0.0
-        self.pending = set()
         self.listeners = {}  # (account, id) -> addresses
-        network.nodes.append(self)
         store.nodes.append(self)
 
-    def connect(self):
-        if not self.dead and not self.is_online:
-            self.is_online = True
-            self.session += 1
-            self.network.come(self)
+    def came(self):
+        """It knows of nobody."""
 
-    def lose_connection(self):
-        if not self.dead and self.is_online:
-            self.is_online = False
-            self.network.go(self)
-            self.pending.clear()
-            self.windows.all_gone()
-            self.listeners.clear()  # they see it, and ask
-
-    def kill(self):
-        self.lose_connection()
-        self.dead = True
+    def went(self, leftover):
+        self.listeners.clear()  # they see it, and ask
 
     def tell(self, key, frame):
         if self.is_online:
@@ -150,19 +130,11 @@ class QueueNode:
 
     def presence_received(self, peer, account, here):
         if not here:
-            self.pending = {entry for entry in self.pending if entry[0] != peer}
-            self.windows.gone(peer)
-            self.joiner.forget(peer)
+            self.forget(peer)
             for listeners in self.listeners.values():
                 listeners.discard(peer)
 
-    def batch_received(self, peer, account, text, deflated, answer):
-        try:
-            frames = codec.decode_batch(text, deflated=deflated)
-            frames = self.joiner.join(peer, frames, self.network.now)
-        except RemoteProtocolError as error:
-            answer("error", str(error))
-            return
+    def received(self, peer, account, frames, answer):
         if not any(isinstance(frame, Submit | Cancel | Query) for frame in frames):
             answer("result")
             return
@@ -211,32 +183,11 @@ class QueueNode:
         if alive:
             self.windows.push(peer, frame)
 
-    # -- what it does --------------------------------------------------------------------------
+    def answered(self, peer, batch, what, why):
+        if what == "result":
+            self.windows.answered(peer, batch)
+        else:
+            self.windows.refused(peer, batch)
 
-    def flush(self):
-        while self.is_online and (batch := self.windows.take()) is not None:
-            number, peer = batch.id, batch.peer
-            self.pending.add((peer, number))
-            self.network.batch(
-                self,
-                peer,
-                batch.text,
-                batch.deflated,
-                lambda what, why, p=peer, n=number: self._answered(p, n, what),
-            )
-            self.network.after(ANSWER_WITHIN, self._late, peer, number, self.session)
-
-    def _answered(self, peer, batch, what):
-        if (peer, batch) in self.pending:
-            self.pending.discard((peer, batch))
-            if what == "result":
-                self.windows.answered(peer, batch)
-            else:
-                self.windows.refused(peer, batch)
-            self.flush()
-
-    def _late(self, peer, batch, session):
-        if (peer, batch) in self.pending and session == self.session and self.is_online:
-            self.pending.discard((peer, batch))
-            self.windows.failed(peer, batch, lambda frame: True)
-            self.flush()
+    def late(self, peer, batch):
+        self.windows.failed(peer, batch, lambda frame: True)
