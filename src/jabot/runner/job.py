@@ -180,9 +180,8 @@ class JobIds:
         if now != self._at:
             first = new_job_id()
             self._at = now
-            # One random bit is cleared, so that there is room to count.
-            self._head, self._tail = first[:19], int(first[19:].replace("-", ""), 16) & ~(1 << 61)
+            # Of the last group, one random bit is cleared, so that there is room to count.
+            self._head, self._tail = first[:24], int(first[24:], 16) & ~(1 << 47)
         else:
             self._tail += 1
-        text = f"{self._tail:016x}"
-        return f"{self._head}{text[:4]}-{text[4:]}"
+        return f"{self._head}{self._tail:012x}"
