@@ -154,7 +154,7 @@ async def test_an_older_schema_is_brought_up(queue, path, monkeypatch):
     steps = migrations(PACKAGE)
     newer = {**steps, max(steps) + 1: "ALTER TABLE jobs ADD COLUMN colour TEXT;\n"}
     broken = {**newer, max(newer) + 1: "CREATE TABLE half (x);\nDROP TABLE none;\n"}
-    module = "jabot.queue.store.sqlite.file.migrations"
+    module = "jabot.queue.store.sql.migrations"
     monkeypatch.setattr(module, lambda package: broken)
     await refusal(path)
     db = sqlite3.connect(path)

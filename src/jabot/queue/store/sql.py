@@ -27,6 +27,7 @@ from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 import msgspec
 from msgspec import Raw
 
+from jabot.errors import StoreError
 from jabot.protocol.states import JobState
 from jabot.queue.store import rows
 from jabot.queue.store.arguments import ARGUMENTS, undecodable
@@ -308,3 +309,16 @@ def migrations(package: str) -> dict[int, str]:
         for file in sorted(files, key=lambda file: file.name)
         if file.name.endswith(".sql")
     }
+
+
+def lacking(package: str, there: int, name: str) -> dict[int, str]:
+    """The migrations that a schema of that number lacks, of the store of that name. Raises
+    `StoreError` when a newer jabot has made it."""
+    steps = migrations(package)
+    newest = max(steps)
+    if there > newest:
+        raise StoreError(
+            f"{name} has schema {there}, made by a newer jabot; this one knows {newest}:"
+            " update jabot"
+        )
+    return {number: script for number, script in steps.items() if number > there}

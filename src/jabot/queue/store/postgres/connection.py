@@ -20,13 +20,12 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import TransactionStatus
 
 from jabot.errors import ConfigError, StoreError, StoreUnavailable
-from jabot.queue.store.sql import Call, Steps, migrations
+from jabot.queue.store.sql import Call, Steps, lacking
 from jabot.queue.store.store import Impossible
 
 log = logging.getLogger(__name__)
 
 PACKAGE: Final = "jabot.queue.store.postgres"
-SCHEMA: Final = "jabot"
 OLDEST: Final = 14  # of PostgreSQL, whose functions take records
 _LOCK: Final = 1_784_832_622  # of whoever changes the schema
 _LIMIT: Final = 60.0  # seconds that a transaction may take; a server that hangs is away
@@ -258,21 +257,13 @@ async def _migrate(raw: psycopg.AsyncConnection[Any], name: str) -> None:
 
     Raises `StoreError` when it is of a newer jabot, or another program's.
     """
-    steps = migrations(PACKAGE)
-    newest = max(steps)
     async with raw.transaction():
         await raw.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
         there = await _version(raw, name)
-        if there > newest:
-            raise StoreError(
-                f"{name} has schema {there}, made by a newer jabot; this one knows {newest}:"
-                " update jabot"
-            )
-        for number, script in steps.items():
-            if number > there:
-                await raw.execute("SET LOCAL search_path = jabot")
-                await raw.execute(script.encode())
-                await raw.execute("UPDATE jabot.version SET number = %s", (number,))
+        for number, script in lacking(PACKAGE, there, name).items():
+            await raw.execute("SET LOCAL search_path = jabot")
+            await raw.execute(script.encode())
+            await raw.execute("UPDATE jabot.version SET number = %s", (number,))
 
 
 async def _version(raw: psycopg.AsyncConnection[Any], name: str) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from jabot.errors import StoreError, StoreUnavailable
-from jabot.queue.store.sql import migrations
+from jabot.queue.store.sql import lacking
 from jabot.queue.store.sqlite.program import PACKAGE, statements
 from jabot.queue.store.store import Impossible
 
@@ -119,27 +119,19 @@ def migrate(db: sqlite3.Connection, name: str) -> None:
 
     Raises `StoreError` when it is of a newer jabot, or another program's.
     """
-    steps = migrations(PACKAGE)
-    newest = max(steps)
     (there,) = db.execute("PRAGMA user_version").fetchone()
     (whose,) = db.execute("PRAGMA application_id").fetchone()
     (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
     if tables and whose != APPLICATION:
         raise StoreError(f"{name} is another program's database; give another path")
-    if there > newest:
-        raise StoreError(
-            f"{name} has schema {there}, made by a newer jabot; this one knows {newest}:"
-            " update jabot"
-        )
-    for number, script in steps.items():
-        if number > there:
-            db.execute("BEGIN IMMEDIATE")
-            try:
-                for statement in statements(script):
-                    db.execute(statement)
-                db.execute(f"PRAGMA application_id = {APPLICATION}")
-                db.execute(f"PRAGMA user_version = {number}")
-                db.execute("COMMIT")
-            except BaseException:
-                db.execute("ROLLBACK")
-                raise
+    for number, script in lacking(PACKAGE, there, name).items():
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            for statement in statements(script):
+                db.execute(statement)
+            db.execute(f"PRAGMA application_id = {APPLICATION}")
+            db.execute(f"PRAGMA user_version = {number}")
+            db.execute("COMMIT")
+        except BaseException:
+            db.execute("ROLLBACK")
+            raise
