@@ -86,6 +86,15 @@ def test_a_password_is_asked_for_and_not_shown(terminal, config: Path) -> None:
     assert "Geheimnis" in config.read_text()
 
 
+def test_ctrl_c_in_place_of_a_password_is_130(terminal, config: Path) -> None:
+    login = terminal("login", "ann@localhost", "--no-check")
+    login.see("Password for ann@localhost: ")
+    login.sendintr()
+    login.see("Aborted!")
+    assert login.see_end() == 130
+    assert not config.exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "answer"),
     [

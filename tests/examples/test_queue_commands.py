@@ -58,7 +58,12 @@ def test_a_queue_is_run_and_looked_after(
             "schedules", "add", *to, "hourly", "double", "1", "--every", "1h", **environment
         )
         assert added.stdout.startswith("hourly: double, every 60 min\nnext: ")
-        for answer, end, says in (("n", 1, "Aborted"), ("y", 0, "1 ended job deleted")):
+        answers = (
+            ("\x03", 130, "Aborted"),  # Ctrl-C
+            ("n", 1, "Aborted"),
+            ("y", 0, "1 ended job deleted"),
+        )
+        for answer, end, says in answers:
             screen = terminal("jobs", "purge", *to, **environment)
             screen.see(r"Delete 1 ended job at \S+\? \[y/N\]")
             screen.sendline(answer)

@@ -49,12 +49,6 @@ def test_each_error_has_its_exit_code(error, code):
     assert caught.value.exit_code == code
 
 
-def test_ctrl_c_is_130():
-    with pytest.raises(SystemExit) as caught, exit_codes():
-        raise KeyboardInterrupt
-    assert caught.value.code == 130
-
-
 def test_a_failed_task_shows_its_traceback_when_asked_to(capsys):
     error = errors.TaskFailed("ValueError: x", traceback="Traceback\n  \x1b[31mhere\n")
     assert failure(error).message == "the task failed: ValueError: x\n(-v shows its traceback)"

@@ -5,9 +5,12 @@ from __future__ import annotations
 import difflib
 import importlib
 import logging
+import signal
 import sys
+from typing import Final
 
 import click
+from click.exceptions import Exit
 
 from jabot.errors import JabotError
 
@@ -34,8 +37,12 @@ _COMMANDS = {
 }
 
 
+_INTERRUPTED: Final = 128 + signal.SIGINT
+
+
 class _Group(click.Group):
-    """Imports a subcommand's module on first use, and shows our errors without a traceback."""
+    """Imports a subcommand's module on first use, shows our errors without a traceback, and ends
+    with 130 after Ctrl-C."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
@@ -60,6 +67,13 @@ class _Group(click.Group):
             return super().invoke(ctx)
         except JabotError as error:
             raise click.ClickException(str(error)) from error
+        except KeyboardInterrupt:
+            raise Exit(_INTERRUPTED) from None
+        except click.Abort as abort:  # of a question: answered with no, Ctrl-D, or Ctrl-C
+            if isinstance(abort.__context__, KeyboardInterrupt):
+                click.echo("Aborted!", err=True)  # as click says it of the others
+                raise Exit(_INTERRUPTED) from None
+            raise
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})

@@ -26,7 +26,7 @@ from jabot.protocol.options import OWN_TASKS
 R = TypeVar("R")
 
 _SHORT: Final = 8  # characters of an id on a terminal
-_PATIENCE: Final = 30.0  # seconds for an answer; what takes longer has a limit of its own
+PATIENCE: Final = 30.0  # seconds for an answer; what takes longer has a limit of its own
 
 
 class Queue:
@@ -38,7 +38,7 @@ class Queue:
         self.own = own  # the account's bare address
 
     async def ask(
-        self, name: str, kind: Any, /, *, patience: float | None = _PATIENCE, **arguments: Any
+        self, name: str, kind: Any, /, *, patience: float | None = PATIENCE, **arguments: Any
     ) -> Any:
         """What one of its own tasks answers, as an object of a kind.
 

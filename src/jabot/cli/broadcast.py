@@ -18,14 +18,13 @@ from jabot.calls.broadcast import Plan, read_batch
 from jabot.calls.faces import describe_to, spread
 from jabot.cli.account import account_option, run_as
 from jabot.cli.arguments import read_words
-from jabot.cli.exit_codes import FAILED, code_of, failure
-from jabot.cli.interrupt import Interrupt
+from jabot.cli.exit_codes import FAILED, code_of
+from jabot.cli.interrupt import interruptible
 from jabot.cli.job_options import LiteralWords, Words, where_option, words_argument
 from jabot.cli.progress import ProgressLine
 from jabot.cli.screen import as_json
 from jabot.cli.values import DURATION, Value
 from jabot.client import Client
-from jabot.errors import JabotError
 from jabot.tasks import Step
 
 
@@ -119,23 +118,17 @@ def broadcast(
 
 async def _broadcast(account: Account, order: Order) -> int:
     heard = _Heard(order.options["quorum"])
-    with ProgressLine(order.task) as line, Interrupt(line) as interrupt:
+    with interruptible(order.task, account) as (line, _):
         try:
             await _hear(account, order, line, heard)
         except asyncio.CancelledError:
-            if interrupt.code is None:
-                raise
             line.say(f"Stopped: {heard.text()}.")
-            return interrupt.code
-        except JabotError as error:
-            raise failure(error, interrupt.code) from error
-        line.close()
-        click.echo(heard.text(), err=True)
-    return interrupt.code or heard.code()
+            raise
+    click.echo(heard.text(), err=True)
+    return heard.code()
 
 
 async def _hear(account: Account, order: Order, line: ProgressLine, heard: _Heard) -> None:
-    line.where(f"- signing in as {account.jid}")
     async with Client(account) as app:
         with ExitStack() as stack:
             line.where(f"- looking for {order.options['to']}")

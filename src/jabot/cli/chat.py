@@ -7,13 +7,11 @@ import sys
 
 import click
 
-from jabot.account import Account, resolve_account
-from jabot.cli.account import account_option
+from jabot.account import Account, parse_jid
+from jabot.cli.account import account_option, run_as
 from jabot.cli.exit_codes import NOBODY_THERE
-from jabot.cli.screen import hush
 from jabot.cli.terminal import ANSWER_LIMIT, Conversation, lines_of_stdin, prompt
-from jabot.errors import ConfigError
-from jabot.jid import JID, InvalidJID
+from jabot.jid import JID
 
 
 @click.command()
@@ -27,12 +25,8 @@ def chat(jid: str, account: str | None) -> None:
     input when the one before was answered, waits until the contact has finished, and leaves; exit
     code 3 when nobody answers.
     """
-    try:
-        contact = JID(jid)
-    except InvalidJID as error:
-        raise ConfigError(f"{jid!r} is not an address ({error})") from None
-    hush()
-    sys.exit(asyncio.run(_chat(resolve_account(account), contact)))
+    contact = parse_jid(jid)
+    sys.exit(run_as(account, lambda own: _chat(own, contact)))
 
 
 async def _chat(account: Account, contact: JID) -> int:

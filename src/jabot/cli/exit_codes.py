@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -30,7 +29,6 @@ USAGE: Final = 2
 NOBODY_THERE: Final = 3
 NOT_ALLOWED: Final = 4
 TIMED_OUT: Final = 124  # as timeout(1) has it
-INTERRUPTED: Final = 128 + signal.SIGINT
 
 # All others are FAILED. With USAGE, NOBODY_THERE and NOT_ALLOWED nothing ran.
 _CODES: Final[tuple[tuple[type[JabotError], int], ...]] = (
@@ -75,10 +73,8 @@ def failure(error: JabotError, code: int | None = None, *, verbose: bool = False
 
 @contextmanager
 def exit_codes() -> Iterator[None]:
-    """Within, errors end the command with their code, and Ctrl-C with 130."""
+    """Within, errors end the command with their code."""
     try:
         yield
     except JabotError as error:
         raise failure(error) from error
-    except KeyboardInterrupt:
-        raise SystemExit(INTERRUPTED) from None

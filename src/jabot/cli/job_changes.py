@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import click
 
-from jabot.cli.asking import Asking, Queue, queue_command, short
+from jabot.cli.asking import PATIENCE, Asking, Queue, queue_command, short
 from jabot.cli.exit_codes import code_of, failure
 from jabot.cli.job_filters import ENDED, UNFINISHED, Chosen, filters, pages
 from jabot.cli.screen import clean, print_json
@@ -37,10 +37,9 @@ def retry(asking: Asking, ids: Sequence[str], chosen: Chosen, yes: bool) -> None
     Without an ID all that failed and fit the filters; on a terminal it says how many there are, and
     asks first. With --json an array of those that are available again.
     """
-    chosen = _checked(ids, chosen, [JobState.FAILED.value])
-    question = "" if yes else "Run {} again"
-    answers = asking.do(lambda queue: _each(queue, "retry", ids, chosen, {}, question))
-    _tell("retry", answers, json=asking.json)
+    _check(ids, chosen)
+    ids = ids or _fitting(asking, chosen, [JobState.FAILED.value], "" if yes else "Run {} again")
+    _tell("retry", asking.do(lambda queue: _each(queue, "retry", ids)), json=asking.json)
 
 
 @click.command(short_help="Stop jobs.")
@@ -55,35 +54,39 @@ def cancel(asking: Asking, ids: Sequence[str], chosen: Chosen, reason: str, yes:
     Without an ID all that have not ended and fit the filters; on a terminal it says how many there
     are, and asks first. With --json an array of the jobs, as they are then.
     """
-    chosen = _checked(ids, chosen, UNFINISHED)
-    more, question = {"reason": reason}, "" if yes else "Stop {}"
-    answers = asking.do(lambda queue: _each(queue, "cancel", ids, chosen, more, question))
+    _check(ids, chosen)
+    ids = ids or _fitting(asking, chosen, UNFINISHED, "" if yes else "Stop {}")
+    answers = asking.do(lambda queue: _each(queue, "cancel", ids, reason=reason))
     _tell("cancel", answers, json=asking.json)
 
 
-def _checked(ids: Sequence[str], chosen: Chosen, usual: Sequence[str]) -> Chosen:
-    """The filters, with the states that are meant when none is given."""
+def _check(ids: Sequence[str], chosen: Chosen) -> None:
     if bool(ids) == chosen.says_something:
         raise click.UsageError(
             "name the jobs by their ids, or say which with --state, --task, --label, --owner, "
             "--mine or --all"
         )
-    return chosen if ids or chosen.state else replace(chosen, state=usual)
+
+
+def _fitting(asking: Asking, chosen: Chosen, usual: Sequence[str], question: str) -> list[str]:
+    """The ids of the jobs that fit, in the usual states when none is given; a person is asked
+    first, where there is a question."""
+    if not chosen.state:
+        chosen = replace(chosen, state=usual)
+
+    async def ask(queue: Queue) -> tuple[list[str], str]:
+        return [line.id for line in (await pages(queue, chosen, None))[0]], queue.address
+
+    ids, address = asking.do(ask)
+    if ids and question:
+        _confirm(question.format(f"{len(ids):,} job{'' if len(ids) == 1 else 's'}"), address)
+    return ids
 
 
 async def _each(
-    queue: Queue,
-    name: str,
-    ids: Sequence[str],
-    chosen: Chosen,
-    more: dict[str, Any],
-    question: str,
+    queue: Queue, name: str, ids: Sequence[str], **more: Any
 ) -> list[JobLine | JabotError]:
     """Ask for each of some jobs; one that cannot be done does not keep the others from it."""
-    if not ids:
-        ids = [line.id for line in (await pages(queue, chosen, None))[0]]
-        if ids and question:
-            _confirm(question.format(f"{len(ids):,} job{'' if len(ids) == 1 else 's'}"), queue)
 
     async def one(job_id: str) -> JobLine | JabotError:
         try:
@@ -143,27 +146,27 @@ def purge(asking: Asking, chosen: Chosen, older_than: float | None, yes: bool) -
     """
     before = None if older_than is None else time.time() - older_than
 
-    async def ask(queue: Queue) -> int:
+    async def ask(queue: Queue, name: str, patience: float | None = PATIENCE) -> tuple[int, str]:
         asked = {**chosen.asked(queue), "ended_before": before}
-        if not yes and sys.stdin.isatty():
-            count = await queue.ask("count", int, **asked)
-            if not count:
-                return 0
-            _confirm(f"Delete {_ended(count)}", queue)
-        deleted: int = await queue.ask("purge", int, patience=None, **asked)
-        return deleted
+        return await queue.ask(name, int, patience=patience, **asked), queue.address
 
-    deleted = asking.do(ask)
+    count = None
+    if not yes and sys.stdin.isatty():
+        count, address = asking.do(lambda queue: ask(queue, "count"))
+        if count:
+            _confirm(f"Delete {_ended(count)}", address)
+    deleted = 0 if count == 0 else asking.do(lambda queue: ask(queue, "purge", None))[0]
     if asking.json:
         print_json({"deleted": deleted})
     else:
         click.echo(f"{_ended(deleted)} deleted")
 
 
-def _confirm(question: str, queue: Queue) -> None:
-    """Ask, where a person can answer; "no" ends the command with 1."""
+def _confirm(question: str, address: str) -> None:
+    """Ask, where a person can answer; "no" ends the command with 1. Not while signed in: neither
+    Ctrl-C nor the server would be heard."""
     if sys.stdin.isatty():
-        click.confirm(f"{question} at {queue.address}?", abort=True, err=True)
+        click.confirm(f"{question} at {address}?", abort=True, err=True)
 
 
 def _ended(count: int) -> str:

@@ -43,7 +43,8 @@ def nodes(jids: Sequence[str], json: bool, watch: bool, account: str | None) -> 
     """
     if watch:
         plain = _plain if json else None
-        sys.exit(run_as(account, lambda own: watching.watch(own, _asked(own, jids), _table, plain)))
+        run_as(account, lambda own: watching.watch(own, _asked(own, jids), _table, plain))
+        return
     found = run_as(account, lambda own: _nodes(own, _asked(own, jids)))
     peers = [peer for there in found if not isinstance(there, JabotError) for peer in there]
     if json:

@@ -16,7 +16,7 @@ from jabot.calls.options import Options, options
 from jabot.cli.account import account_option, run_as
 from jabot.cli.arguments import described, read_words
 from jabot.cli.exit_codes import failure
-from jabot.cli.interrupt import Interrupt
+from jabot.cli.interrupt import Interrupt, interruptible
 from jabot.cli.job_options import (
     LiteralWords,
     Words,
@@ -130,13 +130,9 @@ def submit(  # noqa: PLR0913 - the options of a job
 
 
 async def _submit(account: Account, order: Order, *, verbose: bool) -> int:
-    with ProgressLine(order.task) as line, Interrupt(line) as interrupt:
+    with interruptible(order.task, account) as (line, interrupt):
         try:
             result = await _result(account, order, line, interrupt)
-        except asyncio.CancelledError:
-            if interrupt.code is None:
-                raise
-            return interrupt.code
         except JabotError as error:
             raise failure(error, interrupt.code, verbose=verbose) from error
     click.echo(result) if order.leave else print_json(result)
@@ -149,7 +145,6 @@ async def _result(account: Account, order: Order, line: ProgressLine, interrupt:
     async with AsyncExitStack() as stack:
         try:
             async with asyncio.timeout_at(deadline) as limit:
-                line.where(f"- signing in as {account.jid}")
                 app = await stack.enter_async_context(Client(account))
                 line.where(f"- looking for {chosen.to}")
                 args, kwargs = await _arguments(app, order)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Sequence
 from typing import Any, Final
@@ -14,10 +13,9 @@ from rich.text import Text
 
 from jabot.account import Account, parse_jid
 from jabot.cli.account import account_option, run_as
-from jabot.cli.exit_codes import exit_codes, failure
-from jabot.cli.interrupt import Interrupt
+from jabot.cli.exit_codes import exit_codes
+from jabot.cli.interrupt import interruptible
 from jabot.cli.job_options import LiteralWords
-from jabot.cli.progress import ProgressLine
 from jabot.cli.screen import as_json, output
 from jabot.cli.values import Value
 from jabot.client import Client, follow_with
@@ -207,33 +205,19 @@ def follow(
         130  stopped by Ctrl-C (143 by SIGTERM)
     """
     follower = Follower(patterns, of=of, history=history)
-    code = run_as(account, lambda own: _follow(own, follower, count))
-    if code:
-        sys.exit(code)
+    run_as(account, lambda own: _follow(own, follower, count))
 
 
-async def _follow(account: Account, follower: Follower, count: int | None) -> int:
-    with ProgressLine("follow") as line, Interrupt(line) as interrupt:
-        try:
-            line.where(f"- signing in as {account.jid}")
-            async with Client(account) as app:
-                line.close()
-                await _print(app, follower, count)
-        except asyncio.CancelledError:
-            if interrupt.code is None:
-                raise
-        except JabotError as error:
-            raise failure(error, interrupt.code) from error
-    return interrupt.code or 0
-
-
-async def _print(app: Client, follower: Follower, count: int | None) -> None:
-    leave = follow_with(app, follower)
-    printed = 0
-    while printed != count:
-        _show(await follower.next())
-        printed += 1
-    leave()
+async def _follow(account: Account, follower: Follower, count: int | None) -> None:
+    with interruptible("follow", account) as (line, _):
+        async with Client(account) as app:
+            line.close()
+            leave = follow_with(app, follower)
+            printed = 0
+            while printed != count:
+                _show(await follower.next())
+                printed += 1
+            leave()
 
 
 def _show(event: Event) -> None:

@@ -17,8 +17,7 @@ from rich.text import Text
 
 from jabot.account import Account
 from jabot.calls.watch import Watch
-from jabot.cli.interrupt import Interrupt
-from jabot.cli.progress import ProgressLine
+from jabot.cli.interrupt import interruptible
 from jabot.cli.screen import as_json, clean, output
 from jabot.client import Client
 from jabot.peers import Peer
@@ -42,21 +41,14 @@ class Seen:
 
 async def watch(
     account: Account, addresses: Sequence[str], picture: Picture, plain: Plain | None
-) -> int:
+) -> None:
     """Show the nodes at the addresses until a signal comes: a table that changes in its place, or
-    with `plain` a JSON array a line. The exit code is that of the signal. Raises what ended the
-    connection for good."""
-    with ProgressLine("nodes") as line, Interrupt(line) as interrupt:
-        try:
-            line.where(f"- signing in as {account.jid}")
-            async with Client(account) as app:
-                await gather(app, addresses)
-                line.close()
-                await _show(app, addresses, picture, plain)
-        except asyncio.CancelledError:
-            if interrupt.code is None:
-                raise
-    return interrupt.code or 0
+    with `plain` a JSON array a line. Raises what ended the connection for good."""
+    with interruptible("nodes", account) as (line, _):
+        async with Client(account) as app:
+            await gather(app, addresses)
+            line.close()
+            await _show(app, addresses, picture, plain)
 
 
 async def gather(app: Client, addresses: Sequence[str]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 import time
 from collections.abc import Sequence
@@ -10,11 +9,10 @@ from contextlib import AsyncExitStack
 
 import click
 
-from jabot.account import Account, resolve_account
-from jabot.cli.account import account_option
-from jabot.cli.exit_codes import USAGE, Failure, exit_codes
-from jabot.cli.interrupt import Interrupt
-from jabot.cli.progress import ProgressLine
+from jabot.account import Account
+from jabot.cli.account import account_option, run_as
+from jabot.cli.exit_codes import USAGE, Failure
+from jabot.cli.interrupt import interruptible
 from jabot.cli.terminal import quiet_logs
 from jabot.cli.values import ADDRESS
 from jabot.cli.watching import gather
@@ -51,10 +49,7 @@ def top(jids: Sequence[str], account: str | None) -> None:
         import textual  # noqa: F401 - to say early that it is missing
     except ModuleNotFoundError:
         raise Failure('jabot top needs textual: pip install "jabot[top]"', USAGE) from None
-    with exit_codes(), quiet_logs():
-        chosen = resolve_account(account)
-        asked = list(dict.fromkeys(jids)) or [chosen.jid.bare]
-        sys.exit(asyncio.run(_top(chosen, asked)))
+    sys.exit(run_as(account, lambda own: _top(own, list(dict.fromkeys(jids)) or [own.jid.bare])))
 
 
 def is_terminal() -> bool:
@@ -68,15 +63,10 @@ async def _top(account: Account, addresses: list[str]) -> int:
     from jabot.cli.top.screen import Top
 
     async with AsyncExitStack() as stack:
-        with ProgressLine("nodes") as line, Interrupt(line) as interrupt:
-            try:
-                line.where(f"- signing in as {account.jid}")
-                app = await stack.enter_async_context(Client(account))
-                await gather(app, addresses)
-            except asyncio.CancelledError:
-                if interrupt.code is None:
-                    raise
-                return interrupt.code
+        stack.enter_context(quiet_logs())
+        with interruptible("nodes", account):
+            app = await stack.enter_async_context(Client(account))
+            await gather(app, addresses)
         fleet = Fleet(addresses, time.monotonic, time.time)
         with Feed(app, addresses, fleet) as feed:
             screen = Top(feed)
