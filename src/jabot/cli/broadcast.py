@@ -78,12 +78,8 @@ def _batch(text: str) -> str:
 def broadcast(
     task: str,
     words: Words,
-    to: str,
-    timeout: float,
-    batch: str | None,
-    where: dict[str, list[str]],
-    quorum: int | None,
     account: str | None,
+    **chosen: Any,
 ) -> None:
     """Have TASK run by every node at an address, and print what they reply, a JSON object a line.
 
@@ -109,7 +105,6 @@ def broadcast(
         124  every node was silent
         130  stopped by Ctrl-C (143 by SIGTERM)
     """
-    chosen = {"to": to, "timeout": timeout, "where": where, "quorum": quorum, "batch": batch}
     order = Order(task, words, chosen)
     code = run_as(account, lambda own: _broadcast(own, order))
     if code:

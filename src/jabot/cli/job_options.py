@@ -7,8 +7,9 @@ from typing import Any, NamedTuple, TypeVar
 
 import click
 
-from jabot.calls.queue_options import QueueOptions
+from jabot.calls.options import Options, options
 from jabot.cli.values import DURATION, MOMENT
+from jabot.errors import ConfigError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -134,7 +135,7 @@ _OF_ONE_JOB = ("--at", "--key", "--after")  # a schedule has many
 
 
 def queue_options(command: F) -> F:
-    """Adds them to a command, which gets them by name; `given()` makes options of that."""
+    """Adds them to a command, which gets them by name; `checked()` makes options of that."""
     return _with(command, _OPTIONS, lambda text: f"Queue: {text}")
 
 
@@ -151,10 +152,14 @@ def _with(command: F, options: dict[str, dict[str, Any]], told: Callable[[str], 
     return command
 
 
-def given(values: dict[str, Any]) -> QueueOptions:
-    """Those that were given."""
-    return {  # type: ignore[return-value]
+def checked(to: str, **values: Any) -> Options:
+    """Those that were given, as the options of a job for an address."""
+    given = {
         name: value
         for name, value in values.items()
-        if value is not None and value is not False and value != ()
+        if value is not None and value is not False and value != () and value != {}
     }
+    try:
+        return options(to, **given)
+    except ConfigError as error:
+        raise click.UsageError(str(error)) from None

@@ -13,13 +13,12 @@ import msgspec
 from rich.table import Table
 from rich.text import Text
 
-from jabot.calls.options import options
 from jabot.cli.arguments import described, read_words
 from jabot.cli.asking import Asking, Queue, apart, queue_command
 from jabot.cli.job_options import (
     LiteralWords,
     Words,
-    given,
+    checked,
     retries_option,
     schedule_options,
     where_option,
@@ -28,7 +27,6 @@ from jabot.cli.job_options import (
 from jabot.cli.screen import clean, one_line, output, plain_table, print_json
 from jabot.cli.values import DURATION
 from jabot.durations import brief
-from jabot.errors import ConfigError
 from jabot.queue.answers import ScheduleLine
 
 
@@ -102,20 +100,7 @@ def list_(asking: Asking) -> None:
 @where_option("on workers")
 @schedule_options
 @queue_command
-def add(  # noqa: PLR0913 - the options of a schedule
-    asking: Asking,
-    name: str,
-    task: str,
-    words: Words,
-    cron: str | None,
-    every: float | None,
-    zone: str,
-    missed: str,
-    timeout: float | None,
-    retries: int,
-    where: dict[str, list[str]],
-    **more: Any,
-) -> None:
+def add(asking: Asking, name: str, task: str, words: Words, **given: Any) -> None:
     """Have TASK run again and again, under a NAME by which the schedule is paused and removed.
 
     Arguments are written as for `jabot submit`:
@@ -127,14 +112,12 @@ def add(  # noqa: PLR0913 - the options of a schedule
     A NAME that this account has already is changed. What could never fire is refused. Prints the
     next three times; with --json an object.
     """
-    if (cron is None) == (every is None):
+    when = {each: given.pop(each) for each in ("cron", "every", "zone", "missed", "timeout")}
+    if (when["cron"] is None) == (when["every"] is None):
         raise click.UsageError("give --cron or --every, one of both")
-    try:
-        chosen = options("jobs@localhost", None, retries, where or None, False, **given(more))
-        if chosen.not_for_queue:
-            raise ConfigError(chosen.not_for_queue)
-    except ConfigError as error:
-        raise click.UsageError(str(error)) from None
+    chosen = checked("jobs@localhost", **given)  # any address will do here
+    if chosen.not_for_queue:
+        raise click.UsageError(chosen.not_for_queue)
 
     async def ask(queue: Queue) -> ScheduleLine:
         description = None
@@ -148,16 +131,12 @@ def add(  # noqa: PLR0913 - the options of a schedule
             task=task,
             args=list(args),
             kwargs=kwargs,
-            cron=cron,
-            every=every,
-            zone=zone,
-            missed=missed,
-            timeout=timeout,
             options=msgspec.json.decode(chosen.for_queue),
+            **when,
         )
         return line
 
-    _tell(asking.do(ask), asking.json, "")
+    _tell(asking.do(ask), asking.json)
 
 
 @schedules.command(short_help="Submit no more jobs of a schedule.")
@@ -166,7 +145,7 @@ def add(  # noqa: PLR0913 - the options of a schedule
 def pause(asking: Asking, name: str) -> None:
     """Submit no more jobs of the schedule NAME, until it is resumed."""
     line = asking.do(lambda queue: queue.ask("pause_schedule", ScheduleLine, name=name))
-    _tell(line, asking.json, "is paused")
+    _tell(line, asking.json, " is paused")
 
 
 @schedules.command(short_help="Submit jobs of a schedule again.")
@@ -175,7 +154,7 @@ def pause(asking: Asking, name: str) -> None:
 def resume(asking: Asking, name: str) -> None:
     """Submit jobs of the schedule NAME again, from its next time on: what it missed stays so."""
     line = asking.do(lambda queue: queue.ask("resume_schedule", ScheduleLine, name=name))
-    _tell(line, asking.json, "goes on")
+    _tell(line, asking.json, " goes on")
 
 
 @schedules.command(short_help="Forget a schedule.")
@@ -193,11 +172,11 @@ def remove(asking: Asking, name: str) -> None:
 # -- words ----------------------------------------------------------------------------------------
 
 
-def _tell(line: ScheduleLine, json: bool, what: str) -> None:
+def _tell(line: ScheduleLine, json: bool, what: str = "") -> None:
     if json:
         print_json(line)
         return
-    click.echo(clean(f"{line.name}: {what or f'{line.task}, {_when(line)}'}"))
+    click.echo(clean(f"{line.name}{what or f': {line.task}, {_when(line)}'}"))
     for number, moment in enumerate(_times(line)):
         click.echo(f"{'      ' if number else 'next: '}{moment}")
 

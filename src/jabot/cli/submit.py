@@ -12,7 +12,7 @@ import click
 
 from jabot.account import Account
 from jabot.calls import Job, begin
-from jabot.calls.options import Options, options
+from jabot.calls.options import Options
 from jabot.cli.account import account_option, run_as
 from jabot.cli.arguments import described, read_words
 from jabot.cli.exit_codes import failure
@@ -20,7 +20,7 @@ from jabot.cli.interrupt import Interrupt, interruptible
 from jabot.cli.job_options import (
     LiteralWords,
     Words,
-    given,
+    checked,
     queue_options,
     retries_option,
     where_option,
@@ -30,7 +30,7 @@ from jabot.cli.progress import ProgressLine
 from jabot.cli.screen import is_verbose, print_json
 from jabot.cli.values import ADDRESS, DURATION
 from jabot.client import Client
-from jabot.errors import ConfigError, JabotError, JobTimeout
+from jabot.errors import JabotError, JobTimeout
 from jabot.tasks import Arguments
 
 _LOOK_AGAIN = 0.5  # seconds before nodes are asked for again, where nobody was
@@ -74,18 +74,8 @@ class Order:
 @queue_options
 @click.option("-v", "--verbose", is_flag=True, help="Show the traceback of a task that failed.")
 @account_option
-def submit(  # noqa: PLR0913 - the options of a job
-    task: str,
-    words: Words,
-    to: str,
-    timeout: float | None,
-    retries: int,
-    where: dict[str, list[str]],
-    wait: bool,
-    detach: bool,
-    verbose: bool,
-    account: str | None,
-    **queue: Any,
+def submit(
+    task: str, words: Words, detach: bool, verbose: bool, account: str | None, **chosen: Any
 ) -> None:
     """Have TASK run at a node or by a queue, and print its result as JSON.
 
@@ -119,11 +109,7 @@ def submit(  # noqa: PLR0913 - the options of a job
         124  no outcome within the timeout
         130  stopped by Ctrl-C (143 by SIGTERM)
     """
-    try:
-        chosen = options(to, timeout, retries, where or None, wait, **given(queue))
-    except ConfigError as error:
-        raise click.UsageError(str(error)) from None
-    order = Order(task, words, chosen, leave=detach)
+    order = Order(task, words, checked(**chosen), leave=detach)
     code = run_as(account, lambda own: _submit(own, order, verbose=verbose or is_verbose()))
     if code:
         sys.exit(code)
