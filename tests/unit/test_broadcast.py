@@ -13,6 +13,7 @@ from jabot.calls.audience import EVERYBODY
 from jabot.calls.broadcast import Plan, read_batch
 from jabot.calls.calls import closed
 from jabot.cli.broadcast import _Heard
+from jabot.cli.progress import ProgressLine
 from jabot.errors import (
     ConfigError,
     ConnectionFailed,
@@ -481,7 +482,7 @@ def reply(status, error=None):
     ],
 )
 def test_exit_codes(replies, quorum, code):
-    heard = _Heard(quorum)
+    heard = _Heard(ProgressLine("lift"), ROOM, quorum)
     heard.nodes = len(replies)
     heard.replies += replies
     assert heard.code() == code

@@ -5,6 +5,7 @@ from click.testing import CliRunner
 
 from jabot.cli import cli
 from jabot.cli.topics import read_payload
+from jabot.client import Client
 from jabot.xmpp.topics import TopicSettings
 
 
@@ -38,11 +39,16 @@ def test_what_is_published(words, literal, payload):
 def test_how_a_topic_is_set_up(words, settings, home, monkeypatch):
     seen = []
 
+    async def signed_in_or_out(app, *_):
+        return None
+
     async def publish(app, topic, payload, own):
         seen.extend(app._topics.values())
         return "an id"
 
-    monkeypatch.setattr("jabot.cli.topics._publish", publish)
+    for name in ("__aenter__", "__aexit__"):
+        monkeypatch.setattr(Client, name, signed_in_or_out)
+    monkeypatch.setattr(Client, "publish", publish)
     monkeypatch.setenv("JABOT_JID", "bot@localhost")
     monkeypatch.setenv("JABOT_PASSWORD", "s3cret")
     result = CliRunner().invoke(cli, ["publish", "sensors/hall", "1", *words])

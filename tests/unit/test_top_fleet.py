@@ -2,7 +2,8 @@
 
 import pytest
 
-from jabot.cli.top.fleet import Fleet, Sort
+from jabot.cli.top.fleet import Fleet
+from jabot.cli.top.rows import Sort
 from unit.fleet_told import POOL, Clock, node, standing, status
 
 

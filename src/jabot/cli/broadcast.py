@@ -6,7 +6,6 @@ import asyncio
 import sys
 from collections import Counter
 from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import Any
 
 import click
@@ -26,15 +25,6 @@ from jabot.cli.screen import as_json
 from jabot.cli.values import DURATION, Value
 from jabot.client import Client
 from jabot.tasks import Step
-
-
-@dataclass(frozen=True)
-class Order:
-    """What the command line asks for."""
-
-    task: str
-    words: Words
-    options: dict[str, Any]
 
 
 def _batch(text: str) -> str:
@@ -105,17 +95,25 @@ def broadcast(
         124  every node was silent
         130  stopped by Ctrl-C (143 by SIGTERM)
     """
-    order = Order(task, words, chosen)
-    code = run_as(account, lambda own: _broadcast(own, order))
+    code = run_as(account, lambda own: _broadcast(own, task, words, chosen))
     if code:
         sys.exit(code)
 
 
-async def _broadcast(account: Account, order: Order) -> int:
-    heard = _Heard(order.options["quorum"])
-    with interruptible(order.task, account) as (line, _):
+async def _broadcast(account: Account, task: str, words: Words, options: dict[str, Any]) -> int:
+    with interruptible(task, account) as (line, _):
+        heard = _Heard(line, options["to"], options["quorum"])
         try:
-            await _hear(account, order, line, heard)
+            async with Client(account) as app:
+                line.where(f"- looking for {options['to']}")
+                with ExitStack() as stack:
+                    arguments: Any = (), {}
+                    if any(words):
+                        described = await describe_to(app, task, options, stack)
+                        arguments = read_words(*words, described)
+                    plan = Plan.of(task, arguments, **options)
+                    async for reply in spread(app, plan, heard.gathered):
+                        heard.reply(reply)
         except asyncio.CancelledError:
             line.say(f"Stopped: {heard.text()}.")
             raise
@@ -123,34 +121,27 @@ async def _broadcast(account: Account, order: Order) -> int:
     return heard.code()
 
 
-async def _hear(account: Account, order: Order, line: ProgressLine, heard: _Heard) -> None:
-    async with Client(account) as app:
-        with ExitStack() as stack:
-            line.where(f"- looking for {order.options['to']}")
-            arguments: Any = (), {}
-            if any(order.words):
-                described = await describe_to(app, order.task, order.options, stack)
-                arguments = read_words(*order.words, described)
-
-            def gathered(count: int) -> None:
-                heard.nodes = count
-                line.where(f"at {order.options['to']}")
-                line.step(Step(0, count, None))
-
-            plan = Plan.of(order.task, arguments, **order.options)
-            async for reply in spread(app, plan, gathered):
-                heard.replies.append(reply)
-                line.output(as_json(_plain(reply)))
-                line.step(Step(len(heard.replies), heard.nodes, None))
-
-
 class _Heard:
-    """The replies so far."""
+    """The replies so far, each of which is printed."""
 
-    def __init__(self, quorum: int | None) -> None:
+    def __init__(self, line: ProgressLine, place: str, quorum: int | None) -> None:
         self.nodes = 0
         self.replies: list[Reply] = []
+        self._line = line
+        self._place = place
         self._quorum = quorum
+
+    def gathered(self, count: int) -> None:
+        """So many nodes are asked."""
+        self.nodes = count
+        self._line.where(f"at {self._place}")
+        self._line.step(Step(0, count, None))
+
+    def reply(self, reply: Reply) -> None:
+        """One of them has replied."""
+        self.replies.append(reply)
+        self._line.output(as_json(_plain(reply)))
+        self._line.step(Step(len(self.replies), self.nodes, None))
 
     def text(self) -> str:
         """`37 of 40 nodes answered; 1 failed, 2 silent`."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import Final
 
 import click
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
@@ -39,38 +40,29 @@ def stats(asking: Asking, watch: bool) -> None:
     Workers and limits are shown to who manages the queue; others see the tasks that they may have
     run. With --json one object; with --watch as well, one on each line.
     """
-
-    async def ask(queue: Queue) -> Standing | None:
-        if not watch:
-            standing: Standing = await queue.ask("stats", Standing)
-            return standing
-        await _watch(queue, json=asking.json)
-        return None
-
-    standing = asking.do(ask)
-    if standing is None:
+    if watch:
+        asking.do(lambda queue: _watch(queue, json=asking.json))
         return
+    standing: Standing = asking.do(lambda queue: queue.ask("stats", Standing))
     if asking.json:
         print_json(standing)
     else:
-        _print(output(), standing)
+        output().print(_shown(standing))
 
 
 async def _watch(queue: Queue, *, json: bool) -> None:
     console = output()
-    live = Live(console=console, auto_refresh=False, screen=True) if console.is_terminal else None
-    if json or live is None:
+    whole = console.is_terminal and not json
+    with Live(console=console, auto_refresh=False, screen=True) if whole else nullcontext() as live:
         while True:
             standing = await queue.ask("stats", Standing)
-            if json:
+            if live is not None:
+                live.update(_shown(standing), refresh=True)
+            elif json:
                 click.echo(as_json(standing))
             else:
-                _print(console, standing)
+                console.print(_shown(standing))
             sys.stdout.flush()
-            await asyncio.sleep(_EVERY)
-    with live:
-        while True:
-            live.update(_shown(await queue.ask("stats", Standing)), refresh=True)
             await asyncio.sleep(_EVERY)
 
 
@@ -100,10 +92,6 @@ def _tell(task: str, json: bool, *, paused: bool) -> None:
 
 
 # -- tables ---------------------------------------------------------------------------------------
-
-
-def _print(console: Console, standing: Standing) -> None:
-    console.print(_shown(standing))
 
 
 def _shown(standing: Standing) -> Group:

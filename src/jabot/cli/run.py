@@ -88,7 +88,7 @@ def run(
         node.join(address)
     if status_topic:
         node.publish_status()
-    click.echo(f"{resolve_jid(named)} offers: {_names(node.tasks)}", err=True)
+    click.echo(f"{resolve_jid(named)} offers: {_names(node)}", err=True)
     if metrics is not None:
         _serve_metrics(node, *metrics)
     node.run(resolve_account(named))
@@ -108,7 +108,7 @@ def can(jid: str, task: str, target: str, account: str | None, queue: tuple[str,
     caller = parse_jid(jid)
     node = load_node(target)
     if task != "exit" and task not in [offered.name for offered in node.tasks]:
-        raise ConfigError(f"{target} has no task {task}; it has: {_names(node.tasks)}")
+        raise ConfigError(f"{target} has no task {task}; it has: {_names(node)}")
     for address in queue:
         node.work_for(address)
     decision = node.can(resolve_jid(account or node.account_jid), caller, task)
@@ -131,8 +131,8 @@ def _serve_metrics(node: Node, host: str, port: int) -> None:
     click.echo(f"metrics at http://{address}/metrics", err=True)
 
 
-def _names(tasks: object) -> str:
-    return ", ".join(task.name for task in tasks) or "no tasks"  # type: ignore[attr-defined]
+def _names(node: Node) -> str:
+    return ", ".join(task.name for task in node.tasks) or "no tasks"
 
 
 def _run_again_and_again(target: str) -> int:

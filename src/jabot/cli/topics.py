@@ -112,23 +112,19 @@ def publish(
         app = Client(signed)
         if settings:
             app.topic(topic, own=own, **settings)
-        return await _publish(app, topic, payload, own)
+        async with app:
+            try:
+                return await app.publish(topic, payload, own=own)
+            except TimeoutError:
+                raise JabotError(
+                    f"the server did not answer in time; {topic} may have got the event, or not"
+                ) from None
 
     click.echo(run_as(account, work))
 
 
 def _who(given: Sequence[str]) -> Any:
     return _EVERYBODY if _EVERYBODY in given else given
-
-
-async def _publish(app: Client, topic: str, payload: Any, own: bool) -> str:
-    async with app:
-        try:
-            return await app.publish(topic, payload, own=own)
-        except TimeoutError:
-            raise JabotError(
-                f"the server did not answer in time; {topic} may have got the event, or not"
-            ) from None
 
 
 def read_payload(words: Sequence[str], literal: Sequence[str]) -> Any:

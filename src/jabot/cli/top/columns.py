@@ -9,7 +9,7 @@ from typing import Final, Generic, TypeVar
 from rich.text import Text
 
 from jabot.cli.screen import one_line
-from jabot.cli.top.fleet import Row
+from jabot.cli.top.rows import Row
 from jabot.durations import brief
 from jabot.node_jobs import NodeJob
 

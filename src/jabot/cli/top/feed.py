@@ -9,7 +9,8 @@ from typing import Any, Final, Self
 from jabot.calls.faces import submit_for
 from jabot.calls.watch import Watch
 from jabot.cli.asking import Queue
-from jabot.cli.top.fleet import Fleet, account_of
+from jabot.cli.top.fleet import Fleet
+from jabot.cli.top.rows import account_of
 from jabot.client import Client
 from jabot.errors import JabotError, JobTimeout, NobodyThere, WorkerLost
 from jabot.node_jobs import NodeJob

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import enum
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from jabot.cli.top.rows import Row, Sort, Totals, account_of
 from jabot.durations import brief
 from jabot.peers import Peer
 from jabot.queue.answers import Standing
@@ -22,16 +22,6 @@ _MOST_EVENTS: Final = 500
 _LONGEST_EVENT: Final = 500  # characters
 
 
-class Sort(enum.Enum):
-    """What rows are sorted by."""
-
-    NODE = "node"
-    LOAD = "load"
-    RATE = "jobs/s"
-    CPU = "cpu"
-    MEMORY = "mem"
-
-
 @dataclass(frozen=True)
 class Event:
     """Something that happened in the fleet."""
@@ -41,42 +31,6 @@ class Event:
     kind: str
     """`good`, `bad` or `plain`."""
     text: str
-
-
-@dataclass(frozen=True)
-class Row:
-    """A node, as it is shown. What is not known is None."""
-
-    jid: str
-    name: str
-    queue: bool
-    running: int
-    slots: int
-    waiting: int
-    load: float
-    rate: float | None
-    """Jobs that ended in a second."""
-    cpu: float | None
-    """Share of one core."""
-    memory: int | None
-    uptime: float | None
-    note: str
-    """What is out of the ordinary."""
-    fresh: bool
-    """False: so it was before the connection was lost."""
-
-
-@dataclass(frozen=True)
-class Totals:
-    """The fleet in one line."""
-
-    nodes: int
-    running: int
-    slots: int
-    waiting: int
-    rate: float | None
-    whole: bool
-    """Whether the rate is that of all nodes; else of those that are in view."""
 
 
 @dataclass
@@ -195,10 +149,7 @@ class Fleet:
         name of a task that this account may run there."""
         wanted = words.casefold().split()
         rows = [self._row(known) for known in self._known.values() if _fits(known.peer, wanted)]
-        rows.sort(key=lambda row: row.jid)
-        if sort is not Sort.NODE:
-            rows.sort(key=lambda row: _value(row, sort), reverse=True)
-        return rows[::-1] if reverse else rows
+        return sort.order(rows, reverse=reverse)
 
     def row(self, jid: str) -> Row | None:
         """One node; None when it is gone."""
@@ -217,20 +168,7 @@ class Fleet:
 
     def totals(self) -> Totals:
         """Of all nodes. Of a queue and its workers in one view, jobs are counted at the workers."""
-        rows = [self._row(known) for known in self._known.values()]
-        queues = {account_of(row.jid): row for row in rows if row.queue}
-        workers = [row for row in rows if not row.queue]
-        counted = workers or [row for row in rows if row.queue]
-        rated = workers or list(queues.values())
-        rates = [row.rate for row in rated if row.rate is not None]
-        return Totals(
-            nodes=len(rows),
-            running=sum(row.running for row in counted),
-            slots=sum(row.slots for row in counted),
-            waiting=sum(row.waiting for row in [*workers, *queues.values()]),
-            rate=sum(rates) if rates else None,
-            whole=len(rates) == len(rated),
-        )
+        return Totals.of([self._row(known) for known in self._known.values()])
 
     def name(self, jid: str) -> str:
         """A node's address as far as it is needed to tell it from the others."""
@@ -309,25 +247,10 @@ class Fleet:
         self.events.append(Event(self._wall(), kind, text))
 
 
-def account_of(jid: str) -> str:
-    """The account of a node."""
-    return jid.partition("/")[0]
-
-
 def _fits(peer: Peer, wanted: Sequence[str]) -> bool:
     labels = [f"{name}={value}" for name, value in peer.labels.items()]
     texts = [text.casefold() for text in (peer.jid, *labels, *(peer.tasks or ()))]
     return all(any(word in text for text in texts) for word in wanted)
-
-
-def _value(row: Row, sort: Sort) -> float:
-    value = {
-        Sort.LOAD: row.load,
-        Sort.RATE: row.rate,
-        Sort.CPU: row.cpu,
-        Sort.MEMORY: row.memory,
-    }[sort]
-    return -1.0 if value is None else float(value)
 
 
 def _rate(known: _Known) -> float | None:

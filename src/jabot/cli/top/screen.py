@@ -17,9 +17,10 @@ from jabot.cli.screen import one_line
 from jabot.cli.top.columns import fitted_line, node_columns
 from jabot.cli.top.dialogs import Events, Help, keys_line
 from jabot.cli.top.feed import Feed
-from jabot.cli.top.fleet import Event, Sort
+from jabot.cli.top.fleet import Event
 from jabot.cli.top.node_screen import NodeScreen
 from jabot.cli.top.picker import Picker
+from jabot.cli.top.rows import Sort
 from jabot.durations import brief
 
 _PACE: Final = 0.2  # seconds between two pictures, at least
