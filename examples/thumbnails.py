@@ -75,7 +75,8 @@ async def make_thumbnails(files: list[Path], target: Path, size: int, pool: str)
                 failed += 1
                 print(f"{file}: {result.problem}", file=sys.stderr)
             else:
-                (target / f"{file.name}.jpg").write_bytes(result.jpeg)
+                name = file.name if file.suffix == ".jpg" else f"{file.name}.jpg"
+                (target / name).write_bytes(result.jpeg)
     print(f"{len(files) - failed} of {len(files)} thumbnails are in {target}")
     return failed
 

@@ -59,7 +59,7 @@ async def test_two_workers_fill_the_folder(xmpp: Server, tmp_path: Path) -> None
         with Image.open(file) as image:
             assert image.format == "JPEG"
             sizes[file.name] = image.size
-    expected = {f"{n}.jpg.jpg": (64, 48) for n in range(60)}
+    expected = {f"{n}.jpg": (64, 48) for n in range(60)}
     assert sizes == expected | {"tall.png.jpg": (2, 64)}
 
 

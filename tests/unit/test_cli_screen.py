@@ -77,7 +77,7 @@ def test_a_table_in_a_pipe_is_never_folded_or_coloured(capsys):
     assert ", ".join(sorted(names)) in lines[1]
     assert "gpu=a100, x=[red]" in lines[1]
     assert "\x1b" not in "".join(lines)
-    assert lines[2].split()[1:] == ["0", "of", "1", "?", "-", "-"]
+    assert lines[2].split()[1:] == ["0", "of", "1", "?", "-"]
 
 
 @pytest.mark.parametrize(

@@ -90,15 +90,11 @@ def _plain(peer: Peer) -> dict[str, Any]:
 
 
 def _table(peers: Sequence[Peer]) -> Table:
-    table = plain_table("NODE", "LOAD", "TASKS", "LABELS", "VERSION", folded=True)
+    table = plain_table("NODE", "LOAD", "TASKS", "LABELS", folded=True)
     for peer in peers:
         tasks = "?" if peer.tasks is None else ", ".join(sorted(peer.tasks)) or "-"
         labels = as_text(peer.labels) or "-"
-        table.add_row(
-            one_line(peer.jid),
-            _load(peer),
-            *(one_line(text) for text in (tasks, labels, peer.version or "-")),
-        )
+        table.add_row(one_line(peer.jid), _load(peer), one_line(tasks), one_line(labels))
     return table
 
 
