@@ -250,6 +250,12 @@ def test_a_misspelt_command_is_pointed_out():
     assert "Did you mean" not in jabot("frobnicate").output
 
 
+def test_a_time_that_is_none_names_its_option():
+    result = jabot("queue", "--lease", "soon")
+    assert result.exit_code == 2
+    assert "Invalid value for '--lease': 'soon' is not a duration" in result.output
+
+
 def test_no_command_takes_a_password_as_an_argument():
     import click
 

@@ -96,3 +96,20 @@ def test_what_cannot_be_used_is_named(order, words, message):
     text, code = order(*words)
     assert code == 2
     assert message in " ".join(text.split())
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--to", "jobs@localhost", "--tmeout", "3", "lift"], "No such option '--tmeout'."),
+        (["--wat=1", "--to", "jobs@localhost", "lift"], "No such option '--wat'."),
+    ],
+)
+def test_an_option_that_is_none_is_not_taken_for_the_task(words, message):
+    result = CliRunner().invoke(submit, words)
+    assert result.exit_code == 2
+    assert message in result.stderr
+
+
+def test_behind_the_task_it_is_one_of_the_task_s_own(order):
+    assert order("--reps", "3", "--", "-5").words == (("--reps", "3"), ["-5"])

@@ -70,7 +70,7 @@ def list_(json: bool, account: str | None) -> None:
     default="5",
     show_default=True,
     type=DURATION,
-    help="Wait so many seconds for the answer.",
+    help="Wait so long for the answer: seconds, or as 500ms, 1m.",
 )
 @account_option
 def add(jid: JID, name: str | None, accept: bool, timeout: float, account: str | None) -> None:

@@ -139,7 +139,8 @@ def _now(name: str, line: JobLine) -> str:
 @_yes
 @queue_command
 def purge(asking: Asking, chosen: Chosen, older_than: float | None, yes: bool) -> None:
-    """Delete the ended jobs that fit all that is given, with their results.
+    """Delete the ended jobs that fit all that is given, with their results: every ended one that
+    this account may see where nothing is given.
 
     On a terminal it says how many there are, and asks first. A job that another one waits for
     stays. With --json an object: {"deleted": 3}.

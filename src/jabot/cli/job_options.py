@@ -46,14 +46,21 @@ class Words(NamedTuple):
 
 class LiteralWords(click.Command):
     """Keeps the words after `--` apart, where click would forget that they stood there; before it,
-    what looks like an option that is not known is a word."""
+    what looks like an option that is not known is a word, but not the name of something."""
 
     ignore_unknown_options = True
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         at = args.index("--") if "--" in args else len(args)
         ctx.meta["literal"] = args[at + 1 :]
-        return super().parse_args(ctx, args[:at])
+        rest = super().parse_args(ctx, args[:at])
+        for parameter in self.params:
+            name = str(ctx.params[parameter.name or ""])
+            is_name = isinstance(parameter, click.Argument) and parameter.nargs == 1
+            if is_name and name.startswith("-"):
+                known = [option for each in self.params for option in each.opts]
+                raise click.NoSuchOption(name.partition("=")[0], possibilities=known, ctx=ctx)
+        return rest
 
 
 words_argument = click.argument(

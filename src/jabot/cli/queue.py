@@ -11,7 +11,7 @@ from jabot.account import parse_jid, resolve_account, resolve_jid
 from jabot.cli.account import account_option
 from jabot.cli.queue_stats import pause, resume, stats
 from jabot.cli.rooms import room_option
-from jabot.cli.values import Value
+from jabot.cli.values import DURATION, Value
 
 Option: TypeAlias = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -37,7 +37,9 @@ def _whom(name: str, text: str) -> Option:
 
 
 def _how_long(name: str, usual: str, text: str) -> Option:
-    return click.option(name, default=usual, show_default=True, metavar="TIME", help=text)
+    return click.option(
+        name, default=usual, show_default=True, metavar="TIME", type=DURATION, help=text
+    )
 
 
 def _how_many(name: str, usual: int, text: str) -> Option:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import ipaddress
 import logging
 import os
@@ -75,8 +76,9 @@ class Server:
             self.store.close()
             number = problem.errno or 0  # negative for a name that can't be looked up
             reason = os.strerror(number) if number > 0 else problem.strerror or str(problem)
+            option = "--port" if number in (errno.EADDRINUSE, errno.EACCES) else "--host"
             raise ConfigError(
-                f"cannot listen on {self.address}: {reason.lower()}. Choose another with --port"
+                f"cannot listen on {self.address}: {reason.lower()}. Choose another with {option}"
             ) from problem
         sockets = self._listener.sockets
         self.port = sockets[0].getsockname()[1]

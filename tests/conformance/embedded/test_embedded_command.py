@@ -73,6 +73,13 @@ async def test_a_port_in_use(running, tmp_path):
     assert "Traceback" not in err
 
 
+async def test_an_address_of_another_machine(tmp_path):
+    code, out, err = await run("--host", "192.0.2.1", "--data", tmp_path / "other")
+    assert (code, out) == (1, "")
+    assert "cannot listen on 192.0.2.1:5222: " in err
+    assert ". Choose another with --host" in err
+
+
 @pytest.mark.parametrize(
     ("jid", "password", "message"),
     [
