@@ -261,7 +261,7 @@ async def test_schedules_are_kept_listed_and_removed(shop: Shop) -> None:
     async with asyncio.timeout(LIMIT):
         while not await shop.told(shop.ann, "jobs", "list", "--task", "drop"):
             await asyncio.sleep(0.05)
-    assert await shop.printed(shop.bob, "schedules", "pause", "pulse") == "pulse: is paused\n"
+    assert await shop.printed(shop.bob, "schedules", "pause", "pulse") == "pulse is paused\n"
     listed = (await shop.printed(shop.bob, "schedules", "list")).splitlines()
     assert [line.split()[0] for line in listed] == ["NAME", "nightly", "pulse"]
     assert "paused" in listed[2]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
 import click
@@ -15,6 +15,11 @@ from jabot.cli.screen import hush
 R = TypeVar("R")
 
 account_option = click.option("--account", metavar="JID", help="Sign in as this account.")
+
+
+def asked(account: Account, jids: Sequence[str]) -> list[str]:
+    """The addresses that are meant, each once; the account's own when none is named."""
+    return list(dict.fromkeys(jids)) or [account.jid.bare]
 
 
 def run_as(account: str | None, work: Callable[[Account], Coroutine[Any, Any, R]]) -> R:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, fields
 from typing import Any, Final
 
 import click
@@ -43,7 +43,7 @@ class Chosen:
 
     state: Sequence[str] = ()
     task: str | None = None
-    label: dict[str, str] | None = field(default=None)
+    label: dict[str, str] | None = None
     owner: str | None = None
     mine: bool | None = None
 
@@ -70,15 +70,9 @@ def filters(states: Sequence[str]) -> Callable[[Callable[..., Any]], Callable[..
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(command)
-        def told(
-            state: Sequence[str],
-            task: str | None,
-            label: dict[str, str] | None,
-            owner: str | None,
-            mine: bool | None,
-            **others: Any,
-        ) -> Any:
-            return command(chosen=Chosen(state, task, label, owner, mine), **others)
+        def told(**values: Any) -> Any:
+            chosen = Chosen(**{each.name: values.pop(each.name) for each in fields(Chosen)})
+            return command(chosen=chosen, **values)
 
         for option in reversed((state, *_OPTIONS)):
             told = option(told)

@@ -14,7 +14,7 @@ from rich.text import Text
 from jabot.account import Account
 from jabot.calls.directory import nobody_at
 from jabot.cli import watching
-from jabot.cli.account import account_option, run_as
+from jabot.cli.account import account_option, asked, run_as
 from jabot.cli.exit_codes import code_of
 from jabot.cli.screen import clean, json_option, one_line, output, plain_table, print_json
 from jabot.cli.values import ADDRESS
@@ -43,9 +43,9 @@ def nodes(jids: Sequence[str], json: bool, watch: bool, account: str | None) -> 
     """
     if watch:
         plain = _plain if json else None
-        run_as(account, lambda own: watching.watch(own, _asked(own, jids), _table, plain))
+        run_as(account, lambda own: watching.watch(own, asked(own, jids), _table, plain))
         return
-    found = run_as(account, lambda own: _nodes(own, _asked(own, jids)))
+    found = run_as(account, lambda own: _nodes(own, asked(own, jids)))
     peers = [peer for there in found if not isinstance(there, JabotError) for peer in there]
     if json:
         print_json([_plain(peer) for peer in peers])
@@ -56,10 +56,6 @@ def nodes(jids: Sequence[str], json: bool, watch: bool, account: str | None) -> 
         click.echo(f"Error: {clean(str(problem))}", err=True)
     if problems:
         sys.exit(code_of(problems[0]))
-
-
-def _asked(account: Account, jids: Sequence[str]) -> list[str]:
-    return list(dict.fromkeys(jids)) or [account.jid.bare]
 
 
 async def _nodes(account: Account, addresses: Sequence[str]) -> list[list[Peer] | JabotError]:

@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack
 import click
 
 from jabot.account import Account
-from jabot.cli.account import account_option, run_as
+from jabot.cli.account import account_option, asked, run_as
 from jabot.cli.exit_codes import USAGE, Failure
 from jabot.cli.interrupt import interruptible
 from jabot.cli.terminal import quiet_logs
@@ -49,7 +49,7 @@ def top(jids: Sequence[str], account: str | None) -> None:
         import textual  # noqa: F401 - to say early that it is missing
     except ModuleNotFoundError:
         raise Failure('jabot top needs textual: pip install "jabot[top]"', USAGE) from None
-    sys.exit(run_as(account, lambda own: _top(own, list(dict.fromkeys(jids)) or [own.jid.bare])))
+    sys.exit(run_as(account, lambda own: _top(own, asked(own, jids))))
 
 
 def is_terminal() -> bool:
