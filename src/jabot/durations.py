@@ -1,11 +1,14 @@
-"""Durations as people read them: two lengths for all that jabot tells them."""
+"""Durations as people read them: two lengths for all that jabot tells them.
+
+Clocks of two machines may differ: what would be less than nothing is nothing.
+"""
 
 from __future__ import annotations
 
 
 def duration(seconds: float) -> str:
     """For a sentence, in whole units: `8 s`, `3 min`, `2 h 5 min`, `4 d`."""
-    minutes, rest = divmod(int(seconds), 60)
+    minutes, rest = divmod(int(max(0.0, seconds)), 60)
     hours, minutes = divmod(minutes, 60)
     days, hours = divmod(hours, 24)
     if days:
@@ -17,7 +20,9 @@ def duration(seconds: float) -> str:
 
 def brief(seconds: float) -> str:
     """For a table, in at most six characters: `3 ms`, `2.5 s`, `12 min`, `3 h`, `4 d`."""
-    if 0 < seconds < 0.0005:
+    if seconds <= 0:
+        return "0 ms"
+    if seconds < 0.0005:
         return "<1 ms"
     if seconds < 0.9995:
         return f"{seconds * 1000:.0f} ms"

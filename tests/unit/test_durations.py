@@ -10,6 +10,7 @@ from jabot.durations import brief, duration
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [
+        (-70, "0 s"),
         (0, "0 s"),
         (8.9, "8 s"),
         (60, "1 min"),
@@ -27,6 +28,7 @@ def test_in_a_sentence(seconds, text):
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [
+        (-70, "0 ms"),
         (0, "0 ms"),
         (0.0004, "<1 ms"),
         (0.0026, "3 ms"),

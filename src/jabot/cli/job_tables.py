@@ -121,7 +121,7 @@ def _facts(sheet: JobSheet) -> Iterator[tuple[str, str]]:
 
 
 def _attempt(each: Attempt) -> str:
-    took = brief(max(0.0, each.ended - each.started))
+    took = brief(each.ended - each.started)
     error = f": {each.error}" if each.error else ""
     return f"{each.outcome} at {at(each.ended)} after {took} on {each.worker}{error}"
 

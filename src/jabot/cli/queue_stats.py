@@ -131,7 +131,7 @@ def _tasks(tasks: dict[str, TaskLine]) -> Table:
             f"{states.get('scheduled', 0) + states.get('retryable', 0):,}",
             Text(f"{dead:,}", style="red" if dead else ""),
             f"{line.ended_last_minute:,}",
-            "-" if line.oldest is None else brief(max(0.0, line.oldest)),
+            "-" if line.oldest is None else brief(line.oldest),
             _spread(line.waited),
             _spread(line.ran),
         )
@@ -178,5 +178,5 @@ def _runs(worker: WorkerLine, now: float) -> str:
 
 
 def _run(run: RunLine, now: float) -> str:
-    since = "" if run.started is None else f" {brief(max(0.0, now - run.started))}"
+    since = "" if run.started is None else f" {brief(now - run.started)}"
     return one_line(f"{run.task} {short(run.id)}{since}")

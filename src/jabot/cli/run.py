@@ -19,6 +19,7 @@ from jabot.cli.account import account_option
 from jabot.cli.exit_codes import NOT_ALLOWED
 from jabot.cli.load import load_node, source_dir
 from jabot.cli.rooms import room_option
+from jabot.cli.values import Value
 from jabot.errors import ConfigError
 from jabot.node import Node
 
@@ -27,14 +28,10 @@ F = TypeVar("F", bound=Callable[..., Any])
 _POLL = 0.5  # seconds between two looks at the files
 
 
-def _host_and_port(
-    _: click.Context, __: click.Parameter, text: str | None
-) -> tuple[str, int] | None:
-    if text is None:
-        return None
-    host, _colon, port = text.rpartition(":")
+def _host_and_port(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
     if not port.isdecimal() or not port.isascii() or int(port) > 65535:
-        raise click.BadParameter(f"{text!r}: write PORT, HOST:PORT or [::1]:PORT")
+        raise ConfigError(f"{text!r}: write PORT, HOST:PORT or [::1]:PORT")
     return host.strip("[]") or "127.0.0.1", int(port)
 
 
@@ -50,7 +47,7 @@ def _queue_option(text: str) -> Callable[[F], F]:
 @click.option(
     "--metrics",
     metavar="[HOST:]PORT",
-    callback=_host_and_port,
+    type=Value("address", _host_and_port),
     help="Serve figures about jobs to Prometheus there; on 127.0.0.1 when no host is named.",
 )
 @_queue_option("Work for this queue as well: take jobs that it keeps.")

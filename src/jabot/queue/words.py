@@ -78,7 +78,7 @@ def _name(job: JobLine) -> str:
 def _stands(job: JobLine, now: float) -> str:
     match job.state:
         case "running":
-            return f"running for {duration(max(0.0, now - (job.started or now)))}"
+            return f"running for {duration(now - (job.started or now))}"
         case "scheduled" | "retryable" if job.due > now:
             again = "again " if job.state == "retryable" else ""
             return f"to run {again}in {duration(job.due - now)}"

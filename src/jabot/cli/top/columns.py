@@ -149,7 +149,7 @@ def _time(seconds: float | None) -> str:
 
 
 def _since(moment: float | None, now: float) -> str:
-    return "-" if moment is None else brief(max(0.0, now - moment))
+    return "-" if moment is None else brief(now - moment)
 
 
 def _fitted(text: Text, width: int, column: Column[R]) -> Text:
