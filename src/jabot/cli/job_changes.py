@@ -37,8 +37,8 @@ def retry(asking: Asking, ids: Sequence[str], chosen: Chosen, yes: bool) -> None
     Without an ID all that failed and fit the filters; on a terminal it says how many there are, and
     asks first. With --json an array of those that are available again.
     """
-    _check(ids, chosen)
-    ids = ids or _fitting(asking, chosen, [JobState.FAILED.value], "" if yes else "Run {} again")
+    usual, question = [JobState.FAILED.value], "" if yes else "Run {} again"
+    ids = _meant(asking, ids, chosen, usual, question)
     _tell("retry", asking.do(lambda queue: _each(queue, "retry", ids)), json=asking.json)
 
 
@@ -54,33 +54,33 @@ def cancel(asking: Asking, ids: Sequence[str], chosen: Chosen, reason: str, yes:
     Without an ID all that have not ended and fit the filters; on a terminal it says how many there
     are, and asks first. With --json an array of the jobs, as they are then.
     """
-    _check(ids, chosen)
-    ids = ids or _fitting(asking, chosen, UNFINISHED, "" if yes else "Stop {}")
+    ids = _meant(asking, ids, chosen, UNFINISHED, "" if yes else "Stop {}")
     answers = asking.do(lambda queue: _each(queue, "cancel", ids, reason=reason))
     _tell("cancel", answers, json=asking.json)
 
 
-def _check(ids: Sequence[str], chosen: Chosen) -> None:
+def _meant(
+    asking: Asking, ids: Sequence[str], chosen: Chosen, usual: Sequence[str], question: str
+) -> Sequence[str]:
+    """The ids that are given, or those of the jobs that fit, in the usual states when none is
+    named; of these a person is asked first, where there is a question."""
     if bool(ids) == chosen.says_something:
         raise click.UsageError(
             "name the jobs by their ids, or say which with --state, --task, --label, --owner, "
             "--mine or --all"
         )
-
-
-def _fitting(asking: Asking, chosen: Chosen, usual: Sequence[str], question: str) -> list[str]:
-    """The ids of the jobs that fit, in the usual states when none is given; a person is asked
-    first, where there is a question."""
+    if ids:
+        return ids
     if not chosen.state:
         chosen = replace(chosen, state=usual)
 
     async def ask(queue: Queue) -> tuple[list[str], str]:
         return [line.id for line in (await pages(queue, chosen, None))[0]], queue.address
 
-    ids, address = asking.do(ask)
-    if ids and question:
-        _confirm(question.format(f"{len(ids):,} job{'' if len(ids) == 1 else 's'}"), address)
-    return ids
+    found, address = asking.do(ask)
+    if found and question:
+        _confirm(question.format(f"{len(found):,} job{'' if len(found) == 1 else 's'}"), address)
+    return found
 
 
 async def _each(
