@@ -41,6 +41,9 @@ class Calling:
     def _audience(self) -> Audience:
         raise NotImplementedError
 
+    # Each overload stands twice, for coroutine functions and for plain ones: mypy would see through
+    # a generic that unwraps the coroutine, and pyright would not.
+
     @overload
     async def submit(
         self, task: Task[P, Coroutine[Any, Any, R]], /, *args: P.args, **kwargs: P.kwargs
