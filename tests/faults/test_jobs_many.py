@@ -25,10 +25,10 @@ WORKERS, JOBS, IN_FLIGHT = (200, 100_000, 2000) if FULL else (30, 3_000, 300)
 # Each is a process and an account of its own: among 200 sessions of one account, an ejabberd is
 # busy with their presence to each other.
 POOLS = 10 if FULL else 2
-LIMIT = 900 if FULL else 60
+LIMIT = 900 if FULL else 150
 
 
-@pytest.mark.timeout(LIMIT)
+@pytest.mark.timeout(LIMIT + 30)
 async def test_work_is_spread(
     own_xmpp: Server, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:

@@ -99,7 +99,6 @@ class Process:
         return len(records)
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("seed", [1, 2])
 async def test_a_crash_loses_nothing_and_does_nothing_twice(own_postgres, seed):
     chance = random.Random(seed)
