@@ -196,7 +196,8 @@ async def test_labels_choose_among_the_nodes_of_a_room(fleet: Fleet) -> None:
 
 
 async def test_so_many_at_once_and_enough_of_them(fleet: Fleet) -> None:
-    account, running, most = fleet.server.fresh_user("bot"), set(), 0
+    account, running, most, wanted = fleet.server.fresh_user("bot"), set(), 0, 2
+    full = asyncio.Event()  # else each may end before a busy machine has asked the next
 
     def counting() -> Node:
         node = Node(rooms=[fleet.room], drain_limit=0.1)
@@ -206,6 +207,9 @@ async def test_so_many_at_once_and_enough_of_them(fleet: Fleet) -> None:
             nonlocal most
             running.add(node)
             most = max(most, len(running))
+            if len(running) == wanted:
+                full.set()
+            await full.wait()
             await asyncio.sleep(0.05)
             running.remove(node)
 
@@ -216,6 +220,8 @@ async def test_so_many_at_once_and_enough_of_them(fleet: Fleet) -> None:
     async with calling(fleet.server, fleet.room, account, rooms=[fleet.room]) as app:
         assert len(await all_of(app.broadcast("count", batch=2))) == 6
         assert most == 2
+        wanted = 3
+        full.clear()
         assert len(await all_of(app.broadcast("count", batch="50%"))) == 6
         assert most == 3
         replies = await all_of(app.broadcast("count", batch=1, quorum=2))
