@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Callable
 from typing import Any, TypeVar
@@ -14,8 +13,6 @@ import msgspec
 from jabot.deferrable import Deferrable
 from jabot.errors import RemoteProtocolError
 from jabot.tasks import Step
-
-log = logging.getLogger(__name__)
 
 R = TypeVar("R")
 
