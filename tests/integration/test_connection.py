@@ -370,27 +370,24 @@ async def test_garbage_is_no_reason_to_give_up(garbage: bytes) -> None:
         writer.write_eof()
         await reader.read()
 
-    async with fake_server(talk) as (port, visits):
-        node = Node()
-        account = Account(JID("bot@localhost"), "secret", ServerAddress("127.0.0.1", port))
-        serve = asyncio.create_task(node.serve(account, timing=replace(QUICK, connect=2.0)))
-        async with asyncio.timeout(LIMIT):
-            while len(visits) < 3:
-                await asyncio.sleep(0.02)
-                assert not serve.done(), serve.exception()
-        node.stop()
-        await soon(serve)
+    await is_visited(3, talk, connect=2.0)
 
 
 async def test_a_server_that_says_nothing_is_left_after_a_while() -> None:
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
 
+    await is_visited(2, talk, connect=0.2)
+
+
+async def is_visited(times: int, talk: Conversation, connect: float) -> None:
+    """A node comes to this server again and again."""
     async with fake_server(talk) as (port, visits):
         node = Node()
         account = Account(JID("bot@localhost"), "secret", ServerAddress("127.0.0.1", port))
-        serve = asyncio.create_task(node.serve(account, timing=replace(QUICK, connect=0.2)))
-        await until(lambda: len(visits) >= 2)
+        serve = asyncio.create_task(node.serve(account, timing=replace(QUICK, connect=connect)))
+        await until(lambda: serve.done() or len(visits) >= times)
+        assert not serve.done(), serve.exception()
         node.stop()
         await soon(serve)
 

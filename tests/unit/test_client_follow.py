@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from chatting import soon
 from jabot import Client, ConnectionFailed, Replaced
 from jabot.jid import JID
 from jabot.testing import Exchange
@@ -28,9 +29,9 @@ async def test_who_is_refused_for_good_is_told_why(exchange, monkeypatch):
         await asyncio.sleep(0)
         async with Client(account):  # takes its place
             with pytest.raises(Replaced):
-                await asyncio.wait_for(waiting, LIMIT)
+                await soon(waiting)
         with pytest.raises(Replaced):  # and who begins after that
-            await asyncio.wait_for(anext(app.follow(HALL)), LIMIT)
+            await soon(anext(app.follow(HALL)))
 
 
 async def test_who_leaves_is_told_that(exchange):
@@ -38,7 +39,7 @@ async def test_who_leaves_is_told_that(exchange):
         waiting = asyncio.ensure_future(anext(app.follow(HALL)))
         await asyncio.sleep(0)
     with pytest.raises(ConnectionFailed, match=r"^the client was closed$"):
-        await asyncio.wait_for(waiting, LIMIT)
+        await soon(waiting)
 
 
 async def test_chat_that_goes_astray_is_told(exchange, caplog):
