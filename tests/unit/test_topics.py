@@ -186,12 +186,12 @@ async def test_what_comes_while_it_is_looked_for_is_not_lost(desk):
     assert numbers(follower) == [1, 2]
 
 
-async def test_who_comes_later_begins_with_the_newest(desk):
+async def test_who_comes_later_begins_with_the_newest(clock, desk):
     desk.publish(HALL, item(1), item(2))
     first = desk.follow(HALL)
     await turns()
     second = desk.follow(HALL, history=2)
-    await asyncio.sleep(0.3)
+    await clock.advance(0.3)
     desk.publish(HALL, item(3))
     assert numbers(first) == [2, 3]
     assert numbers(second) == [1, 2, 3]
@@ -293,12 +293,12 @@ async def test_a_gap_is_told(desk):
         assert all(event.retained for event in events)
 
 
-async def test_a_topic_that_is_new_to_all_is_news_from_its_beginning(desk):
+async def test_a_topic_that_is_new_to_all_is_news_from_its_beginning(clock, desk):
     follower = desk.follow("sensors/*")
     await turns()
     desk.topics.kept[HALL] = [item(1), item(2)]
     desk.publish(NEW_TOPICS, item(1, '"sensors/hall"'))
-    await asyncio.sleep(0.3)
+    await clock.advance(0.3)
     assert numbers(follower) == [1, 2]
 
 
