@@ -17,7 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from jabot.errors import ConfigError
+
 _FILE: Final = "server.db"
+_VERSION: Final = 1  # of the tables below, and of those that rooms and topics keep beside them
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS meta (
     key TEXT PRIMARY KEY,
@@ -78,7 +81,10 @@ class RosterItem:
 
 
 class Store:
-    """The tables of one server. `data` is its directory; None keeps everything in memory."""
+    """The tables of one server. `data` is its directory; None keeps everything in memory.
+
+    Raises `ConfigError` when a newer jabot has made them.
+    """
 
     def __init__(self, data: Path | None) -> None:
         self.db = self._db = _open(data)  # rooms and topics keep tables of their own in it
@@ -227,6 +233,15 @@ def _open(data: Path | None) -> sqlite3.Connection:
     # that it puts beside it the same mode.
     path.touch(mode=0o600)
     db = sqlite3.connect(path, timeout=5.0)
+    (there,) = db.execute("PRAGMA user_version").fetchone()
+    if there > _VERSION:
+        db.close()
+        raise ConfigError(
+            f"{path} has schema {there}, made by a newer jabot; this one knows {_VERSION}:"
+            " update jabot"
+        )
+    if there < _VERSION:
+        db.execute(f"PRAGMA user_version = {_VERSION}")
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = NORMAL")
     return db

@@ -1,8 +1,13 @@
 """What is stored comes back, also to another process, and is readable by nobody else."""
 
+import sqlite3
 import stat
+from contextlib import closing
 from dataclasses import replace
 
+import pytest
+
+from jabot import ConfigError
 from jabot.server.sasl import hash_password
 from jabot.server.store import RosterItem, Store
 
@@ -84,3 +89,12 @@ def test_offline_messages_are_taken_once_and_in_order(tmp_path):
     assert store.take_offline("ann@localhost") == []
     assert store.offline_count("bob@localhost") == 1
     store.close()
+
+
+def test_a_newer_jabot_s_database_is_left_alone(tmp_path):
+    Store(tmp_path).close()
+    with closing(sqlite3.connect(tmp_path / "server.db")) as db:
+        (known,) = db.execute("PRAGMA user_version").fetchone()
+        db.execute(f"PRAGMA user_version = {known + 1}")
+    with pytest.raises(ConfigError, match=r"server\.db has schema 2, made by a newer jabot"):
+        Store(tmp_path)
