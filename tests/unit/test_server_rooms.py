@@ -182,6 +182,8 @@ def test_what_a_join_wants_of_the_history():
     assert asked(seconds="60") == Wanted(since=minute_ago)
     assert asked(seconds="60", since="2020-01-01T00:00:00Z") == Wanted(since=minute_ago)
     assert asked(seconds="9" * 30).since < NOON
+    assert asked(maxstanzas="0000000000005") == Wanted(5)
+    assert asked(maxstanzas="1" + "0" * 4300) == Wanted(999_999_999)
     for bad in ({"maxstanzas": "-1"}, {"seconds": "soon"}, {"since": "2020-01-01T00:00:00"}):
         with pytest.raises(StanzaError, match="bad-request"):
             asked(**bad)

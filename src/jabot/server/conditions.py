@@ -72,12 +72,13 @@ def read_address(text: str) -> JID:
 
 
 def read_number(text: str) -> int:
-    """A number that a stanza names. Raises StanzaError when it is none; what is beyond nine digits
-    is cut off, so that no arithmetic with it can overflow.
+    """A number that a stanza names, 999,999,999 for a larger one: no arithmetic with it overflows.
+
+    Raises StanzaError when it is none.
     """
     if not (text.isascii() and text.isdigit()):
         raise StanzaError("bad-request", f"{text!r} is no number")
-    return int(text[:9])
+    return min(int(text.lstrip("0")[:10] or "0"), 999_999_999)
 
 
 def error_reply(stanza: Element, error: StanzaError) -> Element | None:

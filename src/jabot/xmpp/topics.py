@@ -139,6 +139,7 @@ class Topics:
 
     async def _subscribed(self, of: str | None, topic: str) -> list[str] | None:
         """The addresses that are told of what is published; None where the service does not say."""
+        await self.service(of)  # that there is none says nothing of this
         try:
             answer = await self._ask("get", of, stanzas.of_owner("subscriptions", topic))
         except StanzaError as error:
