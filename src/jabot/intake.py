@@ -112,7 +112,7 @@ class Intake(End):
             if isinstance(frame, _ABOUT_JOBS):
                 self._note_start((account, frame.id), now)
             elif isinstance(frame, Describe):
-                self._describe(peer, frame.task)
+                self._answer(peer, frame)
         self._handle(self.worker.received(peer, account, frames, now), now)
 
     def _note_start(self, key: Key, now: float) -> None:
@@ -274,7 +274,13 @@ class Intake(End):
         match = close_match(name, [task.name for task in self._desk.allowed(caller)])
         return f"there is no task {name} here" + (f"; did you mean {match}?" if match else "")
 
-    def _describe(self, peer: str, task: str | None) -> None:
+    def _answer(self, peer: str, question: Describe) -> None:
+        try:
+            self._link.push(peer, self._describe(peer, question.task))
+        except Exception:  # the others of the batch are not to suffer
+            log.exception("%r could not be answered", question)
+
+    def _describe(self, peer: str, task: str | None) -> Description:
         caller = self._caller(peer)
         found = self._described(caller)
         if task is not None:
@@ -283,7 +289,7 @@ class Intake(End):
                 found |= {n: Raw(msgspec.json.encode(text)) for n, text in describe([own]).items()}
             found = {name: text for name, text in found.items() if name == task}
         tasks = Raw(msgspec.json.encode(found if found or task is None else None))
-        self._link.push(peer, Description(task, self.version, tasks))
+        return Description(task, self.version, tasks)
 
     def _described(self, caller: JID) -> dict[str, Raw]:
         """What a caller may have run, by name."""

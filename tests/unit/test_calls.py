@@ -1,6 +1,7 @@
 """The caller's side over a made-up session: greetings, who gets a job, what ends it."""
 
 import asyncio
+import gc
 import itertools
 from dataclasses import dataclass
 
@@ -409,6 +410,16 @@ async def test_descriptions_are_kept_by_their_version(caller):
         await asking
 
 
+async def test_a_question_that_was_given_up_fails_in_silence(caller):
+    asking = asyncio.ensure_future(caller.calls.descriptions.of_node(BOT))
+    await turns()
+    asking.cancel()
+    await turns()
+    caller.see(BOT, "unavailable")
+    await turns()
+    gc.collect()  # a future that nobody awaits complains when it goes
+
+
 async def test_a_question_is_asked_again_after_a_break(caller, caplog):
     caller.calls.directory.watch(BOT)
     asking = asyncio.ensure_future(caller.calls.descriptions.of_node(BOT, "lift"))
@@ -541,11 +552,31 @@ async def test_one_who_asks_for_a_job_and_gives_up_harms_nobody(caller):
     assert (await second).peer == BOT
 
 
+async def test_a_reader_that_nobody_else_holds_reads_to_the_end(caller):
+    job, _ = await taken(caller)
+    seen = []
+
+    async def read():
+        async for step in job.progress:
+            seen.append(step)
+        seen.append("end")
+
+    asyncio.create_task(read())  # noqa: RUF006 - that is what it is about
+    await turns()
+    gc.collect()
+    caller.say(BOT, Progress(job.id, 1, 1, 1.0))
+    await turns()
+    gc.collect()
+    caller.say(BOT, Succeeded(job.id, 1, Raw(b"7")))
+    await turns()
+    assert seen == [Step(1), "end"]
+
+
 async def test_to_look_at_the_progress_changes_nothing(caller):
     job, _ = await taken(caller)
     for _ in range(3):
         assert hasattr(job, "progress")
-    assert job._readers is None
+    assert job._readers == ()
     steps, others = aiter(job.progress), aiter(job.progress)
     assert len(job._readers) == 2
     caller.say(BOT, Progress(job.id, 1, 1, 1.0))
@@ -557,7 +588,7 @@ async def test_to_look_at_the_progress_changes_nothing(caller):
     caller.say(BOT, Succeeded(job.id, 1, Raw(b"7")))
     for reader in (steps, late, job.progress):
         assert [step async for step in reader] == [Step(2)]
-    assert job._readers is None
+    assert job._readers == ()
 
 
 # --- a worker that takes nothing for now --------------------------------------------------------

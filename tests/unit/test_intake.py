@@ -24,6 +24,7 @@ from jabot.protocol.frames import (
     Submit,
     Succeeded,
 )
+from jabot.protocol.limits import FRAME
 from jabot.runner import Desk, Runner
 from jabot.tasks import Registry, Task
 from unit.clock import turns
@@ -228,6 +229,13 @@ async def test_descriptions_are_of_what_the_asker_may_run(scene):
     assert list(await asked(BOSS)) == ["lift", "hold", "rest", "secret"]
     assert (await asked(ANN, "lift"))["lift"]["doc"] == "Lift something heavy."
     assert await asked(ANN, "secret") is None
+
+
+async def test_a_description_that_is_too_large_harms_no_other_frame(scene, caplog):
+    scene.intake._descriptions["lift"] = Raw(b'"' + b"x" * FRAME + b'"')
+    told = await scene.hear(ANN, Describe(), submit("lift"))
+    assert Succeeded("j", 1, Raw(b'"Lifted 30"')) in told
+    assert "could not be answered" in caplog.text
 
 
 async def test_strangers_are_not_heard(scene):

@@ -30,7 +30,7 @@ class Descriptions(End):
         self._link = link
         self._somebody = somebody
         self._loop = asyncio.get_running_loop()
-        self._questions: dict[tuple[str, str | None], asyncio.Future[Raw]] = {}
+        self._questions: dict[tuple[str, str | None], asyncio.Future[Raw | JabotError]] = {}
         self._known: dict[tuple[str, str, str | None], dict[str, Description]] = {}
         self._is_online = False
         link.ends.append(self)
@@ -56,16 +56,18 @@ class Descriptions(End):
             answer = self._questions[peer, task] = self._loop.create_future()
             if self._is_online:  # else it is asked as soon as that is so
                 self._link.push(peer, Describe(task))
-        found = read_descriptions(await asyncio.shield(answer))
+        described = await asyncio.shield(answer)
+        if isinstance(described, JabotError):
+            raise described
+        found = read_descriptions(described)
         if found is None:
             raise UnknownTask(f"{peer} has no task {task}, or does not allow you to run it")
         return found
 
     def close(self, error: JabotError) -> None:
         """Nothing more will be heard."""
-        for answer in self._questions.values():
-            if not answer.done():
-                answer.set_exception(error)
+        for question in list(self._questions):
+            self._settle(question, error)
 
     # -- what the link tells: see `End` -------------------------------------------------------
 
@@ -113,9 +115,5 @@ class Descriptions(End):
 
     def _settle(self, question: tuple[str, str | None], answer: Raw | JabotError) -> None:
         waiting = self._questions.pop(question, None)
-        if waiting is None or waiting.done():
-            return
-        if isinstance(answer, JabotError):
-            waiting.set_exception(answer)
-        else:
-            waiting.set_result(answer)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(answer)  # an error, too: perhaps nobody waits for it any more

@@ -6,7 +6,6 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Callable
 from typing import Any, TypeVar
-from weakref import WeakSet
 
 import msgspec
 
@@ -34,7 +33,7 @@ class Job(Deferrable[R]):
     step: Step | None = None
     """The newest progress."""
     _waiters: tuple[asyncio.Future[None], ...] = ()  # for somebody to be responsible
-    _readers: WeakSet[_Steps] | None = None  # whose loop is left goes by itself
+    _readers: tuple[_Reader, ...] = ()
 
     def __init__(
         self,
@@ -93,8 +92,8 @@ class Job(Deferrable[R]):
     def stepped(self, step: Step) -> None:
         """It has got on."""
         self.step = step
-        for reader in self._readers or ():
-            reader.add(step)
+        if self._readers:
+            self._readers = tuple(reader for reader in self._readers if reader.add(step))
 
     def ended(self, result: msgspec.Raw | None, error: BaseException | None) -> None:
         """It has its outcome: a result as JSON, or an error."""
@@ -108,9 +107,9 @@ class Job(Deferrable[R]):
         else:
             self.fail(error)
         self._wake()
-        for reader in self._readers or ():
+        for reader in self._readers:
             reader.end()
-        self._readers = None
+        self._readers = ()
 
     def _wake(self) -> None:
         waiters, self._waiters = self._waiters, ()
@@ -119,14 +118,12 @@ class Job(Deferrable[R]):
                 future.set_result(None)
 
     def _read(self) -> AsyncIterator[Step]:
-        reader = _Steps(self.step)
-        if self._status != "unknown":
-            reader.end()
-        elif self._readers is None:
-            self._readers = WeakSet((reader,))
+        reader = _Reader(self.step)
+        if self._status == "unknown":
+            self._readers = (*self._readers, reader)
         else:
-            self._readers.add(reader)
-        return reader
+            reader.end()
+        return _Steps(reader)
 
 
 class _Progress(AsyncIterable[Step]):
@@ -139,26 +136,44 @@ class _Progress(AsyncIterable[Step]):
         return self._read()
 
 
-class _Steps(AsyncIterator[Step]):
+class _Reader:
     """The steps that one reader has not had yet."""
 
     def __init__(self, newest: Step | None) -> None:
+        self.left = False
         self._waiting: deque[Step] = deque([] if newest is None else [newest], _STEPS)
         self._news = asyncio.Event()
         self._over = False
 
-    def add(self, step: Step) -> None:
+    def add(self, step: Step) -> bool:
+        """False when nobody reads any more."""
+        if self.left:
+            return False
         self._waiting.append(step)
         self._news.set()
+        return True
 
     def end(self) -> None:
         self._over = True
         self._news.set()
 
-    async def __anext__(self) -> Step:
+    async def next(self) -> Step:
         while not self._waiting:
             if self._over:
                 raise StopAsyncIteration
             self._news.clear()
             await self._news.wait()
         return self._waiting.popleft()
+
+
+class _Steps(AsyncIterator[Step]):
+    """The iteration of one reader. When its loop is left, the reader has nobody to read for."""
+
+    def __init__(self, reader: _Reader) -> None:
+        self._reader = reader
+
+    async def __anext__(self) -> Step:
+        return await self._reader.next()
+
+    def __del__(self) -> None:
+        self._reader.left = True  # nothing more: this may be in any thread
