@@ -39,7 +39,7 @@ SCHEDULES = """
     ) VALUES ('nightly', 'app@example.org', 'lift', '[1]', '{}', '{}', '0 3 * * *', NULL, 'UTC',
         'once', FALSE, 100.0, 50.0, '')
 """
-TASKS = "INSERT INTO tasks VALUES ('lift', '{}', 'v1', NULL, 5.0)"  # since the second one
+TASKS = "INSERT INTO tasks VALUES ('lift', '{}', 'v1', '{}', 5.0)"  # since the second one
 
 
 def old_file(directory, number):
@@ -129,5 +129,6 @@ async def test_its_schedules_fire_on(queue):
 
 
 async def test_what_it_knows_of_tasks_is_kept(queue, number):
+    # Up to the fourth schema descriptions were kept with their parameters in a wrong order.
     words = [TaskWord("lift", NO_OPTIONS, "v1", None, 5.0)] if number > 1 else []
     assert await queue.do(Tasks()) == words

@@ -10,7 +10,8 @@ from jabot.errors import StoreUnavailable, WorkerLost
 from jabot.protocol.options import NO_OPTIONS, JobOptions
 from jabot.queue.catalogue import Catalogue
 from jabot.queue.store.verbs import DESCRIPTION, MOST_TASKS, Learn
-from jabot.tasks import Description
+from jabot.tasks import Description, Task
+from jabot.tasks.description import describe
 from unit.clock import turns
 
 A, B = "bot@x/1", "bot@x/2"
@@ -182,6 +183,17 @@ async def test_a_large_description_is_kept_without_its_types(around, caplog):
     assert "the description of lift takes" in caplog.text
     assert len(around.kept["lift"].description) < DESCRIPTION
     assert around.catalogue.offer("lift").signature.bind([1, "a"], {"b": 2}) == ((1, "a"), {"b": 2})
+
+
+async def test_parameters_keep_their_places(around):
+    def thumb(path: str, count: int = 3) -> None: ...
+
+    around.answers[A] = describe([Task(thumb)])
+    await around.spoke(thumb=NO_OPTIONS)
+    for one in (around, around.again()):
+        offer = one.catalogue.offer("thumb")
+        assert offer.usage == "thumb path [count=3]"
+        assert offer.signature.bind(["a.png", 2], {}) == (("a.png", 2), {})
 
 
 @pytest.mark.parametrize("done", ["{0}", "{result:>999999999}", "{result.__class__}", "{"])

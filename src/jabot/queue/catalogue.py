@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 _REFRESH: Final = DAY  # seconds after which it is noted again that a task is still offered
 _DOC: Final = 1000  # characters that are kept of the docstring of a task with a large description
-_encode = msgspec.json.Encoder(order="sorted").encode
+_encode = msgspec.json.encode  # keeps the order of the parameters: it is that of their places
 _decode = msgspec.json.Decoder(Description).decode
 
 
