@@ -227,6 +227,27 @@ async def test_while_the_store_is_away_nothing_is_lost(desk):
     assert len(await desk.jobs()) == 2
 
 
+async def test_one_that_is_removed_while_it_fires_holds_up_no_other(desk, monkeypatch):
+    await desk.add(every=10.0)
+    await desk.add(name="other", every=15.0)
+    do, under_way = desk.ledger.do, []
+
+    def held(verb, done, failed=None):
+        if isinstance(verb, Fire) and verb.name == "each":
+            under_way.append(failed)
+        else:
+            do(verb, done, failed)
+
+    monkeypatch.setattr(desk.ledger, "do", held)
+    await desk.clock.advance(10)
+    await desk.agenda.remove(ANN, "each")
+    await desk.clock.advance(0)
+    (failed,) = under_way
+    failed(StoreUnavailable("the disk is full"))
+    await desk.clock.advance(10)
+    assert len(await desk.jobs()) == 1
+
+
 async def test_a_calendar_that_begins_while_the_store_is_away(desk):
     await desk.add(every=10.0)
     desk.calendar.close()

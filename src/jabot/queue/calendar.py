@@ -102,7 +102,7 @@ class Calendar:
         for place, name in enumerate(self._timers.due(now)):
             if place and time.perf_counter() - begun > _TURN:
                 self._timers.set(name, now)
-            else:
+            elif name in self._schedules:  # not removed since a firing of it failed
                 self._look_at(self._schedules[name])
         self._alarm.set(self._timers.next())
 
