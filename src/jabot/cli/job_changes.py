@@ -39,7 +39,7 @@ def retry(asking: Asking, ids: Sequence[str], chosen: Chosen, yes: bool) -> None
     """
     usual, question = [JobState.FAILED.value], "" if yes else "Run {} again"
     ids = _meant(asking, ids, chosen, usual, question)
-    _tell("retry", asking.do(lambda queue: _each(queue, "retry", ids)), json=asking.json)
+    _change(asking, "retry", ids)
 
 
 @click.command(short_help="Stop jobs.")
@@ -55,8 +55,7 @@ def cancel(asking: Asking, ids: Sequence[str], chosen: Chosen, reason: str, yes:
     are, and asks first. With --json an array of the jobs, as they are then.
     """
     ids = _meant(asking, ids, chosen, UNFINISHED, "" if yes else "Stop {}")
-    answers = asking.do(lambda queue: _each(queue, "cancel", ids, reason=reason))
-    _tell("cancel", answers, json=asking.json)
+    _change(asking, "cancel", ids, reason=reason)
 
 
 def _meant(
@@ -81,6 +80,11 @@ def _meant(
     if found and question:
         _confirm(question.format(f"{len(found):,} job{'' if len(found) == 1 else 's'}"), address)
     return found
+
+
+def _change(asking: Asking, name: str, ids: Sequence[str], **more: Any) -> None:
+    answers = asking.do(lambda queue: _each(queue, name, ids, **more)) if ids else []
+    _tell(name, answers, json=asking.json)
 
 
 async def _each(
