@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,6 +47,19 @@ def says_goodbye(path: str) -> None:
         Path(path).touch()
 
     atexit.register(goodbye)
+
+
+@process
+def leaves_a_thread(seconds: float) -> int:
+    ThreadPoolExecutor(1).submit(time.sleep, seconds)
+    return 8
+
+
+@process
+def starts_one_at_its_exit(path: str) -> None:
+    """Which writes down what SIGTERM does to it."""
+    say = f"import pathlib, signal; pathlib.Path({path!r}).write_text(str(signal.getsignal(15)))"
+    atexit.register(subprocess.run, [sys.executable, "-c", say], check=True)
 
 
 @process

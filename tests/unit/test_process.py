@@ -83,9 +83,27 @@ async def test_it_leaves_nothing_on_standard_error_of_its_own(capfd):
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.fixture
+def exits_slowly(monkeypatch):
+    """On a busy machine its exit may take longer than a second."""
+    monkeypatch.setattr("jabot.runner.process._OWN_EXIT", 600)
+
+
+@pytest.mark.usefixtures("exits_slowly")
 async def test_what_it_does_at_its_exit_is_not_cut_short(tmp_path, capfd):
     await submit(Runner(), process_tasks.says_goodbye, str(tmp_path / "goodbye"))
     assert (tmp_path / "goodbye").exists()
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.usefixtures("exits_slowly")
+async def test_what_its_exit_starts_can_be_ended(tmp_path):
+    await submit(Runner(), process_tasks.starts_one_at_its_exit, str(tmp_path / "said"))
+    assert (tmp_path / "said").read_text() == str(signal.SIG_DFL)
+
+
+async def test_a_thread_that_it_leaves_does_not_hold_its_result(capfd):
+    assert await submit(Runner(cancel_grace=600), process_tasks.leaves_a_thread, 600.0) == 8
     assert capfd.readouterr() == ("", "")
 
 

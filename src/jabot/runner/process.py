@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -18,15 +19,17 @@ from jabot.runner.subprocesses import reading, signal_group
 from jabot.tasks import Step
 
 _LINE_LIMIT = 32 * 1024 * 1024  # bytes; the largest result with room for JSON around it
+_OWN_EXIT = 1.0  # seconds in which a child that has answered may end by itself
 _LOOK = 0.02  # seconds between two looks whether what the child started is gone, too
 
 
 async def run_in_process(job: Job, kill_after: float) -> Any:
     """Run the job in a child; gives the JSON-shaped result or raises what the child raised.
 
-    When this is cancelled, the child gets SIGTERM, and SIGKILL after `kill_after` seconds; what it
-    has started gets both as well, also when the child ends by itself. A child that dies is a
-    `TaskFailed`. A child whose node dies ends by itself.
+    When this is cancelled, the child gets SIGTERM, and SIGKILL after `kill_after` seconds; so does
+    a child that has not ended a second after its answer. What it has started gets both as well,
+    also when the child ends by itself. A child that dies is a `TaskFailed`. A child whose node dies
+    ends by itself.
     """
     told, telling = os.pipe()
     try:
@@ -42,10 +45,14 @@ async def run_in_process(job: Job, kill_after: float) -> Any:
         raise
     finally:
         os.close(telling)
+    own_exit = _OWN_EXIT
     try:
         return await _converse(child, told, job)
+    except asyncio.CancelledError:
+        own_exit = 0.0
+        raise
     finally:
-        await _end(child, kill_after)
+        await _end(child, own_exit, kill_after)
 
 
 async def _converse(child: asyncio.subprocess.Process, descriptor: int, job: Job) -> Any:
@@ -88,13 +95,17 @@ def _order(job: Job) -> Order:
     )
 
 
-async def _end(child: asyncio.subprocess.Process, kill_after: float) -> None:
+async def _end(child: asyncio.subprocess.Process, own_exit: float, kill_after: float) -> None:
     """See the child off, and whatever it started: they share a process group.
 
+    A signal would cut short what the child does at its exit, so it has `own_exit` seconds for that.
     Of a child that is gone, what it started may be left, and the group bears its number.
     """
-    signal_group(child, signal.SIGTERM)
     try:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(own_exit):
+                await child.wait()
+        signal_group(child, signal.SIGTERM)
         async with asyncio.timeout(kill_after):
             await _all_gone(child)
     except (TimeoutError, asyncio.CancelledError):
