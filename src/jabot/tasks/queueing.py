@@ -13,8 +13,10 @@ from jabot.errors import ConfigError
 from jabot.protocol.options import THIS, JobOptions, Lane, RetryOptions
 from jabot.schedule import UNITS, parse_duration
 from jabot.tasks.retry import Retry
+from jabot.tasks.signature import shorten
 
 _RATE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*/\s*(s|m|h|d)\s*")
+_FIELD = re.compile(r"`\$\.(\w+)")  # where msgspec says that something stands
 
 
 S = TypeVar("S", bound=msgspec.Struct)
@@ -113,9 +115,10 @@ def _made(kind: type[S], options: Mapping[str, str] = MappingProxyType({}), /, *
     try:
         return msgspec.convert(values, kind)
     except msgspec.ValidationError as error:
-        text, _, path = str(error).partition(" - at `$.")
-        field = path.rstrip("`").partition("[")[0]
-        raise ConfigError(f"{options.get(field, field)}={values.get(field)!r}: {text}") from None
+        text, _, path = str(error).partition(" - at ")
+        field = _FIELD.findall(path)[0]
+        given = shorten(values[field])
+        raise ConfigError(f"{options.get(field, field)}={given}: {text}") from None
 
 
 def _rate(value: Any) -> float:
