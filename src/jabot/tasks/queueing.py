@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any, Final, Literal, TypedDict, TypeVar
+from typing import Any, Final, TypedDict, TypeVar
 
 import msgspec
 
@@ -30,8 +30,9 @@ class CommonOptions(TypedDict, total=False):
     """The job fails with `Expired` when it was not begun so long after it was due."""
     priority: int | None
     """The higher ones first, from -100 to 100."""
-    unique: Literal[True] | str | None
-    """One waits and one runs at most, of this name; True: of this task with these arguments."""
+    unique: bool | str | None
+    """One waits and one runs at most, of this name; True: of this task with these arguments. False
+    and an empty text are as None."""
     rate: float | str | None
     """How many are begun in the whole pool: `"10/m"`, or a number in a second."""
 
@@ -54,7 +55,7 @@ def as_it_is(value: Any) -> Any:
 
 
 def _unique(value: Any) -> Any:
-    return THIS if value is True else None if value is False else value
+    return THIS if value is True else value or None
 
 
 READERS: Final[Mapping[str, Callable[[Any], Any]]] = {
