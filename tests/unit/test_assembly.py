@@ -9,6 +9,7 @@ from jabot.chat import texts
 from jabot.chat.assembly import Assembly
 from jabot.jid import JID
 from jabot.pace import Pace
+from jabot.runner import Runner
 from jabot.xmpp.room import Occupant
 from jabot.xmpp.shares import read_share, share
 from jabot.xmpp.stanzas import CLIENT, IncomingText, read_text
@@ -34,6 +35,16 @@ class Member:
 
     def send_text(self, text, arrived=None):
         self.private.append((text.to, text.body))
+
+    async def is_told(self, nick, body, **fields):
+        """In private, through the hall. What it has said in private."""
+        defaults = {"delayed": False, "chat_state": None, "replaces": None, "automatic": False}
+        sender = JID(f"{HALL}/{nick}")
+        said = IncomingText(sender, self.jid, body, "x", "chat", **defaults | fields)
+        self.assembly.received(said)
+        await turns()
+        answers, self.private = self.private, []
+        return answers
 
 
 class Rooms:
@@ -447,16 +458,7 @@ async def test_who_is_out_of_the_room_says_nothing(three):
 
 async def test_a_private_message_is_answered_where_it_came_from(three, clock):
     w1 = three.members["w1"]
-
-    async def privately(nick, body, **fields):
-        defaults = {"delayed": False, "chat_state": None, "replaces": None, "automatic": False}
-        sender = JID(f"{HALL}/{nick}")
-        w1.assembly.received(IncomingText(sender, w1.jid, body, "x", "chat", **defaults | fields))
-        await turns()
-        said, w1.private = w1.private, []
-        return said
-
-    ann = JID(f"{HALL}/ann")
+    privately, ann = w1.is_told, JID(f"{HALL}/ann")
     assert await privately("ann", "up") == [(ann, "up")]
     assert await privately("ann", "fail") == [(ann, "failed: ValueError: too heavy.")]
     assert await privately("ann", "hold 5") == []
@@ -476,6 +478,27 @@ async def test_a_private_message_is_answered_where_it_came_from(three, clock):
     ):
         assert await privately(nick, body, **fields) == []
     assert three.said() == []
+
+
+async def test_what_still_runs_is_bounded_over_lines_and_private_messages(
+    hall, clock, monkeypatch, caplog
+):
+    monkeypatch.setattr("jabot.chat.assembly._MOST", 3)
+    w1, ann = hall.node("w1", runner=Runner(concurrency=3)), JID(f"{HALL}/ann")
+    for _ in range(2):
+        assert await w1.is_told("ann", "hold 5") == []
+    await hall.says("ann", "w1: hold 5")
+    assert await w1.is_told("ann", "up") == [(ann, texts.BUSY)]
+    await hall.says("ann", "w1: up")
+    assert hall.said() == []
+    assert "too many lines without an answer: one of alice@localhost is dropped" in caplog.messages
+    await clock.advance(6)
+    assert hall.said() == ["held"]
+    assert w1.private == [(ann, texts.AT_IT)] * 2 + [(ann, "held")] * 2
+    w1.private.clear()
+    assert await w1.is_told("ann", "up") == [(ann, "up")]
+    await hall.says("ann", "w1: up")
+    assert hall.said() == ["up"]
 
 
 def _named(name, seconds):

@@ -26,7 +26,9 @@ log = logging.getLogger(__name__)
 
 _SILENCE: Final = 10.0  # seconds in which each node says something, if it lives
 _LIMIT: Final = 60.0  # seconds that jobs may take for their outcome to be in the answer
-_MOST: Final = 1_000  # lines without an answer; and shares that came before their line
+_MOST: Final = 1_000
+"""Lines and private messages without an outcome, and lines without an answer, all together: who may
+say the one may say the other. And shares that came before their line."""
 
 
 class Assembly(RoomListener):

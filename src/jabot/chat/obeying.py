@@ -64,7 +64,7 @@ class Obeying:
 
     @property
     def pending(self) -> int:
-        """How many lines in rooms have no outcome here yet."""
+        """How many lines in rooms, and private messages through them, have no outcome here yet."""
         return len(self._pending)
 
     def close(self) -> None:
