@@ -92,6 +92,7 @@ async def test_a_stranger_is_told_once_and_nothing_runs(hall: Hall) -> None:
             eve.say(hall.room, line, type="groupchat")
         await eve.hear("^That is not for you to ask here.$")
         await ask(hall, ann, "all: up", "^all 3: up$")  # all of that was heard before
+        await eve.hear("^all 3: up$")
         assert hall.lines(eve) == ["That is not for you to ask here.", "all 3: up"]
         assert [served.node.runs for served in nodes] == [1, 1, 1]
 
