@@ -10,7 +10,9 @@ from pathlib import Path
 
 
 class Busy:
-    """Adds up how long processes (this one, too) wait for a processor that others have."""
+    """Adds up how long processes (this one, too) wait for a processor that others have: of each the
+    thread that waits longest, for threads wait side by side.
+    """
 
     def __init__(self, *pids: int) -> None:
         self._pids = {os.getpid(), *pids}
@@ -19,10 +21,12 @@ class Busy:
     @property
     def waited(self) -> float:
         """Seconds since this was made."""
-        now = self._look()
-        return sum(total - self._before.get(thread, 0) for thread, total in now.items()) / 1e9
+        longest = dict.fromkeys(self._pids, 0)
+        for (pid, thread), total in self._look().items():
+            longest[pid] = max(longest[pid], total - self._before.get((pid, thread), 0))
+        return sum(longest.values()) / 1e9
 
-    def _look(self) -> dict[Path, int]:
+    def _look(self) -> dict[tuple[int, Path], int]:
         """Nanoseconds of each thread, as the kernel counts them."""
         found = {}
         for pid in self._pids:
@@ -31,5 +35,5 @@ class Busy:
                     _runs, waits, _times = file.read_text().split()
                 except OSError:
                     continue  # it has ended
-                found[file] = int(waits)
+                found[pid, file] = int(waits)
         return found

@@ -90,9 +90,14 @@ def test_links_lead_somewhere(document: Path) -> None:
 def test_files_that_are_named_are_there() -> None:
     folders = [ROOT / name for name in ("src", "tests", "bench", "examples")]
     there = [f"/{path.relative_to(ROOT)}" for each in folders for path in each.rglob("*.py")]
-    for document in [*DOCUMENTS, ROOT / "CONTRIBUTING.md"]:
-        for name in re.findall(r"`([\w/]+\.py)`", _BLOCK.sub("", document.read_text())):
-            assert any(path.endswith(f"/{name}") for path in there), f"{document.name}: {name}"
+    named = [
+        (document.name, name)
+        for document in [*DOCUMENTS, ROOT / "CONTRIBUTING.md"]
+        for name in re.findall(r"`([\w/]+\.py)`", _BLOCK.sub("", document.read_text()))
+    ]
+    assert named
+    for document, name in named:
+        assert any(path.endswith(f"/{name}") for path in there), f"{document}: {name}"
 
 
 def test_the_tests_that_hold_promises_are_there() -> None:

@@ -2,14 +2,9 @@
 
 import asyncio
 
-import hypothesis
 import pytest
 
 from jabot.testing import Clock
-
-# How long an example takes is a matter of the machine, which may be busy with other tests.
-hypothesis.settings.register_profile("any machine", deadline=None)
-hypothesis.settings.load_profile("any machine")
 
 
 @pytest.fixture

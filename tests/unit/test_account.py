@@ -231,7 +231,7 @@ def test_the_first_account_is_the_default_and_others_are_kept(home):
 anything = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     password=anything,
     name=st.sampled_from(["alice", "ünal", "данила", "太郎"]),

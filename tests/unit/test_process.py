@@ -103,7 +103,7 @@ async def test_what_its_exit_starts_can_be_ended(tmp_path):
 
 
 async def test_a_thread_that_it_leaves_does_not_hold_its_result(capfd):
-    assert await submit(Runner(cancel_grace=600), process_tasks.leaves_a_thread, 600.0) == 8
+    assert await submit(Runner(cancel_grace=240), process_tasks.leaves_a_thread, 240.0) == 8
     assert capfd.readouterr() == ("", "")
 
 

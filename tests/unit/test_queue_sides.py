@@ -5,7 +5,8 @@ import asyncio
 import pytest
 from msgspec import Raw
 
-from jabot.protocol.frames import Submit, Succeeded
+from jabot.protocol import limits
+from jabot.protocol.frames import Query, Rejected, Submit, Succeeded
 from jabot.protocol.options import NO_OPTIONS
 from jabot.protocol.states import JobState
 from jabot.queue.callers import Callers
@@ -194,3 +195,21 @@ async def test_what_another_node_took_over_is_taken_back(house, monkeypatch, cas
     await turns()
     adopted = [verb.held for verb in house.shelf.said(Adopt)]
     assert adopted == ([[("j", 1)]] if case == "acked" else [])
+
+
+@pytest.mark.parametrize("why", ["stopping", "wrong"])
+async def test_a_refusal_is_heard_before_the_answer(house, why):
+    """Else a caller would take a job for kept that nobody has."""
+    house.takes_nothing.add(APP)
+    for number in range(limits.WINDOW):  # nothing more goes out
+        await house.tell(APP, Query(f"no such job {number}"))
+    assert len(house.answers(APP)) == limits.WINDOW
+    house.serving.front.draining = why == "stopping"
+    await house.submit("late", after=["no such job"] if why == "wrong" else ())
+    assert house.answers(APP) == []
+    house.takes_nothing.clear()
+    house.heard(APP)
+    await turns()
+    assert len(house.heard(APP, Rejected)) == 1
+    await turns()
+    assert house.answers(APP) == [""]

@@ -74,6 +74,7 @@ class Front(End):
         self._rights = rights
         self._is_own = is_own
         self._wall = wall
+        self._unheard: dict[str, list[tuple[Rejected, Promise]]] = {}  # refusals on their way
         self.draining = False
 
     # -- what the link tells: see `End` -------------------------------------------------------
@@ -99,28 +100,36 @@ class Front(End):
         return promise.future
 
     def answered(self, peer: str, frames: Sequence[Frame], now: float) -> None:
+        if peer in self._unheard:
+            self._heard(peer, frames)
         self._callers.answered(peer, frames)
 
     def bounced(self, peer: str, frames: Sequence[Frame], now: float) -> None:
-        self._callers.gone(peer)
+        self._gone(peer)
 
     def refused(self, peer: str, frames: Sequence[Frame], error: JabotError, now: float) -> None:
-        self._callers.answered(peer, frames)  # it will not understand them another time either
+        self.answered(peer, frames, now)  # it will not understand them another time either
 
     def peer_gone(self, peer: str, leftover: Leftover, now: float) -> None:
-        self._callers.gone(peer)
+        self._gone(peer)
 
     def peer_here(self, peer: str, now: float) -> None:
         self._callers.here(peer)  # it asks for what it missed; what comes from now on it is told
 
     def offline(self, leftovers: Mapping[str, Leftover]) -> None:
+        self._unheard.clear()
         self._callers.all_gone()  # they see when it is back, and ask
 
     # -- within -------------------------------------------------------------------------------
 
+    def _gone(self, peer: str) -> None:
+        self._unheard.pop(peer, None)  # nobody waits for the answers any more
+        self._callers.gone(peer)
+
     def _submit(self, peer: str, account: str, frame: Submit, promise: Promise) -> None:
         if frame.task.startswith(RESERVED):
-            self._refuse(peer, frame, "unknown_task", f"there is no task {frame.task} here")
+            text = f"there is no task {frame.task} here"
+            self._refuse(peer, frame, "unknown_task", text, promise)
             return
         try:
             options = _read_options(frame.options)
@@ -128,29 +137,33 @@ class Front(End):
             check_names(frame.task, options, frame.id)
             check_size(frame)
         except msgspec.MsgspecError as error:
-            self._refuse(peer, frame, "bad_arguments", f"an option cannot be used: {error}")
+            text = f"an option cannot be used: {error}"
+            self._refuse(peer, frame, "bad_arguments", text, promise)
             return
         except JabotError as error:
-            self._refuse(peer, frame, code_of(error), str(error))
+            self._refuse(peer, frame, code_of(error), str(error), promise)
             return
         if self.draining:
-            self._refuse(peer, frame, "draining", "this node of the queue is stopping")
+            text = "this node of the queue is stopping"
+            self._refuse(peer, frame, "draining", text, promise)
             return
         job = self._arrivals.job(frame, options, account, reply_to=peer)
         promise.wait(
             self._ledger,
             job,
             lambda added: self._added(peer, frame, job, added, promise),
-            lambda error: self._refuse(peer, frame, "bad_arguments", f"it cannot be kept: {error}"),
+            lambda error: self._refuse(
+                peer, frame, "bad_arguments", f"it cannot be kept: {error}", promise
+            ),
         )
         self._arrivals.expect(job)
 
     def _added(self, peer: str, frame: Submit, job: Add, added: Added, promise: Promise) -> None:
         if added.refused:
-            self._refuse(peer, frame, _REFUSALS[added.refused], refusal(job, added))
+            self._refuse(peer, frame, _REFUSALS[added.refused], refusal(job, added), promise)
             return
         if added.id != frame.id and not self._callers.listen(added.id, peer, frame.id):
-            self._refuse(peer, frame, "too_many_jobs", _TOO_MANY_LISTENERS)
+            self._refuse(peer, frame, "too_many_jobs", _TOO_MANY_LISTENERS, promise)
             return
         self._arrivals.kept(job, added)
         if added.state is not None and added.state.ended:
@@ -158,9 +171,27 @@ class Front(End):
         elif not added.is_new and added.state is JobState.RUNNING and added.id == frame.id:
             self._callers.listen(added.id, peer, frame.id)  # it was given away for another address
 
-    def _refuse(self, peer: str, frame: Submit, code: str, message: str) -> None:
+    def _refuse(self, peer: str, frame: Submit, code: str, message: str, promise: Promise) -> None:
         log.info("refused %s to %s: %s", frame.task, peer, message)
-        self._link.push(peer, Rejected(frame.id, frame.attempt, code, shortened(message)))
+        rejected = Rejected(frame.id, frame.attempt, code, shortened(message))
+        self._reject(peer, rejected, promise)
+
+    def _reject(self, peer: str, rejected: Rejected, promise: Promise) -> None:
+        """Say it before the answer, which tells a caller that all others are kept. What cannot go
+        at once is waited for."""
+        if not self._link.is_free(peer):
+            promise.hold()
+            self._unheard.setdefault(peer, []).append((rejected, promise))
+        self._link.push(peer, rejected)
+
+    def _heard(self, peer: str, frames: Sequence[Frame]) -> None:
+        heard = {id(frame) for frame in frames}
+        waiting = self._unheard.pop(peer)
+        if left := [each for each in waiting if id(each[0]) not in heard]:
+            self._unheard[peer] = left
+        for rejected, promise in waiting:
+            if id(rejected) in heard:
+                promise.release()
 
     def _damaged(self, peer: str, account: str, frame: Damaged, promise: Promise) -> None:
         """What could not be read may have been a job: its caller is not to take it for kept."""
@@ -171,7 +202,7 @@ class Front(End):
 
         def found(record: Record | None) -> None:
             if record is None:
-                self._link.push(peer, Rejected(frame.id, 0, "protocol", reason))
+                self._reject(peer, Rejected(frame.id, 0, "protocol", reason), promise)
 
         promise.wait(self._ledger, Look(frame.id, account), found)
 
@@ -195,16 +226,18 @@ class Front(End):
 
     def _find(self, peer: str, frame: Submit | Query, owner: str | None, promise: Promise) -> None:
         verb = Look(frame.id, owner)
-        promise.wait(self._ledger, verb, lambda record: self._found(peer, frame, record))
+        promise.wait(self._ledger, verb, lambda record: self._found(peer, frame, record, promise))
 
-    def _found(self, peer: str, frame: Submit | Query, record: Record | None) -> None:
+    def _found(
+        self, peer: str, frame: Submit | Query, record: Record | None, promise: Promise
+    ) -> None:
         if record is None:
             self._link.push(peer, State(frame.id, frame.attempt, "unknown"))
         elif _hears(peer, frame.id, record) or self._callers.listen(record.id, peer, frame.id):
             self._callers.answer(peer, record, frame.id)
         else:
             rejected = Rejected(frame.id, frame.attempt, "too_many_jobs", _TOO_MANY_LISTENERS)
-            self._link.push(peer, rejected)
+            self._reject(peer, rejected, promise)
 
 
 def _read_options(raw: Raw) -> JobOptions:

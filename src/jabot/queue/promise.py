@@ -13,7 +13,8 @@ from jabot.queue.store.verbs import Verb
 
 
 class Promise:
-    """Kept when the store has done all that a batch asks for; broken when it cannot."""
+    """Kept when the store has done all that a batch asks for, and what holds it is over; broken
+    when the store cannot."""
 
     def __init__(self) -> None:
         self._left = 0
@@ -33,10 +34,20 @@ class Promise:
         `impossible(error)` is called instead when it can never be done; without it, that breaks the
         promise, as it does that the store is away: then all is said again later.
         """
+        self.hold()
+        ledger.do(verb, partial(self._done, done), partial(self._failed, impossible))
+
+    def hold(self) -> None:
+        """Wait for one more thing, until `release()`."""
         if self.future is None:
             self.future = asyncio.get_running_loop().create_future()
         self._left += 1
-        ledger.do(verb, partial(self._done, done), partial(self._failed, impossible))
+
+    def release(self) -> None:
+        """It is over. With nothing left to wait for, the promise is kept."""
+        self._left -= 1
+        if not self._left and self.future is not None and not self.future.done():
+            self.future.set_result(None)
 
     def on_failure(self, call: Callable[[], None]) -> None:
         """Call this when the promise cannot be kept."""
@@ -46,9 +57,7 @@ class Promise:
         try:
             done(answer)
         finally:
-            self._left -= 1
-            if not self._left and self.future is not None and not self.future.done():
-                self.future.set_result(None)
+            self.release()
 
     def _failed(self, impossible: Callable[[Exception], None] | None, error: Exception) -> None:
         if impossible is not None and not isinstance(error, StoreUnavailable):

@@ -311,8 +311,9 @@ class Link:
             if len(batch.text) > limits.BATCH_MADE // 2:
                 session.send_stanzas("".join(out))
                 out.clear()
-        out += self._answers
-        self._answers.clear()
+        if session.has_room:  # else what goes before them may not be under way yet
+            out += self._answers
+            self._answers.clear()
         if out:
             session.send_stanzas("".join(out))
 

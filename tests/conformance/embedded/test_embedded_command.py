@@ -28,7 +28,11 @@ async def run(*arguments, stdin=""):
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
-    out, err = await process.communicate(stdin.encode())
+    try:
+        out, err = await process.communicate(stdin.encode())
+    finally:
+        if process.returncode is None:
+            process.kill()
     return process.returncode, out.decode(), err.decode()
 
 
