@@ -49,6 +49,8 @@ from jabot.serving import Serving
 from jabot.tasks import Registry, Task
 from jabot.xmpp import IncomingPresence, Timing
 
+_LAST_VERBS = 5.0  # seconds for the store to do what it was asked last
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class QueueRules:
@@ -227,7 +229,7 @@ class QueueServing(Serving):
         try:
             await super().run()
             self.receipts.hand_in()
-            await self.ledger.drained()  # who was told in the last moment
+            await self.ledger.drained(_LAST_VERBS)  # who was told in the last moment
         finally:
             self.upkeep.close()
             self.people.close()
@@ -286,7 +288,7 @@ class QueueServing(Serving):
 
     async def _leave(self, connection: asyncio.Future[None]) -> None:
         self.front.draining = self.dispatch.draining = True
-        await self.ledger.drained()
+        await self.ledger.drained(_LAST_VERBS)
         await super()._leave(connection)
 
     def _make_clerk(self) -> Clerk:

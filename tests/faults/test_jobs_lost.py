@@ -169,16 +169,18 @@ async def test_a_worker_that_hangs_and_then_dies(xmpp: Server, tmp_path: Path) -
         async def done(number: int) -> object:
             return await (await app.submit("echo", number, to=slow))
 
+        held = await app.submit("hold", to=slow)
         bot.send(signal.SIGSTOP)
         flood = [asyncio.create_task(outcome(done(n))) for n in range(5000)]
         await until(lambda: app._calls._link.is_full(slow))
         assert not any(task.done() for task in flood)
         bot.send(signal.SIGKILL)
         ends = await soon(asyncio.gather(*flood), 2 * LIMIT)
-        counted = collections.Counter(type(end) for end in ends)
+        # A busy server may have brought the worker none of them, and says so of each.
+        counted = collections.Counter(type(end) for end in [*ends, await outcome(held)])
         assert counted.keys() == {WorkerLost, NobodyThere}
         # Those that were let in after its end were sent in vain, however late the server says so.
-        assert counted[WorkerLost] <= limits.WINDOW * limits.BATCH_FRAMES
+        assert counted[WorkerLost] <= limits.WINDOW * limits.BATCH_FRAMES + 1
         assert len(app._calls) == 0
 
 

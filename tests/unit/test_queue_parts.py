@@ -502,8 +502,21 @@ async def test_asking_and_draining(ledger):
     assert await ledger.ask(Look("a")) == "answer to a"
     answers = []
     ledger.do(Look("b"), answers.append)
-    await ledger.drained()
+    await ledger.drained(5)
     assert answers == ["answer to b"]
+
+
+async def test_a_store_that_hangs_keeps_nobody_from_leaving(ledger, clock, caplog):
+    ledger.store.apply = lambda verbs: asyncio.Event().wait()
+    ledger.do(Look("a"), str)
+    await turns()
+    ledger.do(Look("b"), str)  # waits for that
+    leaving = asyncio.create_task(ledger.drained(5))
+    await clock.advance(4.9)
+    assert not leaving.done()
+    await clock.advance(0.2)
+    await leaving
+    assert "the store has not answered for 5 s" in caplog.text
 
 
 async def test_who_asks_and_gives_up_spoils_nothing(ledger):

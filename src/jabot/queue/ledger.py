@@ -76,10 +76,15 @@ class Ledger:
             self._wanted.clear()
             await self._turn()
 
-    async def drained(self) -> None:
-        """Do what is waiting now, once."""
-        while self._waiting and self.problem is None:
-            await self._turn()
+    async def drained(self, limit: float) -> None:
+        """Do what is waiting now, once, for up to `limit` seconds. What has no answer by then is
+        said again by those who wanted it, elsewhere."""
+        try:
+            async with asyncio.timeout(limit):
+                while self._waiting and self.problem is None:
+                    await self._turn()
+        except TimeoutError:
+            log.warning("the store has not answered for %g s; leaving without that", limit)
 
     async def _turn(self) -> None:
         """One transaction after the other while there is more to do.

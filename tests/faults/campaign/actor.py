@@ -13,7 +13,7 @@ from pathlib import Path
 from .clock import Clock
 from .hosts import Host
 
-_STOP_LIMIT = 30.0
+_STOP_LIMIT = 50.0  # 30 s for jobs, 5 for each of the last words to the store and to peers
 
 
 class Actor:
