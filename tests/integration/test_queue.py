@@ -151,8 +151,8 @@ async def test_the_higher_priority_first(bench: Bench) -> None:
 
 async def test_a_job_that_nobody_begins_in_time(bench: Bench) -> None:
     async with bench.queue(), bench.calling() as app:
-        expiring = await app.submit("echo", 1, expires=0.2)
-        impatient = await app.submit("echo", 1, timeout=0.2)
+        expiring = await app.submit("echo", 1, expires=1.0)
+        impatient = await app.submit("echo", 1, timeout=1.0)
         with pytest.raises(Expired):
             await soon(expiring)
         with pytest.raises(JobTimeout):
