@@ -109,7 +109,12 @@ class Serving(SessionListener):
             self.session, self.link, self.intake, self.definition.queues, self._abilities
         )
         self.presence = Presence(
-            self.session, self.pool, self._may_watch, self._offer, on_joined=self._joined
+            self.session,
+            self.pool,
+            self._may_watch,
+            self._offer,
+            on_joined=self._joined,
+            refuses=self._speaks_for_its_account,
         )
         self.consent = Consent(self.session, self.desk.knows, self._decides_who_sees)
         self.status_topic = StatusTopic(self.status, self.publishing, self.pool, self.session)
@@ -272,10 +277,14 @@ class Serving(SessionListener):
             self.intake.version,
         )
 
+    def _speaks_for_its_account(self) -> bool:
+        """Not where a queue with this account is: people and programs mean that, also while it is
+        away, and its rules are others."""
+        return self.session.jid.bare not in self.definition.queues
+
     def _decides_who_sees(self) -> bool:
-        """Not where a queue with this account is: people talk to that. And not while other nodes
-        are there, which may have other rules."""
-        return self.session.jid.bare not in self.definition.queues and not self.pool.others
+        """Not while other nodes are there, which may have other rules."""
+        return self._speaks_for_its_account() and not self.pool.others
 
     def _may_watch(self, watcher: JID) -> bool:
         """Whether somebody is told what this node is, and how busy."""

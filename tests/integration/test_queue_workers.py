@@ -10,7 +10,7 @@ import pytest
 from chatting import LIMIT, Bench, calling, serving, soon
 from chatting.frames import Hand, by_hand
 from chatting.nodes import Served
-from jabot import Context, Node
+from jabot import Context, NobodyThere, Node
 from servers import Account, Server
 
 ID = "0192f0c4-7c1e-7d3a-8f5e-2b9d4c6a1e00"
@@ -123,6 +123,18 @@ async def test_another_node_of_the_queue_gets_what_the_first_one_cannot(place: P
         assert (await two.hear("hello"))[1] == [[ID, 1]]
         place.go.set()
         assert await two.hear("succeeded", ID) == ["succeeded", ID, 1, "held"]
+
+
+async def test_a_worker_with_the_account_of_its_queue_refuses_nobody(xmpp: Server) -> None:
+    """While the queue is away: whom it allows what, the worker does not know."""
+    account, caller = xmpp.fresh_user("jobs"), xmpp.fresh_user("app")
+    node = Node(queue=account.jid)
+    async with (
+        serving(node, xmpp, account, for_people=False),
+        calling(xmpp, account.jid, caller) as app,
+    ):
+        with pytest.raises(NobodyThere):
+            await app.submit("echo", 1)
 
 
 async def test_a_queue_that_comes_later_and_comes_again(place: Place) -> None:

@@ -58,7 +58,14 @@ class Scene:
     def __init__(self, clock):
         self.session, self.pool = Session(clock), Pool()
         self.running = 0
-        self.presence = Presence(self.session, self.pool, lambda jid: jid != EVE, self.offer)
+        self.refuses = True
+        self.presence = Presence(
+            self.session,
+            self.pool,
+            lambda jid: jid != EVE,
+            self.offer,
+            refuses=lambda: self.refuses,
+        )
 
     def offer(self, to):
         return Peer(str(OWN), frozenset(["lift"]) if to else None, running=self.running)
@@ -259,6 +266,9 @@ async def test_a_program_that_may_do_nothing_here_is_told_so(scene):
     await scene.announced()
     scene.hear(EVE, hello=True)
     assert scene.session.take("to", "type") == [(str(EVE), "error")]
+    scene.refuses = False  # another one with this account decides
+    scene.hear(EVE, hello=True)
+    assert scene.session.take() == []
     scene.presence.step_back()
     assert scene.session.take("to") == [(None,)]
 

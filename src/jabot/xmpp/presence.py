@@ -50,7 +50,8 @@ class Presence:
     Nothing is sent before `announce()`. It goes out in two steps: first without a place in the pool
     until the others are known, then with one, and `on_joined` is called. Whoever may, and
     sends presence to this node directly (a program, or a person who does not keep it as a contact),
-    is answered likewise, until they leave; a program that may not, or is one too many, is told so.
+    is answered likewise, until they leave; a program that may not, or is one too many, is told so
+    (that it may not only if `refuses()`).
 
     `offer(jid)` is what the node tells of itself to somebody; to None, who is everybody that sees
     its presence, it tells no names of tasks.
@@ -63,12 +64,14 @@ class Presence:
         may_watch: Callable[[JID], bool],
         offer: Callable[[JID | None], Peer],
         on_joined: Callable[[], None] = lambda: None,
+        refuses: Callable[[], bool] = lambda: True,
     ) -> None:
         self._session = session
         self._pool = pool
         self._may_watch = may_watch
         self._offer = offer
         self._on_joined = on_joined
+        self._refuses = refuses
         self._show: str | None = None
         self._status: str | None = None
         self._since: int | None = None
@@ -172,7 +175,7 @@ class Presence:
         if stanza.type != "available" or not self._announced:
             return
         if not self._may_watch(sender):
-            if stanza.hello:
+            if stanza.hello and self._refuses():
                 self._session.send(presence_refused(sender, "forbidden"))
             return
         if sender in self._watchers and not stanza.hello:
