@@ -58,6 +58,16 @@ class Command:
         raise BadArguments(f"say: {self.usage}" + (f" ({self.hint})" if self.hint else ""))
 
 
+def cancelling(act: Callable[[Asker, str], Answer]) -> Command:
+    """The word `cancel`, for every kind of clerk. Its `act` takes an id, or the name of a task."""
+    return Command(
+        "cancel ID",
+        "stop a job; the task's name will do when it is clear which one you mean.",
+        act,
+        hint="jobs shows the ids",
+    )
+
+
 def by_word(*commands: Command) -> dict[str, Command]:
     """In their order."""
     return {command.word: command for command in commands}

@@ -8,7 +8,7 @@ from functools import partial
 from importlib.metadata import version
 
 from jabot.chat import texts
-from jabot.chat.clerk import Answer, Asker, Command, Taken, by_word
+from jabot.chat.clerk import Answer, Asker, Command, Taken, by_word, cancelling
 from jabot.chat.talk import Ending, Talks
 from jabot.durations import duration
 from jabot.jid import JID
@@ -31,12 +31,7 @@ class Direct:
         self._started = time.monotonic()
         self.commands = by_word(
             Command("jobs", "your jobs that are not done yet.", self._jobs),
-            Command(
-                "cancel ID",
-                "stop a job; the task's name will do when it is clear which one you mean.",
-                self._cancel,
-                hint="jobs shows the ids",
-            ),
+            cancelling(self._cancel),
             Command("status", "how busy I am, and since when I am up.", self._status),
             Command("exit", "finish what runs, and leave.", self._exit, for_managers=True),
         )

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Raw
 
 from jabot.chat import texts
-from jabot.chat.clerk import Answer, Asker, Command, Taken, by_word
+from jabot.chat.clerk import Answer, Asker, Command, Taken, by_word, cancelling
 from jabot.chat.commands import dunno
 from jabot.chat.direct import Direct
 from jabot.chat.talk import Talks
@@ -81,12 +81,7 @@ class QueueClerk:
                 self._show,
                 hint="jobs shows the ids",
             ),
-            Command(
-                "cancel ID",
-                "stop a job; the task's name will do when it is clear which one you mean.",
-                self._cancel,
-                hint="jobs shows the ids",
-            ),
+            cancelling(self._cancel),
             Command("retry ID", "run a job again that failed or was cancelled.", self._retry),
             Command("stats", "how many jobs run and wait.", self._stats),
             Command("status", "how busy the workers are, and since when I am up.", self._status),
