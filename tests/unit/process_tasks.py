@@ -123,6 +123,27 @@ def starts_a_stubborn_one(path: str, stays: bool, *, ctx: Context) -> None:
         time.sleep(600)
 
 
+NEGLECTFUL = """
+import os, sys
+held = open(sys.argv[1])
+child = os.fork()
+if child == 0:
+    os._exit(0)
+os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
+os.setsid()
+print("ready", flush=True)
+held.read()
+"""
+
+
+@process
+def leaves_a_zombie(pipe: str) -> None:
+    """In its process group, of a parent that is in another and does not collect it."""
+    command = [sys.executable, "-c", NEGLECTFUL, pipe]
+    started = subprocess.Popen(command, stdout=subprocess.PIPE)
+    assert started.stdout.readline() == b"ready\n"
+
+
 @process
 def holds_open(path: str) -> None:
     with open(path, "w") as file:  # noqa: PTH123

@@ -151,6 +151,17 @@ async def test_what_it_started_ends_with_it(tmp_path, stays):
                 os.kill(started, signal.SIGKILL)
 
 
+async def test_what_it_started_and_nobody_collects_does_not_hold_its_result(tmp_path):
+    """As in a container whose first process collects no orphans."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    held = os.open(pipe, os.O_RDWR)
+    try:
+        await submit(Runner(cancel_grace=240), process_tasks.leaves_a_zombie, str(pipe))
+    finally:
+        os.close(held)  # which ends who neglects it
+
+
 async def test_a_task_that_cannot_be_found_again_fails():
     from jabot.tasks import Task
 

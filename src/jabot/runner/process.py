@@ -15,12 +15,13 @@ from jabot.errors import TaskFailed
 from jabot.runner.child import Order, Report
 from jabot.runner.failure import died
 from jabot.runner.job import Job
-from jabot.runner.subprocesses import reading, signal_group
+from jabot.runner.subprocesses import only_zombies, reading, signal_group
 from jabot.tasks import Step
 
 _LINE_LIMIT = 32 * 1024 * 1024  # bytes; the largest result with room for JSON around it
 _OWN_EXIT = 1.0  # seconds in which a child that has answered may end by itself
-_LOOK = 0.02  # seconds between two looks whether what the child started is gone, too
+_LOOK = 0.02  # seconds between the first two looks whether what the child started is gone, too
+_LOOK_MOST = 0.32  # later ones are rarer: each goes through all processes of the machine
 
 
 async def run_in_process(job: Job, kill_after: float) -> Any:
@@ -115,5 +116,10 @@ async def _end(child: asyncio.subprocess.Process, own_exit: float, kill_after: f
 
 async def _all_gone(child: asyncio.subprocess.Process) -> None:
     await child.wait()
-    while signal_group(child, 0):  # noqa: ASYNC110 - nobody tells when a process group ends
-        await asyncio.sleep(_LOOK)
+    pause = _LOOK
+    while signal_group(child, 0):
+        if only_zombies(child):
+            signal_group(child, signal.SIGKILL)  # one may have started another, unseen
+            return
+        await asyncio.sleep(pause)  # nobody tells when a process group ends
+        pause = min(2 * pause, _LOOK_MOST)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 _LIMIT = 65536  # bytes
 
@@ -32,3 +33,20 @@ def signal_group(child: asyncio.subprocess.Process, number: int) -> bool:
     except (ProcessLookupError, PermissionError):
         return False
     return True
+
+
+def only_zombies(child: asyncio.subprocess.Process) -> bool:
+    """Whether all in the process group that a child leads, or led, have ended, and wait for a
+    parent that does not collect them. Linux lets them be sent signals; elsewhere it is False.
+    """
+    states = list(_states(child.pid))
+    return bool(states) and set(states) <= {"Z", "X"}
+
+
+def _states(group: int) -> Iterator[str]:
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it is gone
+            about = (process / "stat").read_text(errors="replace")
+            state, _parent, its_group, *_ = about.rpartition(")")[2].split()
+            if int(its_group) == group:
+                yield state
