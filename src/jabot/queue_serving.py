@@ -311,8 +311,8 @@ class QueueServing(Serving):
             self.desk, self.link, self.definition.jobs_per_caller, self.catalogue, self.rights
         )
 
-    def _may_watch(self, watcher: JID) -> bool:
-        return self.rights.knows(watcher)
+    def _knows(self, greeter: JID) -> bool:
+        return self.rights.knows(greeter)
 
     def _offer(self, to: JID | None) -> Peer:
         """Its load is that of the workers that are with it."""

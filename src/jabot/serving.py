@@ -41,7 +41,7 @@ from jabot.status import Status
 from jabot.status_topic import StatusTopic
 from jabot.topics import Following, Publishing
 from jabot.xmpp import IncomingPresence, IncomingText, Link, Session, SessionListener, Timing
-from jabot.xmpp.presence import Presence
+from jabot.xmpp.presence import Presence, Welcome
 from jabot.xmpp.room_stanzas import NODE, QUEUE
 from jabot.xmpp.rooms import Rooms
 from jabot.xmpp.shares import Share
@@ -109,12 +109,7 @@ class Serving(SessionListener):
             self.session, self.link, self.intake, self.definition.queues, self._abilities
         )
         self.presence = Presence(
-            self.session,
-            self.pool,
-            self._may_watch,
-            self._offer,
-            on_joined=self._joined,
-            refuses=self._speaks_for_its_account,
+            self.session, self.pool, self._welcome, self._offer, on_joined=self._joined
         )
         self.consent = Consent(self.session, self.desk.knows, self._decides_who_sees)
         self.status_topic = StatusTopic(self.status, self.publishing, self.pool, self.session)
@@ -286,9 +281,15 @@ class Serving(SessionListener):
         """Not while other nodes are there, which may have other rules."""
         return self._speaks_for_its_account() and not self.pool.others
 
-    def _may_watch(self, watcher: JID) -> bool:
-        """Whether somebody is told what this node is, and how busy."""
-        return self.desk.knows(watcher)
+    def _welcome(self, greeter: JID) -> Welcome:
+        """Whether somebody is told what this node is, and how busy; or that they may not know."""
+        if self._knows(greeter):
+            return Welcome.SHOW
+        return Welcome.REFUSE if self._speaks_for_its_account() else Welcome.SILENCE
+
+    def _knows(self, greeter: JID) -> bool:
+        """Whether somebody may do anything here."""
+        return self.desk.knows(greeter)
 
     def _offer(self, to: JID | None) -> Peer:
         """What the node tells of itself to somebody."""

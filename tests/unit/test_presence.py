@@ -10,7 +10,7 @@ from jabot.jid import JID
 from jabot.peers import Peer
 from jabot.pool import Pool
 from jabot.xmpp.disco import Disco
-from jabot.xmpp.presence import Presence
+from jabot.xmpp.presence import Presence, Welcome
 from jabot.xmpp.requests import Requests
 from jabot.xmpp.stanzas import IncomingPresence, read_error
 from unit.clock import turns
@@ -58,14 +58,11 @@ class Scene:
     def __init__(self, clock):
         self.session, self.pool = Session(clock), Pool()
         self.running = 0
-        self.refuses = True
-        self.presence = Presence(
-            self.session,
-            self.pool,
-            lambda jid: jid != EVE,
-            self.offer,
-            refuses=lambda: self.refuses,
-        )
+        self.strangers = Welcome.REFUSE
+        self.presence = Presence(self.session, self.pool, self.welcome, self.offer)
+
+    def welcome(self, jid):
+        return self.strangers if jid == EVE else Welcome.SHOW
 
     def offer(self, to):
         return Peer(str(OWN), frozenset(["lift"]) if to else None, running=self.running)
@@ -266,7 +263,7 @@ async def test_a_program_that_may_do_nothing_here_is_told_so(scene):
     await scene.announced()
     scene.hear(EVE, hello=True)
     assert scene.session.take("to", "type") == [(str(EVE), "error")]
-    scene.refuses = False  # another one with this account decides
+    scene.strangers = Welcome.SILENCE  # another one with this account decides
     scene.hear(EVE, hello=True)
     assert scene.session.take() == []
     scene.presence.step_back()

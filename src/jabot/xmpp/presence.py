@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum, auto
 
 from jabot.errors import ConnectionFailed
 from jabot.jid import JID
@@ -44,14 +45,21 @@ class _Onlookers:
             self.paced = None
 
 
+class Welcome(Enum):
+    """What who greets the node gets for an answer."""
+
+    SHOW = auto()  # its presence, and each change of it from then on
+    REFUSE = auto()  # a program: the error that it may not; a person: nothing
+    SILENCE = auto()  # nothing, as if nobody were there
+
+
 class Presence:
     """The presence of one node.
 
     Nothing is sent before `announce()`. It goes out in two steps: first without a place in the pool
-    until the others are known, then with one, and `on_joined` is called. Whoever may, and
-    sends presence to this node directly (a program, or a person who does not keep it as a contact),
-    is answered likewise, until they leave; a program that may not, or is one too many, is told so
-    (that it may not only if `refuses()`).
+    until the others are known, then with one, and `on_joined` is called. `welcome(jid)` is for who
+    sends presence to this node directly: a program, or a person who does not keep it as a contact.
+    They are shown it until they leave; a program that is one too many is told so.
 
     `offer(jid)` is what the node tells of itself to somebody; to None, who is everybody that sees
     its presence, it tells no names of tasks.
@@ -61,17 +69,15 @@ class Presence:
         self,
         session: Session,
         pool: Pool,
-        may_watch: Callable[[JID], bool],
+        welcome: Callable[[JID], Welcome],
         offer: Callable[[JID | None], Peer],
         on_joined: Callable[[], None] = lambda: None,
-        refuses: Callable[[], bool] = lambda: True,
     ) -> None:
         self._session = session
         self._pool = pool
-        self._may_watch = may_watch
+        self._welcome = welcome
         self._offer = offer
         self._on_joined = on_joined
-        self._refuses = refuses
         self._show: str | None = None
         self._status: str | None = None
         self._since: int | None = None
@@ -174,8 +180,9 @@ class Presence:
         sender = stanza.sender
         if stanza.type != "available" or not self._announced:
             return
-        if not self._may_watch(sender):
-            if stanza.hello and self._refuses():
+        welcome = self._welcome(sender)
+        if welcome is not Welcome.SHOW:
+            if welcome is Welcome.REFUSE and stanza.hello:
                 self._session.send(presence_refused(sender, "forbidden"))
             return
         if sender in self._watchers and not stanza.hello:
