@@ -5,10 +5,12 @@ import contextlib
 import random
 import time
 from collections import Counter
+from operator import ge
 
 import pytest
 from msgspec import Raw
 
+from chatting import until
 from jabot.errors import StoreUnavailable
 from jabot.protocol.options import NO_OPTIONS, JobOptions, Lane
 from jabot.protocol.states import JobState
@@ -36,6 +38,7 @@ class Process:
         self.ended = Counter()  # id -> how many of its ends stood
         self.said = set()  # of which an end was said
         self.doubts = 0
+        self.turns = 0
 
     async def do(self, *verbs):
         """Say them until they are done; the last answer."""
@@ -56,10 +59,10 @@ class Process:
             records = [record for record in mine if record.id not in self.said]
         return records
 
-    async def turn(self, number):
+    async def turn(self):
         jobs = [
             Add(
-                f"{self.name}-{number}-{i}",
+                f"{self.name}-{self.turns}-{i}",
                 OWNER,
                 "lift",
                 Raw(b"[]"),
@@ -74,6 +77,7 @@ class Process:
             assert added.id == job.id
             self.added.add(job.id)
         await self.work()
+        self.turns += 1
 
     async def work(self):
         records = await self.claimed(self.chance.randrange(1, 2 * BATCH))
@@ -110,20 +114,24 @@ async def test_a_crash_loses_nothing_and_does_nothing_twice(own_postgres, seed):
     over = False
 
     async def live(process):
-        number = 0
         while not over:
-            await process.turn(number)
-            number += 1
+            await process.turn()
 
-    lives = [asyncio.create_task(live(process)) for process in processes]
-    for _ in range(CRASHES):
-        await asyncio.sleep(chance.uniform(0.2, 0.8))
-        await asyncio.to_thread(own_postgres.stop, immediate=True)
-        await asyncio.sleep(chance.uniform(0.0, 0.1))
-        await asyncio.to_thread(own_postgres.start)
-    await asyncio.sleep(0.5)
-    over = True
-    await asyncio.gather(*lives)
+    async def turns(more):
+        """Return when each has had so many more."""
+        wanted = [process.turns + more for process in processes]
+        await until(lambda: all(map(ge, [process.turns for process in processes], wanted)))
+
+    async with asyncio.TaskGroup() as lives:
+        for process in processes:
+            lives.create_task(live(process))
+        for _ in range(CRASHES):
+            await turns(chance.randrange(3, 9))
+            await asyncio.to_thread(own_postgres.stop, immediate=True)
+            await asyncio.sleep(chance.uniform(0.0, 0.1))  # so long it is away
+            await asyncio.to_thread(own_postgres.start)
+        await turns(2)
+        over = True
     while sum([await process.work() for process in processes]):
         pass
 
