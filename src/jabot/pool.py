@@ -59,9 +59,11 @@ class Pool:
         return None if self._mine is None else self._mine.since
 
     def leave(self) -> None:
-        """Answer nothing more that is said to the pool."""
+        """The connection is gone: this node answers nothing more that is said to the pool, and what
+        was known of the others is out of date."""
         self._mine = None
         self.joined = False
+        self._others.clear()
 
     def saw(self, other: JID, since: int | None, *, is_queue: bool = False) -> None:
         """Another node's presence; None when it does not take the pool's lines (any more)."""
@@ -69,10 +71,6 @@ class Pool:
             self._others.pop(other, None)
         else:
             self._others[other] = Seniority(not is_queue, since, str(other))
-
-    def forget_all(self) -> None:
-        """The connection is gone: what was known of the others is out of date."""
-        self._others.clear()
 
     @property
     def has_place(self) -> bool:

@@ -115,7 +115,7 @@ def test_the_others_are_listed_by_seniority():
     for number, since in ((1, 30), (2, 10), (3, 20)):
         pool.saw(jid(number), since)
     assert pool.others == [jid(2), jid(3), jid(1)]
-    pool.forget_all()
+    pool.leave()
     assert pool.others == []
 
 

@@ -146,7 +146,6 @@ class Presence:
         self._announced = self._joined = False
         self._since = None
         self._pool.leave()
-        self._pool.forget_all()
         self._watchers.clear()
         self._unpace()
 
