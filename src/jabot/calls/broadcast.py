@@ -184,8 +184,7 @@ class _Fan:
     def __init__(self, calls: Calls, plan: Plan) -> None:
         self._calls = calls
         self._plan = plan
-        self._loop = asyncio.get_running_loop()
-        self._ended: asyncio.Queue[Reply | ConnectionFailed] = asyncio.Queue()
+        self._ended: asyncio.Queue[Reply] = asyncio.Queue()
         self._asked: dict[str, _Asked] = {}
         self.open = 0
         """How many were asked whose reply was not taken yet."""
@@ -200,18 +199,18 @@ class _Fan:
 
     async def reply(self) -> Reply:
         """The next one. Raises `ConnectionFailed` when none will ever come."""
-        ended = await self._ended.get()
-        if isinstance(ended, ConnectionFailed):
-            raise ended
+        reply = await self._ended.get()
+        if isinstance(reply.error, ConnectionFailed):
+            raise reply.error
         self.open -= 1
-        return ended
+        return reply
 
     def finish(self, never_asked: deque[Member]) -> list[Reply]:
         """Enough have answered: the replies that are there, and those of the silent."""
         replies = []
         while not self._ended.empty():
             reply = self._ended.get_nowait()
-            if isinstance(reply, Reply):
+            if not isinstance(reply.error, ConnectionFailed):
                 replies.append(reply)
         error = JobCancelled("enough others have answered before")
         for asked in list(self._asked.values()):
@@ -234,8 +233,7 @@ class _Fan:
 
     def _settled(self, reply: Reply) -> None:
         self._asked.pop(str(reply.node), None)
-        closed = isinstance(reply.error, ConnectionFailed)
-        self._ended.put_nowait(reply.error if closed else reply)  # type: ignore[arg-type]
+        self._ended.put_nowait(reply)
 
 
 class _Asked:
