@@ -108,16 +108,13 @@ class Employment(End):
     def talks_with(self, peer: str, account: str) -> bool:
         return account in self._posts
 
-    def received(
-        self, peer: str, account: str, frames: Sequence[Incoming], now: float
-    ) -> asyncio.Future[None] | None:
+    def received(self, peer: str, account: str, frames: Sequence[Incoming], now: float) -> None:
         post = self._post_with(peer)
         if post is not None:
             post.heard = now
             for frame in frames:
                 if isinstance(frame, Rejected) and frame.id == _HELLO:
                     self._refused(post, frame.message, now)
-        return None
 
     def answered(self, peer: str, frames: Sequence[Frame], now: float) -> None:
         post = self._post_with(peer)
@@ -127,7 +124,7 @@ class Employment(End):
     def bounced(self, peer: str, frames: Sequence[Frame], now: float) -> None:
         if peer.partition("/")[0] in self._posts:
             self._directory.lost(peer)
-            self.peer_gone(peer, _NOTHING, now)
+            self.peer_gone(peer, Leftover([], []), now)
 
     def refused(self, peer: str, frames: Sequence[Frame], error: JabotError, now: float) -> None:
         if (post := self._greeted(peer, frames)) is not None:
@@ -280,6 +277,3 @@ class Employment(End):
             post.pause, post.problem = _REFUSED_FIRST, ""
         post.beat_at = now + beat
         self._intake.worker.heartbeat(node)
-
-
-_NOTHING: Final = Leftover([], [])

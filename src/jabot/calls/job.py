@@ -11,6 +11,7 @@ import msgspec
 
 from jabot.deferrable import Deferrable
 from jabot.errors import RemoteProtocolError
+from jabot.runner.job import short_id
 from jabot.tasks import Step
 
 R = TypeVar("R")
@@ -54,7 +55,7 @@ class Job(Deferrable[R]):
     @property
     def short_id(self) -> str:
         """The end of the id, as people are told it in chat."""
-        return self.id[-4:]
+        return short_id(self.id)
 
     @property
     def progress(self) -> AsyncIterable[Step]:

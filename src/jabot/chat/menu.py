@@ -9,7 +9,7 @@ import asyncio
 import secrets
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Final, Literal, Protocol
+from typing import Final, Literal
 from xml.etree import ElementTree as ET
 
 from jabot.chat import texts
@@ -22,7 +22,7 @@ from jabot.pace import Pace
 from jabot.tasks import Offer
 from jabot.xmpp.data_forms import Field, data_form, read_form
 from jabot.xmpp.disco import COMMANDS
-from jabot.xmpp.requests import Handler, Question
+from jabot.xmpp.requests import Question, Requests
 from jabot.xmpp.stanzas import clean
 
 _PATIENCE: Final = 2.0  # seconds that the outcome of a job is waited for; then chat tells it
@@ -33,12 +33,6 @@ _WORDS: Final = {"jobs": "Your jobs", "status": "Status", "exit": "Stop"}
 Status = Literal["executing", "completed", "canceled"]
 
 
-class Asked(Protocol):
-    """The part of a session that a menu needs."""
-
-    def serve(self, tag: str, handler: Handler) -> None: ...
-
-
 class Menu:
     """Commands of those who have a right: a `Shelf` for discovery. `is_room(address)` tells what
     comes from a room, where nobody has one."""
@@ -47,7 +41,7 @@ class Menu:
         self,
         clerk: Clerk,
         talks: Talks,
-        requests: Asked,
+        requests: Requests,
         *,
         is_room: Callable[[str], bool] = lambda address: False,
         pace: Pace | None = None,

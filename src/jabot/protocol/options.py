@@ -7,8 +7,9 @@ from typing import Annotated, Any, Final, TypeAlias
 import msgspec
 from msgspec import Meta
 
+from jabot.protocol.frames import Id
+
 Name: TypeAlias = Annotated[str, Meta(min_length=1, max_length=256)]
-Id: TypeAlias = Annotated[str, Meta(min_length=1, max_length=64)]
 Label: TypeAlias = Annotated[str, Meta(min_length=1, max_length=64)]
 Seconds: TypeAlias = Annotated[float, Meta(ge=0, le=315_360_000)]  # to ten years
 Moment: TypeAlias = Annotated[float, Meta(ge=0, lt=253_402_300_800)]  # from 1970 to 9999
