@@ -66,6 +66,12 @@ async def test_there_is_an_end_to_how_many_are_kept(queue):
     assert list(await known(queue)) == ["b", "d", "e"]
 
 
+async def test_a_thousand_tasks_are_kept(queue):
+    words = [TaskWord(f"t{number:04}", NO_OPTIONS) for number in range(1001)]
+    assert await learn(queue, *words[:1000]) == []
+    assert await learn(queue, words[1000], now=1.0) == ["t0999"]
+
+
 async def test_other_things_are_done_beside_it(queue):
     await queue.do(Learn([LIFT], 0.0), Tasks(), Learn([], 0.0))
     assert list(await known(queue)) == ["lift"]

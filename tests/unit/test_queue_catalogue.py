@@ -9,7 +9,7 @@ import pytest
 from jabot.errors import StoreUnavailable, WorkerLost
 from jabot.protocol.options import NO_OPTIONS, JobOptions
 from jabot.queue.catalogue import Catalogue
-from jabot.queue.store.verbs import DESCRIPTION, MOST_TASKS, Learn
+from jabot.queue.store.verbs import MOST_TASKS, Learn
 from jabot.tasks import Description, Task
 from jabot.tasks.description import describe
 from unit.clock import turns
@@ -30,6 +30,7 @@ class Around:
     def __init__(self):
         self.kept = {}
         self.verbs = []
+        self.forgets = []
         self.down = False
         self.answers = {A: {"lift": described()}, B: {"lift": described()}}
         self.asked = []
@@ -50,7 +51,10 @@ class Around:
                         word, version=old.version, description=old.description
                     )
                 self.kept[word.name] = word
-            done([])
+            forgotten, self.forgets = self.forgets, []
+            for name in forgotten:
+                del self.kept[name]
+            done(forgotten)
         else:
             done(sorted(self.kept.values(), key=lambda word: word.name))
 
@@ -175,14 +179,33 @@ async def test_what_another_process_learned_is_known_after_a_reload(around):
     assert around.catalogue.names == list(around.catalogue.defaults) == ["lift"]
 
 
+async def test_what_the_store_has_forgotten_is_known_no_more(around, caplog):
+    await around.spoke()
+    around.forgets = ["lift"]
+    await around.spoke(B, carry=NO_OPTIONS)
+    assert around.catalogue.names == list(around.catalogue.defaults) == ["carry"]
+    assert around.catalogue.find("lift") is None
+    assert "no longer known: the tasks lift;" in caplog.text
+
+
 async def test_a_large_description_is_kept_without_its_types(around, caplog):
-    big = {"type": "object", "properties": {"x": {"enum": ["y" * DESCRIPTION]}}}
-    around.answers[A] = {"lift": Description("Lift.", big, {}, done="ok")}
+    room = 16 * 1024 - len(msgspec.json.encode(described("", done="ok")))
+    around.answers[A] = {"lift": described("y" * room, done="ok")}
+    await around.spoke()
+    assert len(around.kept["lift"].description) == 16 * 1024
+    assert around.catalogue.offer("lift").usage == "lift reps"
+    around.answers[A] = {"lift": described("y" * (room + 1), done="ok")}
     with caplog.at_level(logging.WARNING):
-        await around.spoke()
-    assert "the description of lift takes" in caplog.text
-    assert len(around.kept["lift"].description) < DESCRIPTION
+        await around.spoke(version="v2")
+    assert "the description of lift takes 16385 bytes" in caplog.text
+    assert len(around.kept["lift"].description) < 1200
     assert around.catalogue.offer("lift").signature.bind([1, "a"], {"b": 2}) == ((1, "a"), {"b": 2})
+
+
+async def test_a_worker_describes_no_tasks_but_those_that_it_offers(around):
+    around.answers[A] = {"lift": described(), "carry": described("Not mine.")}
+    await around.spoke()
+    assert around.catalogue.names == list(around.kept) == ["lift"]
 
 
 async def test_parameters_keep_their_places(around):
@@ -207,8 +230,9 @@ async def test_sentences_that_cannot_be_used_are_left_out(around, done):
 async def test_there_is_an_end_to_what_one_worker_may_teach(around):
     tasks = {f"t{number}": NO_OPTIONS for number in range(MOST_TASKS + 10)}
     around.answers[A] = {}
-    await around.spoke(**{"x" * 257: NO_OPTIONS, "two words": NO_OPTIONS, **tasks})
-    assert len(around.kept) == MOST_TASKS - 2
+    refused = {"": NO_OPTIONS, "x" * 257: NO_OPTIONS, "two words": NO_OPTIONS}
+    await around.spoke(**refused, **tasks)
+    assert len(around.kept) == MOST_TASKS - 3
 
 
 async def test_a_word_is_found_as_a_person_writes_it(around):
