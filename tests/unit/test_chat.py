@@ -8,10 +8,11 @@ import threading
 import pytest
 
 from jabot import JID, Context, Message
-from jabot.chat import texts
+from jabot.chat import direct, texts
 from jabot.errors import BadArguments
 from jabot.hooks import text_handler
 from jabot.pace import Pace
+from jabot.queue import clerk as queue_clerk
 from jabot.runner import Runner
 from jabot.xmpp.stanzas import CHAT_STATES, CORRECT
 from unit.clock import turns
@@ -361,6 +362,13 @@ async def test_help_for_a_task(room):
     assert room.ask("help LIFT") == expected
     assert room.ask("help lfit") == "Dunno how to lfit. Did you mean lift?"
     assert room.ask("help secret", BOB) == "Dunno how to secret"
+
+
+async def test_no_task_may_have_the_name_of_a_command(room):
+    parts = dict.fromkeys(["rights", "is_draining", "crew_load", "stop"])
+    of_queue = queue_clerk.QueueClerk(room.clerk, *[None] * 5, **parts)
+    for clerk, names in ((room.clerk, direct.NAMES), (of_queue, queue_clerk.NAMES)):
+        assert set(names) == {"help", "can", *clerk.commands}
 
 
 async def test_help_for_a_command(room):
