@@ -114,7 +114,8 @@ class Node(Authoring, Calling, Publisher):
     async def serve(self, account: Account | None = None, *, timing: Timing | None = None) -> None:
         """Serve until `stop()`, in a loop of one's own; signals are the caller's business.
 
-        `timing` changes how soon a dead line is noticed and how often a new one is tried.
+        `timing` changes how soon a dead line is noticed and how often a new one is tried, and may
+        bring another clock for the date.
 
         Raises `ConfigError` without an account or its password, and `ConnectionFailed` when the
         server refuses this node for good.
