@@ -6,26 +6,16 @@ import json
 import pytest
 from msgspec import Raw
 
-from jabot.calls.calls import closed
 from jabot.calls.options import options
 from jabot.errors import ConfigError, JobTimeout, NobodyThere, QueueNeeded
 from jabot.protocol.frames import Query, State, Submit, Succeeded
 from jabot.tasks import Retry
+from unit.calling import NODE, POOL
 from unit.clock import turns
 from unit.linked import BOT, OTHER
-from unit.test_calls import NODE, POOL, Caller
 
 QUEUE = {"queue": "1", "running": "0", "slots": "4", "version": "v"}
 THIRD = "bot@localhost/host-3"
-
-
-@pytest.fixture
-async def caller(clock):
-    caller = Caller(clock)
-    yield caller
-    caller.calls.close(closed("the test"))
-    caller.link.close()
-    await turns()
 
 
 async def submitted(caller, node=None, to=POOL, **given):
