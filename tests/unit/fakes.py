@@ -1,6 +1,8 @@
 """Stand-ins for what lies below: they record what they are told."""
 
-from jabot import JID
+import asyncio
+
+from jabot import JID, Context
 from jabot.access import Access
 from jabot.chat import Chat
 from jabot.chat.direct import NAMES, Direct
@@ -17,6 +19,7 @@ from jabot.xmpp.stanzas import (
     OutgoingText,
     read_text,
 )
+from unit.clock import turns
 
 OWN = JID("bot@localhost/host-1")
 BOSS = JID("boss@localhost/desk")
@@ -115,3 +118,25 @@ class Room:
 
 
 MODERN = {CHAT_STATES, CORRECT}
+
+
+async def lift(reps: int = 3, *, ctx: Context) -> str:
+    """Lift something heavy."""
+    for n in range(reps):
+        await asyncio.sleep(1)
+        ctx.progress(n + 1, reps)
+    return f"Lifted {reps}"
+
+
+async def finish(room):
+    """Return when all jobs have come to an end, and it was said."""
+    for job in room.runner.jobs:
+        await asyncio.wait([asyncio.ensure_future(_quietly(job))])
+    await turns()
+
+
+async def _quietly(job):
+    try:
+        return await job
+    except Exception:
+        return None
