@@ -180,9 +180,10 @@ async def test_ended_jobs_are_kept_for_their_time(around):
 
 
 async def test_many_old_jobs_go_in_parts_without_a_pause(around):
-    for number in range(2500):
-        await around.add(f"j{number}")
-        await around.ledger.ask(Cancel(f"j{number}", None, "", around.wall()))
+    jobs = [f"j{number}" for number in range(2500)]
+    cancels = [Cancel(job, None, "", around.wall()) for job in jobs]
+    await asyncio.gather(*map(around.add, jobs))
+    await asyncio.gather(*map(around.ledger.ask, cancels))
     around.upkeep.start()
     await around.clock.advance(200)
     around.asked.clear()
