@@ -22,7 +22,7 @@ from jabot.runner import Runner
 from jabot.tasks import Command, Kind, Retry, Task
 from processor import Busy
 from unit.clock import turns
-from unit.test_runner_programs import submit
+from unit.running import submit
 
 
 def python(code, *arguments, **options):

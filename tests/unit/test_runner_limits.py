@@ -12,7 +12,7 @@ from jabot.runner import Runner
 from jabot.tasks import Retry, Task
 from unit import process_tasks
 from unit.clock import turns
-from unit.test_runner_programs import for_ever, seven, submit
+from unit.running import for_ever, seven, submit
 
 # --- how many at once ---------------------------------------------------------------------------
 

@@ -12,27 +12,10 @@ from jabot.access import Access
 from jabot.errors import Draining, JobCancelled, JobTimeout, NotAllowed, TaskFailed, TooManyJobs
 from jabot.middleware import Middleware, Run, Submission
 from jabot.protocol.states import JobState
-from jabot.runner import Desk, Job, Options, Runner
+from jabot.runner import Desk, Options, Runner
 from jabot.tasks import Registry, Task
 from unit.clock import turns
-
-ALICE, BOB = JID("alice@localhost/phone"), JID("bob@localhost/desk")
-
-
-def submit(runner, function, *args, caller=ALICE, **options):
-    task = function if isinstance(function, Task) else Task(function)
-    job = Job(task, *task.signature.bind(args, {}), caller, Options(**options))
-    runner.submit(job)
-    return job
-
-
-async def seven():
-    return 7
-
-
-async def for_ever():
-    await asyncio.Event().wait()
-
+from unit.running import ALICE, BOB, for_ever, seven, submit
 
 # --- options ------------------------------------------------------------------------------------
 
