@@ -9,7 +9,7 @@ from jabot.access import Access, Rules
 from jabot.account import Account
 from jabot.errors import ConfigError
 from jabot.node import Node
-from jabot.queue.clerk import NAMES
+from jabot.queue.commands import NAMES
 from jabot.queue.crew import GRACE, LEASE
 from jabot.queue.upkeep import Keeping
 from jabot.queue_serving import QueueRules, QueueServing

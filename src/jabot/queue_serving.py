@@ -26,10 +26,12 @@ from jabot.queue.calendar import Calendar
 from jabot.queue.callers import Callers
 from jabot.queue.catalogue import Catalogue
 from jabot.queue.clerk import QueueClerk
+from jabot.queue.commands import Commands
 from jabot.queue.crew import Crew
 from jabot.queue.dispatch import Dispatch
 from jabot.queue.fate import Fate
 from jabot.queue.floor import Floor
+from jabot.queue.foreman import Foreman
 from jabot.queue.front import Front
 from jabot.queue.ledger import Ledger
 from jabot.queue.office import Office
@@ -90,7 +92,7 @@ class QueueServing(Serving):
             self._load_changed,
             wall=(timing or Timing()).wall,
         )
-        own = office_tasks(lambda: self.office, lambda: self.agenda)
+        own = office_tasks(lambda: self.office, lambda: self.foreman, lambda: self.agenda)
         super().__init__(_with_tasks(definition, own), account, timing)
         self.crew = Crew(rules.lease, rules.grace, self._load_changed)
         self.ready = Ready(self.ledger.look, self._look_for_all)
@@ -201,8 +203,15 @@ class QueueServing(Serving):
             self.store,
             self.ledger,
             self.arrivals,
-            self.ready,
             self.outcomes,
+            self.workforce,
+            rights=self.rights,
+            wall=self.wall,
+        )
+        self.foreman = Foreman(
+            self.store,
+            self.ledger,
+            self.ready,
             self.workforce,
             rights=self.rights,
             known=lambda: self.catalogue.names,
@@ -292,18 +301,25 @@ class QueueServing(Serving):
         await super()._leave(connection)
 
     def _make_clerk(self) -> Clerk:
+        direct = Direct(self.desk, self.talks, self.stop)
+        commands = Commands(
+            direct,
+            self.talks,
+            self.catalogue,
+            self.ledger,
+            self.office,
+            self.foreman,
+            crew_load=self._crew_load,
+            wall=self.wall,
+        )
         return QueueClerk(
-            Direct(self.desk, self.talks, self.stop),
+            direct,
             self.talks,
             self.catalogue,
             self.ledger,
             self.arrivals,
-            self.office,
+            commands.by_word,
             rights=self.rights,
-            is_draining=lambda: self.runner.draining,
-            crew_load=self._crew_load,
-            stop=self.stop,
-            wall=self.wall,
         )
 
     def _make_intake(self) -> OwnTasks:

@@ -27,7 +27,7 @@ class Direct:
         self.desk = desk
         self._runner = desk.runner
         self._talks = talks
-        self._stop = stop
+        self.stop = stop
         self._started = time.monotonic()
         self.commands = by_word(
             Command("jobs", "your jobs that are not done yet.", self._jobs),
@@ -106,7 +106,7 @@ class Direct:
             decision = self.desk.may_manage(asker.jid)
             return f"You may not stop me: {decision.reason}."
         left = len(self._runner.jobs)
-        self._stop()
+        self.stop()
         return (
             f"Leaving when {left} jobs are done."
             if left > 1

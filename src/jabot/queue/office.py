@@ -1,37 +1,27 @@
-"""Looking after a queue: what those may see and do who ask for it, whichever way they came in."""
+"""Looking after jobs: what those may see and do who ask for it, whichever way they came in."""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
 
-from jabot.errors import BadArguments, NotAllowed, UnknownJob, UnknownTask
+from jabot.errors import BadArguments, NotAllowed, UnknownJob
 from jabot.jid import JID
 from jabot.protocol.states import JobState
-from jabot.queue.answers import (
-    JobLine,
-    JobSheet,
-    Standing,
-    WorkerLine,
-    job_line,
-    job_sheet,
-    task_line,
-)
+from jabot.queue.answers import JobLine, JobSheet, WorkerLine, job_line, job_sheet
 from jabot.queue.arrivals import Arrivals
 from jabot.queue.ledger import Ledger
 from jabot.queue.outcomes import Outcomes
-from jabot.queue.ready import Ready
-from jabot.queue.reasons import Scene, scene, why, why_stuck
+from jabot.queue.reasons import Scene, scene, why
 from jabot.queue.rights import Rights
-from jabot.queue.store.records import Figures, Record, read_kind
-from jabot.queue.store.store import News, Store
-from jabot.queue.store.verbs import Cancel, Count, Filter, List, Look, Pause, Purge, Revive, Stats
+from jabot.queue.store.records import Record
+from jabot.queue.store.store import Store
+from jabot.queue.store.verbs import Cancel, Count, Filter, List, Look, Purge, Revive, Stats
 from jabot.queue.workforce import Workforce
-from jabot.tasks.registry import close_match
 
 log = logging.getLogger(__name__)
 
@@ -48,37 +38,30 @@ class Office:
 
     Each method takes who asks. Everybody who may call sees and handles his own jobs; those who
     manage the queue do so with those of all. A job is named by its id, or by the end of it where
-    that is clear among the newest jobs and those that run. `known()` are the tasks that workers
-    have offered.
+    that is clear among the newest jobs and those that run.
 
-    Raises `NotAllowed`, `UnknownJob`, `UnknownTask`, `BadArguments`, and `StoreUnavailable` when it
-    cannot be done now.
+    Raises `NotAllowed`, `UnknownJob`, `BadArguments`, and `StoreUnavailable` when it cannot be done
+    now.
     """
 
-    def __init__(  # noqa: PLR0913 - the parts that it speaks with, by name
+    def __init__(
         self,
         store: Store,
         ledger: Ledger,
         arrivals: Arrivals,
-        ready: Ready,
         outcomes: Outcomes,
         workforce: Workforce,
         *,
         rights: Rights,
-        known: Callable[[], Iterable[str]],
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._store = store
         self._ledger = ledger
         self._arrivals = arrivals
-        self._ready = ready
         self._outcomes = outcomes
         self._workforce = workforce
         self._rights = rights
-        self._known = known
         self._wall = wall
-
-    # -- jobs ---------------------------------------------------------------------------------
 
     async def jobs(self, who: JID, chosen: Filter, most: int = 100) -> list[JobLine]:
         """Up to `most` (1,000) jobs that a filter fits, the newest first. The next page comes after
@@ -146,56 +129,6 @@ class Office:
         log.info("%s has had %d ended jobs deleted", who.bare, total)
         return total
 
-    # -- tasks --------------------------------------------------------------------------------
-
-    async def pause(self, who: JID, task: str) -> None:
-        """Begin no jobs of a task any more. Those that run go on."""
-        self._rights.check_manages(who, f"pause {task}")
-        await self._check_known(task)
-        await self._ledger.ask(Pause(task, paused=True))
-        log.info("%s pauses %s", who.bare, task)
-
-    async def resume(self, who: JID, task: str) -> None:
-        """Begin jobs of a task again."""
-        self._rights.check_manages(who, f"resume {task}")
-        await self._check_known(task)
-        await self._ledger.ask(Pause(task, paused=False))
-        log.info("%s resumes %s", who.bare, task)
-        figures = await self._figures()
-        kinds = [kind for kind in figures.kinds if read_kind(kind)[0] == task]
-        self._ready.look_for(*kinds)
-        for kind in kinds:
-            self._store.tell(News("ready", kind))
-
-    def workers(self, who: JID) -> list[WorkerLine]:
-        """The workers that are with this node of the queue."""
-        self._rights.check_manages(who, "see its workers")
-        return self._workforce.here()
-
-    async def stats(self, who: JID) -> Standing:
-        """How the queue stands. Those who manage it are told of all; others of the tasks that they
-        may have run, without the workers and what they do for whom."""
-        scope = self._rights.scope(who)
-        now = self._wall()
-        figures = await self._figures()
-        workers, silent = await self._workforce.everywhere()
-        around = scene(now, workers, figures)
-        whole = Standing(
-            jid=self._rights.own().bare,
-            now=now,
-            tasks={
-                task: task_line(each, why_stuck(task, figures, around))
-                for task, each in figures.tasks.items()
-                if scope is None or self._rights.may_run(who, task)
-            },
-            workers=workers,
-            lanes=figures.lanes,
-            silent=silent,
-        )
-        if scope is None:
-            return whole
-        return msgspec.structs.replace(whole, workers=[], lanes={}, silent=[])
-
     # -- within -------------------------------------------------------------------------------
 
     def _within(self, who: JID, chosen: Filter) -> Filter:
@@ -206,16 +139,6 @@ class Office:
         if chosen.owner not in (None, scope):
             raise NotAllowed(f"only those who manage this queue see the jobs of {chosen.owner}")
         return msgspec.structs.replace(chosen, owner=scope)
-
-    async def _check_known(self, task: str) -> None:
-        """Raises `UnknownTask` for a slip of the pen."""
-        known = {*self._known(), *(await self._figures()).tasks}
-        if task not in known:
-            match = close_match(task, known)
-            raise UnknownTask(
-                f"no worker has offered {task}, and there are no jobs of it"
-                + (f"; did you mean {match}?" if match else "")
-            )
 
     async def _found(self, scope: str | None, job: str) -> Record:
         """The job of an id, or of the end of one."""
@@ -246,12 +169,9 @@ class Office:
         if record.state in (JobState.AVAILABLE, JobState.RUNNING):
             workers, _ = await self._workforce.everywhere()
         if record.state is JobState.AVAILABLE:
-            return scene(self._wall(), workers, await self._figures())
+            now = self._wall()
+            return scene(now, workers, await self._store.read(Stats(now)))
         return Scene(self._wall(), workers)
-
-    async def _figures(self) -> Figures:
-        figures: Figures = await self._store.read(Stats(self._wall()))
-        return figures
 
     async def _parents(self, record: Record) -> dict[str, Record | None]:
         if record.waits_for <= 0:

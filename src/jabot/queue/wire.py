@@ -1,4 +1,4 @@
-"""The tasks by which programs look after a queue: the office and the agenda, as any task is called.
+"""The tasks by which programs look after a queue: its office, foreman and agenda as tasks.
 
 Their names begin with `queue.`; whoever has any right at the queue may call them, and each looks at
 what the caller may see and do.
@@ -19,6 +19,7 @@ from jabot.protocol.refusals import code_of
 from jabot.protocol.states import JobState
 from jabot.queue.agenda import Agenda
 from jabot.queue.answers import JobLine, JobSheet, ScheduleLine, Standing, WorkerLine
+from jabot.queue.foreman import Foreman
 from jabot.queue.office import Office
 from jabot.queue.own_tasks import refused
 from jabot.queue.store.records import Schedule
@@ -31,10 +32,10 @@ R = TypeVar("R")
 
 
 def office_tasks(
-    office: Callable[[], Office], agenda: Callable[[], Agenda]
+    office: Callable[[], Office], foreman: Callable[[], Foreman], agenda: Callable[[], Agenda]
 ) -> list[Task[..., Any]]:
     """The tasks; what they speak with is asked for when they run."""
-    return [*_about_jobs(office), *_about_all(office), *_about_schedules(agenda)]
+    return [*_about_jobs(office), *_about_all(foreman), *_about_schedules(agenda)]
 
 
 def _about_jobs(office: Callable[[], Office]) -> list[Task[..., Any]]:
@@ -94,22 +95,22 @@ def _about_jobs(office: Callable[[], Office]) -> list[Task[..., Any]]:
     return [_task(function) for function in (jobs, job, cancel, retry, count, purge)]
 
 
-def _about_all(office: Callable[[], Office]) -> list[Task[..., Any]]:
+def _about_all(foreman: Callable[[], Foreman]) -> list[Task[..., Any]]:
     async def stats(*, ctx: Context) -> Standing:
         """How the queue stands: depth, age, rate and latencies by task, workers, what is stuck."""
-        return await office().stats(ctx.caller)
+        return await foreman().stats(ctx.caller)
 
     async def workers(*, ctx: Context) -> list[WorkerLine]:
         """The workers that are with the node of the queue that answers."""
-        return office().workers(ctx.caller)
+        return foreman().workers(ctx.caller)
 
     async def pause(task: str, *, ctx: Context) -> None:
         """Begin no jobs of a task any more. Those that run go on."""
-        await office().pause(ctx.caller, task)
+        await foreman().pause(ctx.caller, task)
 
     async def resume(task: str, *, ctx: Context) -> None:
         """Begin jobs of a task again."""
-        await office().resume(ctx.caller, task)
+        await foreman().resume(ctx.caller, task)
 
     return [_task(function) for function in (stats, workers, pause, resume)]
 
