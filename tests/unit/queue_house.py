@@ -128,6 +128,22 @@ class House(Wire):
         raw = Raw(msgspec.json.encode(JobOptions(**options))) if options else Raw(b"null")
         await self.tell(peer, Submit(job, task, args, timeout=timeout, options=raw))
 
+    async def working(self, *jobs, peer=BOT, **options):
+        """A worker has these jobs, and has taken all that it was told; the attempts."""
+        await self.work(peer)
+        for job in jobs:
+            await self.submit(job, **options)
+        self.answers(peer)
+        return [frame.attempt for frame in self.heard(peer, Submit)]
+
+    async def settled(self, peer=APP):
+        """All that a peer gets when it takes everything."""
+        heard = []
+        for _ in range(60):
+            heard += self.heard(peer)
+            await turns()
+        return heard
+
     def heard(self, peer, kind=None):
         """The frames that a peer has got since the last call. All peers take theirs."""
         self._collect()

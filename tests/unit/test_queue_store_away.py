@@ -39,15 +39,6 @@ async def back(house):
     await house.clock.advance(6)
 
 
-async def working(house, *jobs, peer=BOT):
-    """Jobs that a worker has."""
-    await house.work(peer)
-    for job in jobs:
-        await house.submit(job)
-    house.heard(peer)
-    house.answers(peer)
-
-
 # -- the store is away -----------------------------------------------------------------------------
 
 
@@ -73,7 +64,7 @@ async def test_all_that_waits_is_answered_not_a_part_of_it(house, monkeypatch):
 
 
 async def test_an_outcome_is_said_again_and_kept_once(house):
-    await working(house, "j1")
+    await house.working("j1")
     house.shelf.away = True
     await house.tell(BOT, Succeeded("j1", 1, Raw(b"5")))
     assert house.answers(BOT) == [LATER]
@@ -102,7 +93,7 @@ def _cancel(job):
 
 
 async def test_a_lost_worker_is_found_out_when_the_store_is_back(house):
-    await working(house, "j1")
+    await house.working("j1")
     house.see(BOT, "unavailable")
     house.shelf.away = True
     await house.clock.advance(2)
@@ -234,7 +225,7 @@ async def test_a_submit_whose_answer_was_lost_is_the_same_job(house):
 
 
 async def test_an_outcome_whose_answer_was_lost_is_told(house):
-    await working(house, "j1")
+    await house.working("j1")
     house.shelf.deaf = 1
     await house.tell(BOT, Succeeded("j1", 1, Raw(b"5")))
     assert house.answers(BOT) == [LATER]
@@ -246,7 +237,7 @@ async def test_an_outcome_whose_answer_was_lost_is_told(house):
 
 
 async def test_children_that_are_free_by_it_are_given_away(house):
-    await working(house, "p1")
+    await house.working("p1")
     await house.submit("c1", task="dance", after=["p1"])
     await house.work(BOT_TOO, tasks=["dance"])
     house.shelf.deaf = 1
@@ -256,7 +247,7 @@ async def test_children_that_are_free_by_it_are_given_away(house):
 
 
 async def test_who_waits_for_children_that_fell_by_it_is_told_to_ask(house):
-    await working(house, "p1")
+    await house.working("p1")
     await house.submit("c1", after=["p1"], peer=APP_TOO)
     house.heard(APP_TOO)
     house.shelf.deaf = 1
@@ -283,7 +274,7 @@ async def test_what_was_claimed_then_is_asked_for_and_given_to_another(house):
 
 
 async def test_a_lost_worker_of_which_the_answer_was_lost_is_not_counted_twice(house):
-    await working(house, "j1")
+    await house.working("j1")
     house.see(BOT, "unavailable")
     house.shelf.deaf = 1
     await house.clock.advance(2)
@@ -296,7 +287,7 @@ async def test_a_lost_worker_of_which_the_answer_was_lost_is_not_counted_twice(h
 
 
 async def test_no_lease_runs_out_while_the_queue_is_offline(house):
-    await working(house, "j1")
+    await house.working("j1")
     house.drop()
     await house.clock.advance(100)
     house.back()
@@ -307,7 +298,7 @@ async def test_no_lease_runs_out_while_the_queue_is_offline(house):
 
 
 async def test_who_went_before_that_has_a_whole_lease_after_it(house):
-    await working(house, "j1")
+    await house.working("j1")
     house.see(BOT, "unavailable")
     house.drop()
     await house.clock.advance(100)
@@ -321,7 +312,7 @@ async def test_who_went_before_that_has_a_whole_lease_after_it(house):
 
 async def test_workers_that_had_nothing_are_forgotten_with_the_connection(house):
     await house.work(BOT)
-    await working(house, "j1", peer=BOT_TOO)
+    await house.working("j1", peer=BOT_TOO)
     house.drop()
     assert [worker.jid for worker in house.serving.crew] == [
         worker.jid for worker in house.serving.crew if worker.held
@@ -330,7 +321,7 @@ async def test_workers_that_had_nothing_are_forgotten_with_the_connection(house)
 
 
 async def test_a_cancel_that_was_lost_on_its_way_is_said_again(house):
-    await working(house, "j1")
+    await house.working("j1")
     await house.tell(APP, Cancel("j1", 1, "enough"))
     house.session.stanzas.clear()
     house.drop()
@@ -340,7 +331,7 @@ async def test_a_cancel_that_was_lost_on_its_way_is_said_again(house):
 
 
 async def test_a_cancel_before_a_restart_reaches_the_worker_after_it(house):
-    await working(house, "j1")
+    await house.working("j1")
     house.serving.crew.let_go(house.serving.crew.held("j1"))
     await house.tell(APP, Cancel("j1", 1, "enough"))
     assert house.heard(BOT) == []
@@ -354,7 +345,7 @@ async def test_a_cancel_before_a_restart_reaches_the_worker_after_it(house):
 
 async def test_what_another_node_has_is_not_lost_by_this_one(house):
     """Its worker went there while we were offline."""
-    await working(house, "j1")
+    await house.working("j1")
     await house.shelf._store.apply([Adopt("jobs@localhost/q-2", BOT, [("j1", 1)], 0.0)])
     await house.clock.advance(16)
     assert house.shelf.said(Finish)[0].node == "jobs@localhost/q-1"
@@ -365,7 +356,7 @@ async def test_what_another_node_has_is_not_lost_by_this_one(house):
 
 async def test_what_another_node_took_over_by_mistake_is_taken_back(house):
     """It took us for dead, and our worker is still with us."""
-    await working(house, "j1")
+    await house.working("j1")
     await house.tell(BOT, Heartbeat([("j1", 1)]))
     await house.shelf._store.apply([Adopt("jobs@localhost/q-2", BOT, [("j1", 1)], 0.0)])
     house.serving.attendance._taken_over([])  # the next pulse does not name it
@@ -376,7 +367,7 @@ async def test_what_another_node_took_over_by_mistake_is_taken_back(house):
 
 
 async def test_what_has_ended_elsewhere_is_let_go(house):
-    await working(house, "j1")
+    await house.working("j1")
     await house.tell(BOT, Heartbeat([("j1", 1)]))
     await house.shelf._store.apply([Finish("j1", 1, "retry", 0.0, at=1e12)])
     house.serving.attendance._taken_over([])
@@ -397,7 +388,7 @@ async def test_a_node_without_a_connection_does_not_say_that_it_lives(house):
 
 
 async def test_a_cancel_at_another_node_whose_word_was_lost_reaches_the_worker(house):
-    await working(house, "j1")
+    await house.working("j1")
     await house.shelf._store.apply([_cancel("j1")])
     for _ in range(2):
         house.serving.attendance.take_over()  # the next pulse
@@ -409,7 +400,7 @@ async def test_a_cancel_at_another_node_whose_word_was_lost_reaches_the_worker(h
 
 
 async def test_an_outcome_after_a_restart_is_kept_before_it_is_answered(house):
-    await working(house, "j1")
+    await house.working("j1")
     house.serving.crew.let_go(house.serving.crew.held("j1"))  # as after a restart
     house.say(BOT, Succeeded("j1", 1, Raw(b"5")))
     await asyncio.sleep(0)
@@ -424,7 +415,7 @@ async def test_an_outcome_after_a_restart_is_kept_before_it_is_answered(house):
 
 
 async def test_a_worker_that_goes_before_its_outcome_was_kept_has_lost_the_job(house):
-    await working(house, "j1")
+    await house.working("j1")
     house.shelf.away = True
     await house.tell(BOT, Succeeded("j1", 1, Raw(b"5")))
     assert not house.serving.crew.held("j1").ending
