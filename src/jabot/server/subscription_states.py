@@ -37,6 +37,26 @@ class Step(NamedTuple):
 
 _S = State
 
+# Either side can end a subscription, to the same effect: the one that the account has to the
+# contact, or has asked for ...
+_END_OF_TO: Final = {
+    _S.NONE_ASK: _S.NONE,
+    _S.NONE_ASK_REQUEST: _S.NONE_REQUEST,
+    _S.TO: _S.NONE,
+    _S.TO_REQUEST: _S.NONE_REQUEST,
+    _S.FROM_ASK: _S.FROM,
+    _S.BOTH: _S.FROM,
+}
+# ... and the one that the contact has to the account, or has asked for.
+_END_OF_FROM: Final = {
+    _S.NONE_REQUEST: _S.NONE,
+    _S.NONE_ASK_REQUEST: _S.NONE_ASK,
+    _S.TO_REQUEST: _S.TO,
+    _S.FROM: _S.NONE,
+    _S.FROM_ASK: _S.NONE_ASK,
+    _S.BOTH: _S.TO,
+}
+
 # Outbound: the account sends it. A state that is missing stays, and the stanza is passed on for
 # `subscribe` and `unsubscribe` (RFC 6121 A.2.1, A.2.2), dropped for the other two (A.2.3, A.2.4).
 _OUTBOUND: Final[dict[str, dict[State, State]]] = {
@@ -45,27 +65,13 @@ _OUTBOUND: Final[dict[str, dict[State, State]]] = {
         _S.NONE_REQUEST: _S.NONE_ASK_REQUEST,
         _S.FROM: _S.FROM_ASK,
     },
-    "unsubscribe": {
-        _S.NONE_ASK: _S.NONE,
-        _S.NONE_ASK_REQUEST: _S.NONE_REQUEST,
-        _S.TO: _S.NONE,
-        _S.TO_REQUEST: _S.NONE_REQUEST,
-        _S.FROM_ASK: _S.FROM,
-        _S.BOTH: _S.FROM,
-    },
+    "unsubscribe": _END_OF_TO,
     "subscribed": {
         _S.NONE_REQUEST: _S.FROM,
         _S.NONE_ASK_REQUEST: _S.FROM_ASK,
         _S.TO_REQUEST: _S.BOTH,
     },
-    "unsubscribed": {
-        _S.NONE_REQUEST: _S.NONE,
-        _S.NONE_ASK_REQUEST: _S.NONE_ASK,
-        _S.TO_REQUEST: _S.TO,
-        _S.FROM: _S.NONE,
-        _S.FROM_ASK: _S.NONE_ASK,
-        _S.BOTH: _S.TO,
-    },
+    "unsubscribed": _END_OF_FROM,
 }
 
 # Inbound: the contact sent it. A state that is missing stays, and the stanza is dropped (A.3).
@@ -75,27 +81,13 @@ _INBOUND: Final[dict[str, dict[State, State]]] = {
         _S.NONE_ASK: _S.NONE_ASK_REQUEST,
         _S.TO: _S.TO_REQUEST,
     },
-    "unsubscribe": {
-        _S.NONE_REQUEST: _S.NONE,
-        _S.NONE_ASK_REQUEST: _S.NONE_ASK,
-        _S.TO_REQUEST: _S.TO,
-        _S.FROM: _S.NONE,
-        _S.FROM_ASK: _S.NONE_ASK,
-        _S.BOTH: _S.TO,
-    },
+    "unsubscribe": _END_OF_FROM,
     "subscribed": {
         _S.NONE_ASK: _S.TO,
         _S.NONE_ASK_REQUEST: _S.TO_REQUEST,
         _S.FROM_ASK: _S.BOTH,
     },
-    "unsubscribed": {
-        _S.NONE_ASK: _S.NONE,
-        _S.NONE_ASK_REQUEST: _S.NONE_REQUEST,
-        _S.TO: _S.NONE,
-        _S.TO_REQUEST: _S.NONE_REQUEST,
-        _S.FROM_ASK: _S.FROM,
-        _S.BOTH: _S.FROM,
-    },
+    "unsubscribed": _END_OF_TO,
 }
 
 KINDS: Final = frozenset(_OUTBOUND)
