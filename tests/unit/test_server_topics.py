@@ -30,14 +30,11 @@ NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 ANN, BOB = "ann@x", "bob@x"
 
 
-class Rosters:
-    """Ann's contacts."""
-
-    def __init__(self, *items):
-        self._items = {each.contact: each for each in items}
-
-    def roster_item(self, account, contact):
-        return self._items.get(contact) if account == ANN else None
+@pytest.fixture
+def server_store():
+    store = Store(None)
+    yield store
+    store.close()
 
 
 def node(**options):
@@ -93,11 +90,11 @@ FRIEND = RosterItem(BOB, from_=True, groups=("friends",))
         ({"access_model": "whitelist"}, FRIEND, ("not-allowed", "closed-node")),
     ],
 )
-def test_who_may_read(options, contact, refused):
-    rosters = Rosters(contact)
-    assert refusal(check_read, node(**options), BOB, rosters) == refused
-    assert may_read(node(**options), BOB, rosters) is (refused is None)
-    assert refusal(check_read, node(**options), ANN, rosters) is None
+def test_who_may_read(server_store, options, contact, refused):
+    server_store.put_roster_item(ANN, contact)
+    assert refusal(check_read, node(**options), BOB, server_store) == refused
+    assert may_read(node(**options), BOB, server_store) is (refused is None)
+    assert refusal(check_read, node(**options), ANN, server_store) is None
 
 
 @pytest.mark.parametrize(
@@ -111,9 +108,9 @@ def test_who_may_read(options, contact, refused):
         (Affiliation.OUTCAST, False, False),
     ],
 )
-def test_what_each_affiliation_may(held, reads, publishes):
+def test_what_each_affiliation_may(server_store, held, reads, publishes):
     closed = node(access_model="whitelist", affiliations={BOB: held})
-    assert may_read(closed, BOB, Rosters()) is reads
+    assert may_read(closed, BOB, server_store) is reads
     assert (refusal(check_publish, closed, BOB) is None) is publishes
     assert (refusal(check_owner, closed, BOB) is None) is (held is Affiliation.OWNER)
     open_to_all = node(publish_model="open", affiliations={BOB: held})
@@ -207,10 +204,8 @@ def clock():
 
 
 @pytest.fixture
-def store():
-    store = Store(None)
-    yield NodeStore(store.db)
-    store.close()
+def store(server_store):
+    return NodeStore(server_store.db)
 
 
 @pytest.fixture

@@ -85,10 +85,8 @@ class AccountInformation:
 
     def _check(self, request: Request) -> None:
         """XEP-0030 section 8: a stranger learns nothing, not even that the account exists."""
-        if request.sender.bare != request.to.bare:
-            item = self._store.roster_item(request.to.bare, request.sender.bare)
-            if item is None or not item.from_:
-                raise StanzaError("service-unavailable")
+        if not self._store.shows(request.to.bare, request.sender.bare):
+            raise StanzaError("service-unavailable")
 
 
 def _version(_request: Request) -> Element:

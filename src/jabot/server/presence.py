@@ -62,8 +62,7 @@ class Presence:
     def probe(self, stanza: Element, to: JID) -> None:
         """Answer who asks after an account's presence (RFC 6121 section 4.3.2)."""
         asker = JID(stanza.attrs["from"])
-        item = self._store.roster_item(to.bare, asker.bare)
-        if asker.bare == to.bare or (item is not None and item.from_):
+        if self._store.shows(to.bare, asker.bare):
             self.show(to.bare, asker.full)
             return
         attrs = {"type": "unsubscribed", "from": to.bare, "to": asker.full}
@@ -94,8 +93,7 @@ class Presence:
         for contact in self._store.watched(session.account):
             if JID(contact).domain == self._domain:
                 # Both rosters decide: the contact's side is the one that permits.
-                item = self._store.roster_item(contact, session.account)
-                if item is not None and item.from_:
+                if self._store.shows(contact, session.account):
                     self.show(contact, session.full)
             else:
                 attrs = {"type": "probe", "from": session.full, "to": contact}

@@ -172,6 +172,13 @@ class Store:
                 "DELETE FROM roster WHERE account = ? AND contact = ?", (account, contact)
             )
 
+    def shows(self, account: str, to: str) -> bool:
+        """Whether `to` may see the presence of `account`; an account sees its own."""
+        if account == to:
+            return True
+        item = self.roster_item(account, to)
+        return item is not None and item.from_
+
     def watchers(self, account: str) -> list[str]:
         """The contacts that see the account's presence."""
         return self._texts("SELECT contact FROM roster WHERE account = ? AND sub_from", account)

@@ -30,7 +30,7 @@ def check_read(node: Node, account: str, store: Store) -> None:
     if model == OPEN:
         return
     if model == PRESENCE:
-        if not any(_shows(store, owner, account) for owner in node.owners):
+        if not any(store.shows(owner, account) for owner in node.owners):
             raise refusal("not-authorized", "presence-subscription-required")
     elif model == ROSTER:
         if not any(_in_group(store, owner, account, node) for owner in node.owners):
@@ -75,14 +75,6 @@ def is_subscribed(node: Node, account: str) -> bool:
     return account in node.subscribers or any(
         each.startswith(f"{account}/") for each in node.subscribers
     )
-
-
-def _shows(store: Store, owner: str, account: str) -> bool:
-    """Whether the owner's presence is shown to the account."""
-    if owner == account:
-        return True
-    item = store.roster_item(owner, account)
-    return item is not None and item.from_
 
 
 def _in_group(store: Store, owner: str, account: str, node: Node) -> bool:
