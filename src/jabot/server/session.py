@@ -22,20 +22,6 @@ class Link(Protocol):
 class Session:
     """One bound resource of an account (RFC 6120 section 7)."""
 
-    __slots__ = (
-        "account",
-        "capabilities",
-        "directed",
-        "full",
-        "interested",
-        "lang",
-        "link",
-        "presence",
-        "priority",
-        "wanted_nodes",
-        "write",
-    )
-
     def __init__(self, jid: JID, link: Link, lang: str = "") -> None:
         self.full: str = jid.full
         self.account: str = jid.bare
