@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 
+from jabot.server.conditions import StanzaError
 from jabot.server.element import Element
 from jabot.server.namespaces import CLIENT, ROSTER
 from jabot.server.session import Sessions
@@ -26,8 +27,12 @@ class Roster:
     def item(self, account: str, contact: str) -> RosterItem | None:
         return self._store.roster_item(account, contact)
 
-    def has_room(self, account: str) -> bool:
-        return self._store.roster_size(account) < self._limit
+    def item_or_new(self, account: str, contact: str) -> RosterItem:
+        """A new one is kept by `save`. Raises StanzaError when there is no room for it."""
+        item = self.item(account, contact)
+        if item is None and self._store.roster_size(account) >= self._limit:
+            raise StanzaError("resource-constraint", "the roster is full")
+        return item or RosterItem(contact)
 
     def save(self, account: str, item: RosterItem) -> None:
         """Keep the item, or drop it when nothing is left to keep; clients are not told."""

@@ -10,7 +10,6 @@ from jabot.server.iq import IqTable, Request
 from jabot.server.namespaces import ROSTER
 from jabot.server.roster import Roster, is_visible, to_element
 from jabot.server.session import Sessions
-from jabot.server.store import RosterItem
 from jabot.server.subscriptions import Subscriptions
 
 _MAX_NAME = 1023  # characters of a name or of a group
@@ -61,11 +60,7 @@ class RosterQueries:
             raise StanzaError("bad-request", "a group is named twice")
         if len(name) > _MAX_NAME or not all(0 < len(each) <= _MAX_NAME for each in groups):
             raise StanzaError("not-acceptable", "a name or a group is empty or too long")
-        item = self._roster.item(account, contact)
-        if item is None:
-            if not self._roster.has_room(account):
-                raise StanzaError("resource-constraint", "the roster is full")
-            item = RosterItem(contact)
+        item = self._roster.item_or_new(account, contact)
         item = replace(item, listed=True, name=name, groups=groups)
         self._roster.save(account, item)
         self._roster.push(account, item)

@@ -103,10 +103,9 @@ class Subscriptions:
 
     def _item(self, account: str, contact: str, kind: str) -> RosterItem:
         """Where the two stand. Raises StanzaError for a request that there is no room for."""
-        item = self._roster.item(account, contact)
-        if item is None and kind == "subscribe" and not self._roster.has_room(account):
-            raise StanzaError("resource-constraint", "the roster is full")
-        return item or RosterItem(contact)
+        if kind == "subscribe":
+            return self._roster.item_or_new(account, contact)
+        return self._roster.item(account, contact) or RosterItem(contact)
 
     def _change(self, account: str, item: RosterItem, before: RosterItem, step: Step) -> None:
         to, from_, ask, requested = step.state.value
