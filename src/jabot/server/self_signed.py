@@ -13,8 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 _LIFETIME: Final = timedelta(days=3652)
-_LOOPBACK_NAMES: Final = ("localhost",)
-_LOOPBACK_ADDRESSES: Final = ("127.0.0.1", "::1")
+_LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 
 
 def make_self_signed(domain: str, now: datetime) -> tuple[bytes, bytes]:
@@ -22,6 +21,7 @@ def make_self_signed(domain: str, now: datetime) -> tuple[bytes, bytes]:
     key = ec.generate_private_key(ec.SECP256R1())
     # The subject's common name is limited to 64 characters; what counts is the alternative name.
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, _ascii(domain)[:64])])
+    names = [_alternative_name(each) for each in dict.fromkeys((domain, *_LOOPBACK))]
     certificate = (
         x509.CertificateBuilder()
         .subject_name(name)
@@ -31,7 +31,7 @@ def make_self_signed(domain: str, now: datetime) -> tuple[bytes, bytes]:
         # A client whose clock is a little behind must not find it not yet valid.
         .not_valid_before(now - timedelta(hours=1))
         .not_valid_after(now + _LIFETIME)
-        .add_extension(x509.SubjectAlternativeName(_alternative_names(domain)), critical=False)
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )
@@ -43,17 +43,11 @@ def make_self_signed(domain: str, now: datetime) -> tuple[bytes, bytes]:
     return key_pem, certificate.public_bytes(serialization.Encoding.PEM)
 
 
-def _alternative_names(domain: str) -> list[x509.GeneralName]:
-    names: list[x509.GeneralName] = []
+def _alternative_name(domain: str) -> x509.GeneralName:
     try:
-        names.append(x509.IPAddress(ipaddress.ip_address(domain)))
+        return x509.IPAddress(ipaddress.ip_address(domain))
     except ValueError:
-        names.append(x509.DNSName(_ascii(domain)))
-    names += [x509.DNSName(each) for each in _LOOPBACK_NAMES if each != domain]
-    names += [
-        x509.IPAddress(ipaddress.ip_address(each)) for each in _LOOPBACK_ADDRESSES if each != domain
-    ]
-    return names
+        return x509.DNSName(_ascii(domain))
 
 
 def is_good(path: Path, domain: str) -> bool:
@@ -71,7 +65,7 @@ def is_good(path: Path, domain: str) -> bool:
         found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
         return False
-    return _alternative_names(domain)[0] in list(found)
+    return _alternative_name(domain) in list(found)
 
 
 def _ascii(domain: str) -> str:
