@@ -52,7 +52,7 @@ class StreamParser:
     """
 
     def __init__(self, limit: int, depth: int) -> None:
-        self.limit = limit
+        self._limit = limit
         self._max_depth = depth
         self._events: list[Event] = []
         self._open: list[Element] = []  # the stanza being read, outermost element first
@@ -70,7 +70,7 @@ class StreamParser:
         self._fed += len(data)
         try:
             self._expat.Parse(data, False)
-            if self._fed - self._mark > self.limit:
+            if self._fed - self._mark > self._limit:
                 raise self._too_big()
         except expat.ExpatError as problem:
             self._fail(_as_stream_error(problem))
@@ -81,15 +81,9 @@ class StreamParser:
         return events
 
     def close(self) -> None:
-        """Drop everything; also breaks the circle of references between expat and handlers."""
+        """Read nothing more; breaks the circle of references between expat and its handlers."""
         self._dead = True
-        self._open.clear()
-        parser = self._expat
-        parser.StartElementHandler = None
-        parser.EndElementHandler = None
-        parser.CharacterDataHandler = None
-        parser.StartNamespaceDeclHandler = None
-        parser.XmlDeclHandler = None
+        del self._expat
 
     def _make_expat(self) -> expat.XMLParserType:
         parser = expat.ParserCreate(encoding="UTF-8", namespace_separator=" ")
@@ -144,14 +138,12 @@ class StreamParser:
         if stack:
             return
         at = self._expat.CurrentByteIndex
-        if at - self._mark > self.limit:
+        if at - self._mark > self._limit:
             raise self._too_big()
         self._mark = at
         self._events.append(element)
 
     def _text(self, text: str) -> None:
-        if self._dead:
-            return  # expat hands over text that it kept back while it is being closed
         if self._open:
             self._open[-1].children.append(text)
         elif text.isspace():
@@ -168,7 +160,7 @@ class StreamParser:
             raise StreamError("unsupported-encoding", "a stream is UTF-8")
 
     def _too_big(self) -> StreamError:
-        return StreamError("policy-violation", f"a stanza is limited to {self.limit} bytes")
+        return StreamError("policy-violation", f"a stanza is limited to {self._limit} bytes")
 
     def _fail(self, error: StreamError) -> None:
         self._dead = True
@@ -177,10 +169,9 @@ class StreamParser:
 
 def element_of(text: str) -> Element:
     """An element that `to_text(element, "")` wrote, from our own store: so without limits."""
-    parser = StreamParser(len(text.encode()) + 1, depth=10_000)
-    opening = f"<stream:stream xmlns:stream='{STREAM}'>"
-    parser.limit = max(parser.limit, len(opening))
-    [_, element] = parser.feed(f"{opening}{text}".encode())
+    data = f"<stream:stream xmlns:stream='{STREAM}'>{text}".encode()
+    parser = StreamParser(len(data), depth=10_000)
+    [_, element] = parser.feed(data)
     parser.close()
     if not isinstance(element, Element):
         raise TypeError(f"{text[:100]!r} is no element")
