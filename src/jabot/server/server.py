@@ -116,7 +116,13 @@ class Server:
             jid = JID(f"{name}@{self.domain}")
         except InvalidJID as problem:
             raise ConfigError(f"{name!r} is no name for an account") from problem
-        set_password(self.store, jid, password, self.config.scram_iterations)
+        if not password:
+            raise ConfigError(f"the password for {jid.bare} is empty")
+        try:
+            credentials = hash_password(password, self.config.scram_iterations)
+        except ValueError as problem:
+            raise ConfigError(f"{jid.bare}: {problem}") from None
+        self.store.set_credentials(jid.bare, credentials)
         return str(jid.bare)
 
     def close(self) -> None:
@@ -188,16 +194,6 @@ class Server:
                 except Exception:
                     log.exception("%s: dropped", connection.peer)
                     connection.abort()
-
-
-def set_password(store: Store, jid: JID, password: str, iterations: int) -> None:
-    """Create the account `jid`, or give it another password. Raises ConfigError."""
-    if not password:
-        raise ConfigError(f"the password for {jid.bare} is empty")
-    try:
-        store.set_credentials(jid.bare, hash_password(password, iterations))
-    except ValueError as problem:
-        raise ConfigError(f"{jid.bare}: {problem}") from None
 
 
 def _checked_domain(domain: str) -> str:
