@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from jabot.jid import JID, InvalidJID
-from jabot.server.element import Element, to_text
+from jabot.server.element import Element, to_bytes
 from jabot.server.namespaces import CLIENT, LANG, STANZA_ERRORS, STREAM, STREAM_ERRORS
 
 # The type that RFC 6120 section 8.3.3 recommends for each condition that is used here.
@@ -35,14 +35,8 @@ class StreamError(Exception):
 
     def to_bytes(self) -> bytes:
         """The error as it is sent, for a stream that declared the prefix `stream`."""
-        text = ""
-        if self.text:
-            element = Element(STREAM_ERRORS, "text", {LANG: "en"}, [self.text])
-            text = to_text(element)
-        return (
-            f"<stream:error xmlns:stream='{STREAM}'>"
-            f"<{self.condition} xmlns='{STREAM_ERRORS}'/>{text}</stream:error>"
-        ).encode()
+        content = _content(STREAM_ERRORS, self.condition, self.text)
+        return to_bytes(Element(STREAM, "stream:error", None, content), STREAM)
 
 
 class StanzaError(Exception):
@@ -89,9 +83,7 @@ def error_reply(stanza: Element, error: StanzaError) -> Element | None:
     """
     if stanza.attrs.get("type") in ("error", "result"):
         return None
-    children = [Element(STANZA_ERRORS, error.condition)]
-    if error.text:
-        children.append(Element(STANZA_ERRORS, "text", {LANG: "en"}, [error.text]))
+    children = _content(STANZA_ERRORS, error.condition, error.text)
     if error.detail is not None:
         children.append(error.detail)
     reply = reply_to(stanza, "error")
@@ -111,3 +103,9 @@ def reply_to(stanza: Element, kind: str) -> Element:
     if "from" in stanza.attrs:
         attrs["to"] = stanza.attrs["from"]
     return Element(CLIENT, stanza.name, attrs)
+
+
+def _content(ns: str, condition: str, text: str) -> list[Element]:
+    """What an error holds: its condition, and words for people."""
+    words = [Element(ns, "text", {LANG: "en"}, [text])] if text else []
+    return [Element(ns, condition), *words]
