@@ -36,6 +36,13 @@ class Directory:
     def get(self, jid: str) -> Room | None:
         return self._rooms.get(jid)
 
+    def find(self, jid: str) -> Room:
+        """Raises StanzaError when there is none."""
+        room = self.get(jid)
+        if room is None:
+            raise StanzaError("item-not-found", "there is no such room")
+        return room
+
     def create(self, jid: str, creator: str) -> Room:
         """A new room, locked until its owner has configured it. Raises StanzaError at a limit."""
         limit = self._config.max_rooms

@@ -63,7 +63,7 @@ class RoomRequests:
         """Nothing but messages is passed on between occupants. A ping to oneself tells a client
         that it is in the room (XEP-0410).
         """
-        occupants = self._find(to.bare).occupants
+        occupants = self._directory.find(to.bare).occupants
         asker = occupants.of_session(JID(stanza.attrs["from"]).full)
         if asker is None:
             raise StanzaError("not-acceptable", "you are not in this room")
@@ -153,13 +153,7 @@ class RoomRequests:
         self._directory.destroy(room)
 
     def _addressed(self, request: Request) -> Room:
-        return self._find(request.to.bare)
-
-    def _find(self, jid: str) -> Room:
-        room = self._directory.get(jid)
-        if room is None:
-            raise StanzaError("item-not-found", "there is no such room")
-        return room
+        return self._directory.find(request.to.bare)
 
 
 def _name(room: Room) -> str:

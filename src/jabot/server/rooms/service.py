@@ -86,9 +86,7 @@ class Rooms:
 
     def _message(self, stanza: Element, to: JID, sender: JID) -> None:
         self._check_size(stanza)
-        room = self._directory.get(to.bare)
-        if room is None:
-            raise StanzaError("item-not-found", "there is no such room")
+        room = self._directory.find(to.bare)
         if to.resource:
             messages.to_one(room, stanza, sender, to.resource)
         elif stanza.attrs.get("type") == "groupchat":
