@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from jabot.jid import JID
 from jabot.server.conditions import StanzaError, read_address
@@ -77,9 +77,9 @@ def give_affiliation(room: Room, account: str, wanted: Affiliation, why: Why) ->
     moderated = room.configuration.moderated
     for occupant in room.occupants.of_account(account):
         if wanted is Affiliation.OUTCAST:
-            room.remove_occupant(occupant, _because(why, presences.BANNED))
+            room.remove_occupant(occupant, replace(why, codes=(presences.BANNED,)))
         elif wanted is Affiliation.NONE and room.configuration.members_only:
-            room.remove_occupant(occupant, _because(why, presences.NO_MEMBER_NOW))
+            room.remove_occupant(occupant, replace(why, codes=(presences.NO_MEMBER_NOW,)))
         elif wanted is not before:
             occupant.role = role_after(occupant.role, before, wanted, moderated=moderated)
             room.show(occupant, why=why)
@@ -88,7 +88,7 @@ def give_affiliation(room: Room, account: str, wanted: Affiliation, why: Why) ->
 def _give_role(room: Room, change: RoleChange) -> None:
     occupant = change.occupant
     if change.wanted is Role.NONE:
-        room.remove_occupant(occupant, _because(change.why, presences.KICKED))
+        room.remove_occupant(occupant, replace(change.why, codes=(presences.KICKED,)))
     elif occupant.role is not change.wanted:
         occupant.role = change.wanted
         room.show(occupant, why=change.why)
@@ -179,7 +179,3 @@ def _check(room: Room, sender: JID, change: RoleChange | AffiliationChange) -> N
     check_role_change(
         (held, actor.role), (room.affiliation(target.account), target.role), change.wanted
     )
-
-
-def _because(why: Why, code: str) -> Why:
-    return Why(codes=(code,), actor=why.actor, reason=why.reason)
