@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from jabot import errors
 from jabot.cli import cli
 from jabot.cli.exit_codes import exit_codes, failure
-from jabot.cli.nodes import _table
+from jabot.cli.node_tables import node_table
 from jabot.cli.screen import as_json, clean, one_line, output
 from jabot.peers import Peer
 
@@ -70,7 +70,7 @@ def test_what_others_wrote_commands_no_terminal():
 def test_a_table_in_a_pipe_is_never_folded_or_coloured(capsys):
     names = frozenset(f"task_number_{n:03}" for n in range(40))
     busy = Peer("bot@localhost/host-1", names, 8, 12, 8, "abc", {"gpu": "a100", "x": "[red]"})
-    output().print(_table([busy, Peer("bot@localhost/host-2")]))
+    output().print(node_table([busy, Peer("bot@localhost/host-2")]))
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == ["NODE", busy.jid, "bot@localhost/host-2"]
     assert "8 of 8, 12 waiting" in lines[1]

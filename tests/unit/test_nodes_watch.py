@@ -1,6 +1,7 @@
 """`jabot nodes --watch`: when it shows what, on a made-up clock and without a network."""
 
 import asyncio
+import json
 
 import pytest
 
@@ -127,7 +128,7 @@ async def test_the_end_of_the_connection_is_an_error(there, clock):
 
 
 def test_lines_are_for_who_is_there_and_notes_go_to_standard_error(capsys):
-    lines = _Lines(lambda peers: "", lambda peer: {"jid": peer.jid})
+    lines = _Lines(json=True)
     why = "nobody at x@localhost\x1b answers"
     for seen in [
         Seen((), (why,)),
@@ -136,7 +137,8 @@ def test_lines_are_for_who_is_there_and_notes_go_to_standard_error(capsys):
         Seen((Peer("a@b/c"),), (why,)),
     ]:
         lines.show(seen)
-    assert capsys.readouterr().out == '[]\n[{"jid":"a@b/c"}]\n'
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [[peer["jid"] for peer in peers] for peers in told] == [[], ["a@b/c"]]
     lines.show(Seen((), (why,)))
     out, err = capsys.readouterr()
     assert (out, err) == ("[]\n", "")  # it was said before

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
@@ -69,6 +70,16 @@ def failure(error: JabotError, code: int | None = None, *, verbose: bool = False
     if isinstance(error, WorkerLost):
         text += "; it may have run, in part or wholly"
     return Failure(text, code or code_of(error))
+
+
+def end_with(outcomes: Iterable[object]) -> None:
+    """Say which of several things that were asked for at once went wrong; the command ends with the
+    code of the first one."""
+    problems = [failure(each) for each in outcomes if isinstance(each, JabotError)]
+    for problem in problems:
+        click.echo(f"Error: {problem.message}", err=True)
+    if problems:
+        sys.exit(problems[0].exit_code)
 
 
 @contextmanager

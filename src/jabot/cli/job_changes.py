@@ -12,7 +12,7 @@ from typing import Any, Final
 import click
 
 from jabot.cli.asking import PATIENCE, Asking, Queue, queue_command, short
-from jabot.cli.exit_codes import code_of, failure
+from jabot.cli.exit_codes import end_with
 from jabot.cli.job_filters import ENDED, UNFINISHED, Chosen, filters, pages
 from jabot.cli.screen import clean, print_json
 from jabot.cli.values import DURATION
@@ -84,7 +84,15 @@ def _meant(
 
 def _change(asking: Asking, name: str, ids: Sequence[str], **more: Any) -> None:
     answers = asking.do(lambda queue: _each(queue, name, ids, **more)) if ids else []
-    _tell(name, answers, json=asking.json)
+    lines = [answer for answer in answers if isinstance(answer, JobLine)]
+    if asking.json:
+        print_json(lines)
+    else:
+        for line in lines:
+            click.echo(clean(f"{line.task} {short(line.id)}: {_now(name, line)}"))
+        if not answers:
+            click.echo("no such jobs", err=True)
+    end_with(answers)
 
 
 async def _each(
@@ -103,22 +111,6 @@ async def _each(
     for first in range(0, len(ids), _TOGETHER):
         answers += await asyncio.gather(*map(one, ids[first : first + _TOGETHER]))
     return answers
-
-
-def _tell(name: str, answers: Sequence[JobLine | JabotError], *, json: bool) -> None:
-    lines = [answer for answer in answers if isinstance(answer, JobLine)]
-    problems = [answer for answer in answers if isinstance(answer, JabotError)]
-    if json:
-        print_json(lines)
-    else:
-        for line in lines:
-            click.echo(clean(f"{line.task} {short(line.id)}: {_now(name, line)}"))
-        if not answers:
-            click.echo("no such jobs", err=True)
-    for problem in problems:
-        click.echo(f"Error: {failure(problem).message}", err=True)
-    if problems:
-        sys.exit(code_of(problems[0]))
 
 
 def _now(name: str, line: JobLine) -> str:

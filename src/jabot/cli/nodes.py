@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Sequence
-from typing import Any
 
 import click
-from rich.table import Table
-from rich.text import Text
 
 from jabot.account import Account
 from jabot.calls.directory import nobody_at
-from jabot.cli import watching
 from jabot.cli.account import account_option, asked, run_as
-from jabot.cli.exit_codes import code_of
-from jabot.cli.screen import clean, json_option, one_line, output, plain_table, print_json
+from jabot.cli.exit_codes import end_with
+from jabot.cli.node_tables import node_table, plain_node
+from jabot.cli.screen import json_option, output, print_json
 from jabot.cli.values import ADDRESS
+from jabot.cli.watching import watch as watch_nodes
 from jabot.client import Client
 from jabot.errors import JabotError, NotAllowed
-from jabot.peers import Peer, as_text
+from jabot.peers import Peer
 
 
 @click.command(short_help="Show who is online, and how busy.")
@@ -42,20 +39,15 @@ def nodes(jids: Sequence[str], json: bool, watch: bool, account: str | None) -> 
     prints nothing until there is one again. Ctrl-C ends it, with exit code 130.
     """
     if watch:
-        plain = _plain if json else None
-        run_as(account, lambda own: watching.watch(own, asked(own, jids), _table, plain))
+        run_as(account, lambda own: watch_nodes(own, asked(own, jids), json=json))
         return
     found = run_as(account, lambda own: _nodes(own, asked(own, jids)))
     peers = [peer for there in found if not isinstance(there, JabotError) for peer in there]
     if json:
-        print_json([_plain(peer) for peer in peers])
+        print_json([plain_node(peer) for peer in peers])
     elif peers:
-        output().print(_table(peers))
-    problems = [there for there in found if isinstance(there, JabotError)]
-    for problem in problems:
-        click.echo(f"Error: {clean(str(problem))}", err=True)
-    if problems:
-        sys.exit(code_of(problems[0]))
+        output().print(node_table(peers))
+    end_with(found)
 
 
 async def _nodes(account: Account, addresses: Sequence[str]) -> list[list[Peer] | JabotError]:
@@ -70,33 +62,3 @@ async def _at(app: Client, address: str) -> list[Peer] | JabotError:
     except NotAllowed as refusal:
         return refusal
     return found or nobody_at(address, app.jid.bare)
-
-
-def _plain(peer: Peer) -> dict[str, Any]:
-    return {
-        "jid": peer.jid,
-        "running": peer.running,
-        "waiting": peer.waiting,
-        "slots": peer.slots,
-        "load": peer.load,
-        "tasks": None if peer.tasks is None else sorted(peer.tasks),
-        "labels": dict(peer.labels),
-        "version": peer.version,
-    }
-
-
-def _table(peers: Sequence[Peer]) -> Table:
-    table = plain_table("NODE", "LOAD", "TASKS", "LABELS", folded=True)
-    for peer in peers:
-        tasks = "?" if peer.tasks is None else ", ".join(sorted(peer.tasks)) or "-"
-        labels = as_text(peer.labels) or "-"
-        table.add_row(one_line(peer.jid), _load(peer), one_line(tasks), one_line(labels))
-    return table
-
-
-def _load(peer: Peer) -> Text:
-    """`3 of 8`, and how many wait; red when one more would have to."""
-    text = f"{peer.running} of {peer.slots}"
-    if peer.waiting:
-        text += f", {peer.waiting} waiting"
-    return Text(text, style="red" if peer.load >= 1 else "green")

@@ -7,17 +7,17 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import click
 from rich.console import Group
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
 from jabot.account import Account
 from jabot.calls.watch import Watch
 from jabot.cli.interrupt import interruptible
+from jabot.cli.node_tables import node_table, plain_node
 from jabot.cli.screen import as_json, clean, output
 from jabot.client import Client
 from jabot.peers import Peer
@@ -25,9 +25,6 @@ from jabot.peers import Peer
 _PACE: Final = 1.0  # seconds between two pictures, at least
 _LOOK_AGAIN: Final = 2.0  # seconds; why nobody is there becomes clear without a presence
 _LOST: Final = "No connection to the server; trying again. This is how it was."
-
-Picture = Callable[[Sequence[Peer]], Table]
-Plain = Callable[[Peer], dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -39,16 +36,14 @@ class Seen:
     """Why nobody is at an address, or that nothing is known just now."""
 
 
-async def watch(
-    account: Account, addresses: Sequence[str], picture: Picture, plain: Plain | None
-) -> None:
-    """Show the nodes at the addresses until a signal comes: a table that changes in its place, or
-    with `plain` a JSON array a line. Raises what ended the connection for good."""
+async def watch(account: Account, addresses: Sequence[str], *, json: bool) -> None:
+    """Show the nodes at the addresses until a signal comes: a table that changes in its place, or a
+    JSON array a line. Raises what ended the connection for good."""
     with interruptible("nodes", account) as (line, _):
         async with Client(account) as app:
             await gather(app, addresses)
             line.close()
-            await _show(app, addresses, picture, plain)
+            await _show(app, addresses, json=json)
 
 
 async def gather(app: Client, addresses: Sequence[str]) -> None:
@@ -56,19 +51,14 @@ async def gather(app: Client, addresses: Sequence[str]) -> None:
     await asyncio.gather(*(app.nodes(each) for each in addresses), return_exceptions=True)
 
 
-async def _show(
-    app: Client, addresses: Sequence[str], picture: Picture, plain: Plain | None
-) -> None:
+async def _show(app: Client, addresses: Sequence[str], *, json: bool) -> None:
     changed = asyncio.Event()
     with Watch(app, addresses, lambda _: changed.set()) as there:
-        if plain is not None or not sys.stdout.isatty():
-            lines = _Lines(picture, plain)
-            await each(there, changed, lines.show)
+        if json or not sys.stdout.isatty():
+            await each(there, changed, _Lines(json=json).show)
             return
         with Live(console=output(), auto_refresh=False, screen=True) as live:
-            await each(
-                there, changed, lambda seen: live.update(_screen(seen, picture), refresh=True)
-            )
+            await each(there, changed, lambda seen: live.update(_screen(seen), refresh=True))
 
 
 async def each(there: Watch, changed: asyncio.Event, show: Callable[[Seen], object]) -> None:
@@ -108,8 +98,8 @@ def _look(there: Watch, before: Seen) -> Seen | None:
 class _Lines:
     """For who reads no screen: each change below the one before, notes on standard error."""
 
-    def __init__(self, picture: Picture, plain: Plain | None) -> None:
-        self._picture, self._plain = picture, plain
+    def __init__(self, *, json: bool) -> None:
+        self._json = json
         self._shown: Sequence[Peer] | None = None
         self._said: Sequence[str] = ()
 
@@ -121,14 +111,14 @@ class _Lines:
         if seen.peers == self._shown:
             return
         self._shown = seen.peers
-        if self._plain is None:
-            output().print(self._picture(seen.peers))
+        if self._json:
+            click.echo(as_json([plain_node(peer) for peer in seen.peers]))
         else:
-            click.echo(as_json([self._plain(peer) for peer in seen.peers]))
+            output().print(node_table(seen.peers))
         sys.stdout.flush()
 
 
-def _screen(seen: Seen, picture: Picture) -> Group:
+def _screen(seen: Seen) -> Group:
     notes = [Text(clean(note), style="yellow") for note in seen.notes]
-    table = [picture(seen.peers)] if seen.peers else []
+    table = [node_table(seen.peers)] if seen.peers else []
     return Group(*table, *([Text()] if table and notes else []), *notes)
