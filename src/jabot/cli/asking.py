@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import sys
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from jabot.calls import Job
 from jabot.calls.faces import submit_for
 from jabot.cli.account import account_option, run_as
 from jabot.cli.screen import json_option
-from jabot.cli.values import ADDRESS
+from jabot.cli.values import ADDRESS, as_one
 from jabot.client import Client
 from jabot.durations import brief
 from jabot.errors import RemoteProtocolError, UnknownTask
@@ -68,15 +67,6 @@ class Queue:
             ) from None
 
 
-_OPTIONS = (
-    click.option(
-        "--to", metavar="JID", type=ADDRESS, help="The queue; without it, the own account."
-    ),
-    json_option("JSON instead of a text for people."),
-    account_option,
-)
-
-
 @dataclass(frozen=True)
 class Asking:
     """Which queue is asked, as whom, and whether a program reads the answer."""
@@ -96,17 +86,18 @@ class Asking:
         return run_as(self.account, ask)
 
 
-def queue_command(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds `--to`, `--json` and `--account` to a command that asks a queue; it gets them as
-    `asking`."""
-
-    @functools.wraps(command)
-    def told(to: str | None, account: str | None, json: bool, **others: Any) -> Any:
-        return command(asking=Asking(to, account, json), **others)
-
-    for option in reversed(_OPTIONS):
-        told = option(told)
-    return told
+queue_command = as_one(
+    "asking",
+    Asking,
+    (
+        click.option(
+            "--to", metavar="JID", type=ADDRESS, help="The queue; without it, the own account."
+        ),
+        json_option("JSON instead of a text for people."),
+        account_option,
+    ),
+)
+"""Adds what says which queue is asked, how and as whom; the command gets it as `asking`."""
 
 
 # -- words ----------------------------------------------------------------------------------------
@@ -117,8 +108,10 @@ def short(job_id: str) -> str:
     return job_id[-_SHORT:] if sys.stdout.isatty() else job_id
 
 
-def apart(moment: float, now: float) -> str:
+def apart(moment: float | None, now: float) -> str:
     """How far a moment is away: `in 5 min`, `12 s ago`."""
+    if moment is None:
+        return "-"
     if moment > now:
         return f"in {brief(moment - now)}"
     return "now" if now - moment < 1 else f"{brief(now - moment)} ago"

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import click
 
 from jabot.cli.asking import Queue
 from jabot.cli.job_options import one_label
+from jabot.cli.values import Option, as_one
 from jabot.protocol.states import JobState
 from jabot.queue.answers import JobLine, JobSheet
 
@@ -59,7 +59,7 @@ class Chosen:
         return {name: value for name, value in given.items() if value}
 
 
-def filters(states: Sequence[str]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def filters(states: Sequence[str]) -> Option:
     """Adds the options for jobs in some states; the command gets them as `chosen`."""
     state = click.option(
         "--state",
@@ -67,18 +67,7 @@ def filters(states: Sequence[str]) -> Callable[[Callable[..., Any]], Callable[..
         type=click.Choice(states),
         help="Those in this state; given more than once, in any of them.",
     )
-
-    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
-        @functools.wraps(command)
-        def told(**values: Any) -> Any:
-            chosen = Chosen(**{each.name: values.pop(each.name) for each in fields(Chosen)})
-            return command(chosen=chosen, **values)
-
-        for option in reversed((state, *_OPTIONS)):
-            told = option(told)
-        return told
-
-    return decorate
+    return as_one("chosen", Chosen, (state, *_OPTIONS))
 
 
 async def pages(

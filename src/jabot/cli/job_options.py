@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import click
 
 from jabot.calls.options import Options, options
-from jabot.cli.values import DURATION, MOMENT
+from jabot.cli.values import DURATION, MOMENT, Command, Option
 from jabot.errors import ConfigError
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 
 def labels(_: click.Context, __: click.Parameter, given: Sequence[str]) -> dict[str, list[str]]:
@@ -72,7 +70,7 @@ words_argument = click.argument(
 )
 
 
-def where_option(whom: str) -> Callable[[F], F]:
+def where_option(whom: str) -> Option:
     """`--where`; `whom` are those that it is about."""
     return click.option(
         "--where",
@@ -83,7 +81,7 @@ def where_option(whom: str) -> Callable[[F], F]:
     )
 
 
-def retries_option(text: str) -> Callable[[F], F]:
+def retries_option(text: str) -> Option:
     """`--retries`; `text` is its help."""
     return click.option("--retries", default=0, metavar="N", type=click.IntRange(min=0), help=text)
 
@@ -141,18 +139,20 @@ _OPTIONS: dict[str, dict[str, Any]] = {
 _OF_ONE_JOB = ("--at", "--key", "--after")  # a schedule has many
 
 
-def queue_options(command: F) -> F:
+def queue_options(command: Command) -> Command:
     """Adds them to a command, which gets them by name; `checked()` makes options of that."""
     return _with(command, _OPTIONS, lambda text: f"Queue: {text}")
 
 
-def schedule_options(command: F) -> F:
+def schedule_options(command: Command) -> Command:
     """Adds those that are about each of many jobs."""
     chosen = {name: how for name, how in _OPTIONS.items() if name not in _OF_ONE_JOB}
     return _with(command, chosen, lambda text: text[:1].upper() + text[1:])
 
 
-def _with(command: F, options: dict[str, dict[str, Any]], told: Callable[[str], str]) -> F:
+def _with(
+    command: Command, options: dict[str, dict[str, Any]], told: Callable[[str], str]
+) -> Command:
     for name, how in reversed(options.items()):
         names = (name, "labels") if name == "--label" else (name,)
         command = click.option(*names, **{**how, "help": told(how["help"])})(command)

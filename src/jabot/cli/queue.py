@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Sequence
+from typing import Any
 
 import click
 
@@ -11,9 +11,7 @@ from jabot.account import parse_jid, resolve_account, resolve_jid
 from jabot.cli.account import account_option
 from jabot.cli.queue_stats import pause, resume, stats
 from jabot.cli.rooms import room_option
-from jabot.cli.values import DURATION, Value
-
-Option: TypeAlias = Callable[[Callable[..., Any]], Callable[..., Any]]
+from jabot.cli.values import DURATION, Option, Value
 
 
 def _who(text: str) -> str:

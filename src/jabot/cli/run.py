@@ -8,9 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
 
 import click
 
@@ -19,11 +17,9 @@ from jabot.cli.account import account_option
 from jabot.cli.exit_codes import NOT_ALLOWED
 from jabot.cli.load import load_node, source_dir
 from jabot.cli.rooms import room_option
-from jabot.cli.values import Value
+from jabot.cli.values import Option, Value
 from jabot.errors import ConfigError
 from jabot.node import Node
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 _POLL = 0.5  # seconds between two looks at the files
 
@@ -35,7 +31,7 @@ def _host_and_port(text: str) -> tuple[str, int]:
     return host.strip("[]") or "127.0.0.1", int(port)
 
 
-def _queue_option(text: str) -> Callable[[F], F]:
+def _queue_option(text: str) -> Option:
     return click.option(
         "--queue", multiple=True, metavar="JID", help=f"{text} May be given more than once."
     )

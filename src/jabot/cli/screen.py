@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import click
 import msgspec
+
+from jabot.cli.values import Option
 
 if TYPE_CHECKING:  # a worker shows no tables: rich is imported where one is made
     from rich.console import Console
@@ -39,7 +41,7 @@ def as_json(value: Any, *, indent: bool = False) -> str:
     return _NOT_ESCAPED.sub(lambda control: f"\\u{ord(control[0]):04x}", text)
 
 
-def json_option(text: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def json_option(text: str) -> Option:
     """`--json`; `text` says what is printed then."""
     return click.option("--json", "json", is_flag=True, help=text)
 

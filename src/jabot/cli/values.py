@@ -1,16 +1,22 @@
-"""Values on a command line: how each kind is read."""
+"""Options on a command line: how their values are read, and how several are taken as one."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import fields
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import click
 
 from jabot.account import parse_jid
 from jabot.errors import ConfigError
 from jabot.schedule import parse_duration
+
+Command: TypeAlias = Callable[..., Any]
+Option: TypeAlias = Callable[[Command], Command]
+"""Adds something to a command."""
 
 
 class Value(click.ParamType):  # type: ignore[type-arg]  # a generic only in newer ones
@@ -46,3 +52,21 @@ def _moment(text: str) -> datetime:
 ADDRESS: Final = Value("address", lambda text: str(parse_jid(text)))
 DURATION: Final = Value("duration", _duration)
 MOMENT: Final = Value("moment", _moment)
+
+
+def as_one(name: str, kind: type[Any], options: Sequence[Option]) -> Option:
+    """Adds options to a command, which gets their values under one name: as an object of a kind, a
+    dataclass with a field for each."""
+
+    def decorate(command: Command) -> Command:
+        @functools.wraps(command)
+        def told(**values: Any) -> Any:
+            one = kind(**{field.name: values.pop(field.name) for field in fields(kind)})
+            return command(**{name: one}, **values)
+
+        full: Command = told
+        for option in reversed(options):
+            full = option(full)
+        return full
+
+    return decorate
