@@ -95,9 +95,7 @@ def broadcast(
         124  every node was silent
         130  stopped by Ctrl-C (143 by SIGTERM)
     """
-    code = run_as(account, lambda own: _broadcast(own, task, words, chosen))
-    if code:
-        sys.exit(code)
+    sys.exit(run_as(account, lambda own: _broadcast(own, task, words, chosen)))
 
 
 async def _broadcast(account: Account, task: str, words: Words, options: dict[str, Any]) -> int:

@@ -56,7 +56,7 @@ async def _at_the_prompt(conversation: Conversation) -> int:
 
 
 async def _from_the_pipe(conversation: Conversation) -> int:
-    await conversation.signed_in.wait()
+    await conversation.person.signed_in.wait()
     async for line in lines_of_stdin():
         try:
             await conversation.ask(line)

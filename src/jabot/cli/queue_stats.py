@@ -9,7 +9,7 @@ from contextlib import nullcontext
 from typing import Final
 
 import click
-from rich.console import Group, RenderableType
+from rich.console import RenderableType, group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
@@ -71,8 +71,7 @@ async def _watch(queue: Queue, *, json: bool) -> None:
 @queue_command
 def pause(asking: Asking, task: str) -> None:
     """Begin no jobs of TASK any more. Those that run go on; new ones are kept."""
-    asking.do(lambda queue: queue.ask("pause", None, task=task))
-    _tell(task, asking.json, paused=True)
+    _switch(asking, "pause", task)
 
 
 @click.command(short_help="Begin jobs of a task again.")
@@ -80,12 +79,13 @@ def pause(asking: Asking, task: str) -> None:
 @queue_command
 def resume(asking: Asking, task: str) -> None:
     """Begin jobs of TASK again."""
-    asking.do(lambda queue: queue.ask("resume", None, task=task))
-    _tell(task, asking.json, paused=False)
+    _switch(asking, "resume", task)
 
 
-def _tell(task: str, json: bool, *, paused: bool) -> None:
-    if json:
+def _switch(asking: Asking, name: str, task: str) -> None:
+    asking.do(lambda queue: queue.ask(name, None, task=task))
+    paused = name == "pause"
+    if asking.json:
         print_json({"task": task, "paused": paused})
     else:
         click.echo(f"{one_line(task)} {'is paused' if paused else 'goes on'}")
@@ -94,11 +94,8 @@ def _tell(task: str, json: bool, *, paused: bool) -> None:
 # -- tables ---------------------------------------------------------------------------------------
 
 
-def _shown(standing: Standing) -> Group:
-    return Group(*_parts(standing))
-
-
-def _parts(standing: Standing) -> Iterator[RenderableType]:
+@group()
+def _shown(standing: Standing) -> Iterator[RenderableType]:
     if standing.tasks:
         yield _tasks(standing.tasks)
     else:
@@ -145,16 +142,14 @@ def _spread(times: Spread | None) -> str:
 def _lanes(standing: Standing) -> Table:
     table = plain_table("FULL LANE", "RUN", "WAIT", "NEXT")
     for name, lane in standing.lanes.items():
-        table.add_row(one_line(name), _of(lane), f"{lane.waiting:,}", _next(lane, standing.now))
+        table.add_row(
+            one_line(name), _of(lane), f"{lane.waiting:,}", apart(lane.next, standing.now)
+        )
     return table
 
 
 def _of(lane: LaneFigures) -> str:
     return f"{lane.running:,}" + (f" of {lane.slots:,}" if lane.slots is not None else "")
-
-
-def _next(lane: LaneFigures, now: float) -> str:
-    return "-" if lane.next is None else apart(lane.next, now)
 
 
 def _workers(standing: Standing) -> Table:

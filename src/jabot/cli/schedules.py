@@ -136,7 +136,8 @@ def add(asking: Asking, name: str, task: str, words: Words, **given: Any) -> Non
         )
         return line
 
-    _tell(asking.do(ask), asking.json)
+    line = asking.do(ask)
+    _tell(line, f"{line.name}: {line.task}, {_when(line)}", json=asking.json)
 
 
 @schedules.command(short_help="Submit no more jobs of a schedule.")
@@ -144,8 +145,7 @@ def add(asking: Asking, name: str, task: str, words: Words, **given: Any) -> Non
 @queue_command
 def pause(asking: Asking, name: str) -> None:
     """Submit no more jobs of the schedule NAME, until it is resumed."""
-    line = asking.do(lambda queue: queue.ask("pause_schedule", ScheduleLine, name=name))
-    _tell(line, asking.json, " is paused")
+    _switch(asking, "pause_schedule", name, "is paused")
 
 
 @schedules.command(short_help="Submit jobs of a schedule again.")
@@ -153,8 +153,7 @@ def pause(asking: Asking, name: str) -> None:
 @queue_command
 def resume(asking: Asking, name: str) -> None:
     """Submit jobs of the schedule NAME again, from its next time on: what it missed stays so."""
-    line = asking.do(lambda queue: queue.ask("resume_schedule", ScheduleLine, name=name))
-    _tell(line, asking.json, " goes on")
+    _switch(asking, "resume_schedule", name, "goes on")
 
 
 @schedules.command(short_help="Forget a schedule.")
@@ -172,11 +171,16 @@ def remove(asking: Asking, name: str) -> None:
 # -- words ----------------------------------------------------------------------------------------
 
 
-def _tell(line: ScheduleLine, json: bool, what: str = "") -> None:
+def _switch(asking: Asking, task: str, name: str, what: str) -> None:
+    line = asking.do(lambda queue: queue.ask(task, ScheduleLine, name=name))
+    _tell(line, f"{line.name} {what}", json=asking.json)
+
+
+def _tell(line: ScheduleLine, text: str, *, json: bool) -> None:
     if json:
         print_json(line)
         return
-    click.echo(clean(f"{line.name}{what or f': {line.task}, {_when(line)}'}"))
+    click.echo(clean(text))
     for number, moment in enumerate(_times(line)):
         click.echo(f"{'      ' if number else 'next: '}{moment}")
 
@@ -191,7 +195,7 @@ def _table(lines: Sequence[ScheduleLine], *, with_owner: bool) -> Table:
             one_line(line.task),
             one_line(_when(line)),
             _next(line, now),
-            "-" if line.last is None else apart(line.last, now),
+            apart(line.last, now),
             *([one_line(line.owner)] if with_owner else []),
         )
     return table

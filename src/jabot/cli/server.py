@@ -13,15 +13,19 @@ from jabot.account import parse_account_jid
 from jabot.cli.password import read_password
 from jabot.server import Server, ServerConfig
 
-_DATA_HELP = (
-    "Directory of accounts, messages and certificate; jabot/server among the user's data "
-    "(~/.local/share) when left out."
-)
 _DOMAIN = "localhost"
 
 
 def _default_data() -> Path:
     return platformdirs.user_data_path("jabot") / "server"
+
+
+_data_option = click.option(
+    "--data",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Directory of accounts, messages and certificate; jabot/server among the user's data "
+    "(~/.local/share) when left out.",
+)
 
 
 @click.group(invoke_without_command=True)
@@ -47,7 +51,7 @@ def _default_data() -> Path:
     type=click.IntRange(0, 65535),
     help="Port to listen on; 0 takes a free one.",
 )
-@click.option("--data", type=click.Path(file_okay=False, path_type=Path), help=_DATA_HELP)
+@_data_option
 @click.pass_context
 def server(ctx: click.Context, domain: str, host: str, port: int, data: Path | None) -> None:
     """Run an XMPP server, until SIGTERM or Ctrl-C.
@@ -63,7 +67,7 @@ def server(ctx: click.Context, domain: str, host: str, port: int, data: Path | N
 
 @server.command()
 @click.argument("jid")
-@click.option("--data", type=click.Path(file_okay=False, path_type=Path), help=_DATA_HELP)
+@_data_option
 @click.pass_context
 def adduser(ctx: click.Context, jid: str, data: Path | None) -> None:
     """Create the account JID, or change its password.

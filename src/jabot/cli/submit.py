@@ -110,9 +110,7 @@ def submit(
         130  stopped by Ctrl-C (143 by SIGTERM)
     """
     order = Order(task, words, checked(**chosen), leave=detach)
-    code = run_as(account, lambda own: _submit(own, order, verbose=verbose or is_verbose()))
-    if code:
-        sys.exit(code)
+    sys.exit(run_as(account, lambda own: _submit(own, order, verbose=verbose or is_verbose())))
 
 
 async def _submit(account: Account, order: Order, *, verbose: bool) -> int:

@@ -35,7 +35,6 @@ class Conversation:
         self.person = Person(account, contact, self._ear(), priority=priority)
         self._presence_line = "connecting"
         self._work = ""  # what the contact does for the person just now
-        self.signed_in = self.person.signed_in
         self.online = asyncio.Event()
         self.gone = asyncio.Event()
         self.unheard = False
@@ -60,16 +59,13 @@ class Conversation:
         """For the line below the prompt."""
         return self._work or self._presence_line
 
-    def show_own(self, line: str) -> None:
-        """Print what the person said, where no prompt shows it."""
-        self._print("you> ", line, "bold")
-
-    async def ask(self, line: str, limit: float = ANSWER_LIMIT) -> None:
-        """Say a line and wait for the next text; raises `TimeoutError` when none comes."""
+    async def ask(self, line: str) -> None:
+        """Show a line, as no prompt does it, say it, and wait for the next text; raises
+        `TimeoutError` when none comes."""
         self._heard.clear()
-        self.show_own(line)
+        self._print("you> ", line, "bold")
         self.person.say(line)
-        async with asyncio.timeout(limit):
+        async with asyncio.timeout(ANSWER_LIMIT):
             await self._heard.wait()
 
     async def until_quiet(self) -> bool:
