@@ -14,7 +14,7 @@ import click
 from jabot.cli.asking import PATIENCE, Asking, Queue, queue_command, short
 from jabot.cli.exit_codes import end_with
 from jabot.cli.job_filters import ENDED, UNFINISHED, Chosen, filters, pages
-from jabot.cli.screen import clean, print_json
+from jabot.cli.screen import clean, counted, print_json
 from jabot.cli.values import DURATION
 from jabot.errors import JabotError
 from jabot.protocol.states import JobState
@@ -78,7 +78,7 @@ def _meant(
 
     found, address = asking.do(ask)
     if found and question:
-        _confirm(question.format(f"{len(found):,} job{'' if len(found) == 1 else 's'}"), address)
+        _confirm(question.format(counted(len(found), "job")), address)
     return found
 
 
@@ -151,12 +151,12 @@ def purge(asking: Asking, chosen: Chosen, older_than: float | None, yes: bool) -
     if not yes and sys.stdin.isatty():
         count, address = asking.do(lambda queue: ask(queue, "count"))
         if count:
-            _confirm(f"Delete {_ended(count)}", address)
+            _confirm(f"Delete {counted(count, 'ended job')}", address)
     deleted = 0 if count == 0 else asking.do(lambda queue: ask(queue, "purge", None))[0]
     if asking.json:
         print_json({"deleted": deleted})
     else:
-        click.echo(f"{_ended(deleted)} deleted")
+        click.echo(f"{counted(deleted, 'ended job')} deleted")
 
 
 def _confirm(question: str, address: str) -> None:
@@ -164,7 +164,3 @@ def _confirm(question: str, address: str) -> None:
     Ctrl-C nor the server would be heard."""
     if sys.stdin.isatty():
         click.confirm(f"{question} at {address}?", abort=True, err=True)
-
-
-def _ended(count: int) -> str:
-    return f"{count:,} ended job{'' if count == 1 else 's'}"

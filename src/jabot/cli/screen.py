@@ -34,6 +34,11 @@ def one_line(text: str) -> str:
     return clean(" ".join(text.split()))
 
 
+def counted(number: int, name: str) -> str:
+    """`1 job`, `1,200 jobs`."""
+    return f"{number:,} {name}{'' if number == 1 else 's'}"
+
+
 def as_json(value: Any, *, indent: bool = False) -> str:
     """A value as JSON that harms no terminal: on one line, or on many."""
     data = msgspec.json.encode(value)

@@ -15,6 +15,7 @@ from jabot.node_jobs import NodeJob
 
 R = TypeVar("R")
 
+DIM: Final = "bright_black"  # of what matters less
 _GAP: Final = "  "
 _BAR: Final = 10  # cells
 _WIDE_BAR: Final = 20
@@ -120,8 +121,8 @@ def _load(row: Row, cells: int) -> Text:
         full = 1  # something runs, and is to be seen
     style = "red" if row.load >= 1 else "yellow" if row.load >= _BUSY else "green"
     text = Text("━" * full, style=style)
-    text.append("─" * (cells - full), style="bright_black")
-    return text.append(f" {row.running} of {row.slots}", style="" if row.fresh else "bright_black")
+    text.append("─" * (cells - full), style=DIM)
+    return text.append(f" {row.running} of {row.slots}", style="" if row.fresh else DIM)
 
 
 def _state(job: NodeJob) -> Text:

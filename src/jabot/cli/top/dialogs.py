@@ -12,6 +12,7 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from jabot.cli.top.columns import DIM
 from jabot.cli.top.picker import Picker
 
 _HELP: Final = """\
@@ -43,7 +44,7 @@ class Help(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="box wide"):
             yield Static(Text().append("jabot top\n", style="bold").append(_HELP))
-            yield Static(Text("Esc back", style="bright_black"))
+            yield Static(Text("Esc back", style=DIM))
 
 
 class Question(ModalScreen[bool]):
@@ -90,5 +91,5 @@ def keys_line(keys: Sequence[tuple[str, str]]) -> Text:
     """Which key does what, in a line."""
     line = Text(no_wrap=True)
     for key, does in keys:
-        line.append(key, style="bold").append(f" {does}   ", style="bright_black")
+        line.append(key, style="bold").append(f" {does}   ", style=DIM)
     return line

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from jabot.cli.screen import counted
 from jabot.cli.top.rows import Row, Sort, Totals, account_of
 from jabot.durations import brief
 from jabot.peers import Peer
@@ -121,7 +122,8 @@ class Fleet:
             old = before[0].tasks.get(name)
             more = line.states.get("failed", 0) - (old.states.get("failed", 0) if old else 0)
             if more > 0:
-                self._note("bad", f"{self._queue_name(account)}: {_jobs(more)} of {name} failed")
+                queue = self._queue_name(account)
+                self._note("bad", f"{queue}: {counted(more, 'job')} of {name} failed")
 
     def lost(self, why: str | None = None) -> None:
         """The connection is gone: all is as it was. It comes back, unless it is said why not."""
@@ -167,7 +169,7 @@ class Fleet:
         return None if known is None else known.status
 
     def totals(self) -> Totals:
-        """Of all nodes. Of a queue and its workers in one view, jobs are counted at the workers."""
+        """Of all nodes."""
         return Totals.of([self._row(known) for known in self._known.values()])
 
     def name(self, jid: str) -> str:
@@ -189,8 +191,8 @@ class Fleet:
         if self.lost_at is not None or (not known.here and now < self._quiet_until):
             return
         del self._known[jid]
-        running = known.peer.running
-        jobs = f", with {_jobs(running)} that ran" if running and not known.peer.queue else ""
+        running = 0 if known.peer.queue else known.peer.running
+        jobs = f", with {counted(running, 'job')} that ran" if running else ""
         if not known.here:
             text = f"has not come back{jobs}"
         elif farewell := self._farewells.get(jid):
@@ -208,7 +210,7 @@ class Fleet:
             others = f" (and {more - 1} more)" if more > 1 else ""
             self._note("bad", f"{name}: {error.task} failed: {error.message}{others}")
         elif more > 0:
-            self._note("bad", f"{name}: {_jobs(more)} failed")
+            self._note("bad", f"{name}: {counted(more, 'job')} failed")
 
     def _row(self, known: _Known) -> Row:
         peer, status, now = known.peer, known.status, self._clock()
@@ -277,7 +279,3 @@ def _depth(standing: Standing | None) -> int:
     if standing is None:
         return 0
     return sum(line.states.get("available", 0) for line in standing.tasks.values())
-
-
-def _jobs(count: int) -> str:
-    return f"{count:,} job{'' if count == 1 else 's'}"

@@ -14,7 +14,7 @@ from textual.widgets import Static
 
 from jabot.cli.asking import at
 from jabot.cli.screen import as_json, one_line
-from jabot.cli.top.columns import job_columns, size
+from jabot.cli.top.columns import DIM, job_columns, size
 from jabot.cli.top.dialogs import Question, keys_line
 from jabot.cli.top.feed import Feed
 from jabot.cli.top.picker import Picker
@@ -24,7 +24,6 @@ from jabot.node_jobs import NodeJob
 from jabot.peers import as_text
 
 _EVERY: Final = 2.0  # seconds between two looks at the jobs
-_DIM: Final = "bright_black"
 
 
 class NodeScreen(Screen[None]):
@@ -88,7 +87,7 @@ class NodeScreen(Screen[None]):
         def line(at: int) -> Text:
             return columns.line(jobs[at])
 
-        nothing = [Text(self._nothing(), style=_DIM)]
+        nothing = [Text(self._nothing(), style=DIM)]
         self._rows.show(columns.heading, [job.id for job in jobs], line, nothing)
         self._last_line.update(Text(self._problem, style="red") if self._problem else self._said)
 
@@ -117,7 +116,7 @@ class NodeScreen(Screen[None]):
             facts.append(f"up {brief(row.uptime or 0.0)}, {size(status.memory)} of memory")
         if row.cpu is not None:
             facts.append(f"{row.cpu:.0%} of a core")
-        text.append("\n" + one_line(", ".join(facts) or "not asked yet"), style=_DIM)
+        text.append("\n" + one_line(", ".join(facts) or "not asked yet"), style=DIM)
         tasks = sorted(peer.tasks or ())
         said = [f"tasks {', '.join(tasks)}"] if tasks else []
         if peer.queue:
@@ -126,7 +125,7 @@ class NodeScreen(Screen[None]):
         if status is not None and status.fields:
             fields = [f"{name}={as_json(value)}" for name, value in status.fields.items()]
             said.append(", ".join(fields))
-        text.append("\n" + one_line("; ".join(said) or "no tasks for this account"), style=_DIM)
+        text.append("\n" + one_line("; ".join(said) or "no tasks for this account"), style=DIM)
         if status is not None and status.last_error is not None:
             error = status.last_error
             text.append(f"\n{at(error.at)} {one_line(error.task)} failed: ", style="red")
@@ -144,7 +143,7 @@ class NodeScreen(Screen[None]):
         question = f"Stop {name} of {one_line(job.caller)}?"
         if not await self.app.push_screen_wait(Question(question)):
             return
-        self._said = Text(f"{name}: asking for it to be stopped ...", style=_DIM)
+        self._said = Text(f"{name}: asking for it to be stopped ...", style=DIM)
         self._show()
         try:
             await self._feed.cancel(self._jid, job.id)

@@ -135,6 +135,5 @@ class Picker(Widget, can_focus=True):
 
 def _padded(line: Text, width: int) -> Text:
     line = line.copy()
-    line.truncate(width)
-    line.pad_right(max(0, width - line.cell_len))
+    line.truncate(width, pad=True)
     return line

@@ -13,8 +13,8 @@ from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import Input, Static
 
-from jabot.cli.screen import one_line
-from jabot.cli.top.columns import fitted_line, node_columns
+from jabot.cli.screen import counted, one_line
+from jabot.cli.top.columns import DIM, fitted_line, node_columns
 from jabot.cli.top.dialogs import Events, Help, keys_line
 from jabot.cli.top.feed import Feed
 from jabot.cli.top.fleet import Event
@@ -28,7 +28,6 @@ _TICK: Final = 1.0  # seconds after which the picture is made anew in any case
 _ASK: Final = 2.0  # seconds between two questions to a node in view
 _TALL: Final = 36  # lines of a terminal from which on more events are shown
 _STYLES: Final = {"good": "green", "bad": "red", "plain": ""}
-_DIM: Final = "bright_black"
 
 _CSS: Final = """
 Screen { padding: 0 1; }
@@ -100,7 +99,7 @@ class Top(App[None]):
         loop = asyncio.get_running_loop()
         for number, code in ((signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, 0)):
             with suppress(RuntimeError, ValueError):  # not in a thread
-                loop.add_signal_handler(number, self._leave, code)
+                loop.add_signal_handler(number, self.exit, None, code)
 
     def on_resize(self) -> None:
         self.set_class(self.size.height >= _TALL, "tall")
@@ -115,10 +114,8 @@ class Top(App[None]):
     def _show_soon(self) -> None:
         if not self._is_due:
             self._is_due = True
-            self.call_later(self._wait)  # Textual's timers belong to who starts them
-
-    def _wait(self) -> None:
-        self.set_timer(_PACE, self._look)
+            # Textual's timers belong to who starts them
+            self.call_later(self.set_timer, _PACE, self._look)
 
     def _look(self) -> None:
         self._is_due = False
@@ -133,7 +130,7 @@ class Top(App[None]):
         rows = self._feed.fleet.rows(self._words, self._sort, reverse=self._reverse)
 
         def line(at: int) -> Text:
-            return columns.line(rows[at], "" if rows[at].fresh else _DIM)
+            return columns.line(rows[at], "" if rows[at].fresh else DIM)
 
         self._top_lines.update(self._summary(width))
         self._rows.show(columns.heading, [row.jid for row in rows], line, self._nothing())
@@ -143,8 +140,8 @@ class Top(App[None]):
     def _summary(self, width: int) -> Text:
         fleet, totals = self._feed.fleet, self._feed.fleet.totals()
         name = Text("jabot top", style="bold")
-        name.append(f"  {one_line(' '.join(self._feed.addresses))}", style=_DIM)
-        clock = Text(time.strftime("%H:%M:%S"), style=_DIM)
+        name.append(f"  {one_line(' '.join(self._feed.addresses))}", style=DIM)
+        clock = Text(time.strftime("%H:%M:%S"), style=DIM)
         first = fitted_line(name, clock, width)
         if fleet.ended is not None:
             why = Text(f"The connection has ended: {one_line(fleet.ended)}", style="red")
@@ -155,7 +152,7 @@ class Top(App[None]):
             text = f"No connection for {away}; trying again. This is how it was."
             return first + Text("\n") + Text(text, style="red")
         parts = [
-            f"{totals.nodes:,} node{'' if totals.nodes == 1 else 's'}",
+            counted(totals.nodes, "node"),
             f"{totals.running:,} of {totals.slots:,} slots taken",
             f"{totals.waiting:,} waiting",
         ]
@@ -174,15 +171,15 @@ class Top(App[None]):
     def _nothing(self) -> list[Text]:
         """Why there is no node to be seen."""
         if self._words and self._feed.fleet.totals().nodes:
-            return [Text(f"no node fits {self._words}; Esc shows all", style=_DIM)]
+            return [Text(f"no node fits {self._words}; Esc shows all", style=DIM)]
         if (ended := self._feed.fleet.ended) is not None:
             return [Text(f"the connection has ended: {one_line(ended)}", style="red")]
         notes = [Text(one_line(note), style="yellow", no_wrap=False) for note in self._feed.notes]
-        return notes or [Text("looking for nodes ...", style=_DIM)]
+        return notes or [Text("looking for nodes ...", style=DIM)]
 
     def _events(self, room: int) -> Text:
         shown = list(self._feed.fleet.events)[-room:]
-        lines = [_event_line(event) for event in shown] or [Text("nothing yet", style=_DIM)]
+        lines = [_event_line(event) for event in shown] or [Text("nothing yet", style=DIM)]
         text = Text("\n").join([Text("EVENTS", style="bold"), *lines])
         text.no_wrap, text.overflow = True, "ellipsis"
         return text
@@ -247,12 +244,9 @@ class Top(App[None]):
     def _ask(self) -> None:
         self._feed.ask(self._rows.in_sight)
 
-    def _leave(self, code: int) -> None:
-        self.exit(return_code=code)
-
 
 def _event_line(event: Event) -> Text:
-    line = Text(time.strftime("%H:%M:%S  ", time.localtime(event.at)), style=_DIM)
+    line = Text(time.strftime("%H:%M:%S  ", time.localtime(event.at)), style=DIM)
     line.append(one_line(event.text), style=_STYLES[event.kind])
     line.no_wrap = True
     return line
