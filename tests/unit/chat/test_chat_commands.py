@@ -4,7 +4,7 @@ import pytest
 
 from jabot import JID
 from jabot.chat import direct
-from jabot.queue import clerk as queue_clerk
+from jabot.queue import commands as queue_commands
 from unit.clock import turns
 from unit.fakes import ALICE, BOB, BOSS, finish
 
@@ -34,10 +34,12 @@ async def test_help_for_a_task(room):
 
 
 async def test_no_task_may_have_the_name_of_a_command(room):
-    parts = dict.fromkeys(["rights", "is_draining", "crew_load", "stop"])
-    of_queue = queue_clerk.QueueClerk(room.clerk, *[None] * 5, **parts)
-    for clerk, names in ((room.clerk, direct.NAMES), (of_queue, queue_clerk.NAMES)):
-        assert set(names) == {"help", "can", *clerk.commands}
+    of_queue = queue_commands.Commands(room.clerk, *[None] * 5, crew_load=None)
+    for found, names in (
+        (room.clerk.commands, direct.NAMES),
+        (of_queue.by_word, queue_commands.NAMES),
+    ):
+        assert set(names) == {"help", "can", *found}
 
 
 async def test_help_for_a_command(room):
