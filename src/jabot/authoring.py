@@ -166,12 +166,10 @@ class Authoring:
 
         What it asks is done, whatever `allow` says. Raises `ConfigError` for what is no address.
         """
-        address = parse_jid(queue)
-        if address.resource:
-            raise ConfigError(f"queue {queue!r}: leave out the resource, /{address.resource}")
-        if address.bare not in self._definition.queues:
-            self._definition.queues.append(address.bare)
-            self._definition.access.work_for(address.bare)
+        address = queue_address(queue)
+        if address not in self._definition.queues:
+            self._definition.queues.append(address)
+            self._definition.access.work_for(address)
 
     @property
     def tasks(self) -> Registry:
@@ -209,3 +207,11 @@ class Authoring:
             return timer
 
         return add
+
+
+def queue_address(text: str) -> str:
+    """That of a queue to work for; raises `ConfigError` for what is none."""
+    address = parse_jid(text)
+    if address.resource:
+        raise ConfigError(f"queue {text!r}: leave out the resource, /{address.resource}")
+    return str(address.bare)

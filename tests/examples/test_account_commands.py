@@ -42,22 +42,22 @@ def test_a_wrong_password_is_not_saved(run, xmpp: Server, config: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "text", "reason"),
+    ("arguments", "text", "code", "reason"),
     [
-        (("ann@localhost",), "\n", "the password for ann@localhost is empty"),
-        (("ann",), "x\n", "an account is written name@domain"),
-        (("ann@localhost/desk",), "x\n", "an account is written name@domain"),
-        (("ann@localhost", "--server", "host:port"), "x\n", "'port' is not a port"),
-        (("ann@localhost", "--ca-file", "/no/such/file"), "x\n", "there is no such file"),
-        (("ann@localhost", "--server", "127.0.0.1:1"), "x\n", "cannot reach 127.0.0.1:1"),
+        (("ann@localhost",), "\n", 1, "the password for ann@localhost is empty"),
+        (("ann",), "x\n", 2, "an account is written name@domain"),
+        (("ann@localhost/desk",), "x\n", 2, "an account is written name@domain"),
+        (("ann@localhost", "--server", "host:port"), "x\n", 2, "'port' is not a port"),
+        (("ann@localhost", "--ca-file", "/no/such/file"), "x\n", 1, "there is no such file"),
+        (("ann@localhost", "--server", "127.0.0.1:1"), "x\n", 1, "cannot reach 127.0.0.1:1"),
     ],
     ids=["empty", "no domain", "a resource", "no port", "no file", "no server"],
 )
 def test_what_can_t_be_a_login_is_told_in_one_line(
-    run, config: Path, arguments: tuple[str, ...], text: str, reason: str
+    run, config: Path, arguments: tuple[str, ...], text: str, code: int, reason: str
 ) -> None:
     login = run("login", *arguments, text=text)
-    assert login.returncode == 1
+    assert login.returncode == code
     errors = [line for line in login.stderr.splitlines() if line.startswith("Error: ")]
     assert len(errors) == 1
     assert reason in errors[0]
@@ -115,17 +115,17 @@ def test_can_says_yes_or_no_and_why(run, arguments: tuple[str, str], code: int, 
 
 
 @pytest.mark.parametrize(
-    ("arguments", "reason"),
+    ("arguments", "code", "reason"),
     [
-        (("a@b@c", "lift", HEAVY), "Error: 'a@b@c' is not an address"),
-        (("ann@localhost", "lfit", HEAVY), "has no task lfit; it has: lift"),
-        (("ann@localhost", "lift", "no-such.py"), "Error: there is no file no-such.py"),
-        (("ann@localhost", "lift", f"{HEAVY}:bar"), "has no node named bar"),
+        (("a@b@c", "lift", HEAVY), 2, "'a@b@c' is not an address"),
+        (("ann@localhost", "lfit", HEAVY), 2, "has no task lfit; it has: lift"),
+        (("ann@localhost", "lift", "no-such.py"), 1, "Error: there is no file no-such.py"),
+        (("ann@localhost", "lift", f"{HEAVY}:bar"), 1, "has no node named bar"),
     ],
 )
-def test_can_t_say_is_neither(run, arguments: tuple[str, ...], reason: str) -> None:
+def test_can_t_say_is_neither(run, arguments: tuple[str, ...], code: int, reason: str) -> None:
     can = run("can", *arguments)
-    assert can.returncode == 1
+    assert can.returncode == code
     assert reason in can.stderr
     assert can.stdout == ""
     assert "Traceback" not in can.stderr

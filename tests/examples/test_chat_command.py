@@ -54,8 +54,10 @@ def test_a_bad_address_or_a_wrong_password_is_told_in_one_line(
     run, bot: Bot, ann: dict[str, str]
 ) -> None:
     chat = run("chat", "a@b@c", text="lift\n", **ann)
-    assert chat.returncode == 1
-    assert chat.stderr.startswith("Error: 'a@b@c' is not an address")
+    assert chat.returncode == 2
+    assert chat.stderr.splitlines()[-1].startswith(
+        "Error: Invalid value for 'JID': 'a@b@c' is not an address"
+    )
     chat = run("chat", bot.jid, text="lift\n", **ann | {"JABOT_PASSWORD": "Geheimnis"})
     assert chat.returncode == 1
     assert "Error: " in chat.stderr

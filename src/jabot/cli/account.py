@@ -11,10 +11,13 @@ import click
 from jabot.account import Account, resolve_account
 from jabot.cli.exit_codes import exit_codes
 from jabot.cli.screen import hush
+from jabot.cli.values import ACCOUNT
 
 R = TypeVar("R")
 
-account_option = click.option("--account", metavar="JID", help="Sign in as this account.")
+account_option = click.option(
+    "--account", metavar="JID", type=ACCOUNT, help="Sign in as this account."
+)
 
 
 def asked(account: Account, jids: Sequence[str]) -> list[str]:

@@ -7,15 +7,16 @@ import sys
 
 import click
 
-from jabot.account import Account, parse_jid
+from jabot.account import Account
 from jabot.cli.account import account_option, run_as
 from jabot.cli.exit_codes import NOBODY_THERE
 from jabot.cli.terminal import ANSWER_LIMIT, Conversation, lines_of_stdin, prompt
+from jabot.cli.values import ADDRESS
 from jabot.jid import JID
 
 
 @click.command()
-@click.argument("jid")
+@click.argument("jid", type=ADDRESS)
 @account_option
 def chat(jid: str, account: str | None) -> None:
     """Chat with JID, a node or anybody else.
@@ -25,8 +26,7 @@ def chat(jid: str, account: str | None) -> None:
     input when the one before was answered, waits until the contact has finished, and leaves; exit
     code 3 when nobody answers.
     """
-    contact = parse_jid(jid)
-    sys.exit(run_as(account, lambda own: _chat(own, contact)))
+    sys.exit(run_as(account, lambda own: _chat(own, JID(jid))))
 
 
 async def _chat(account: Account, contact: JID) -> int:

@@ -10,7 +10,7 @@ import click
 
 from jabot.cli.asking import Queue
 from jabot.cli.job_options import one_label
-from jabot.cli.values import Option, as_one
+from jabot.cli.values import BARE, Option, as_one
 from jabot.protocol.states import JobState
 from jabot.queue.answers import JobLine, JobSheet
 
@@ -28,7 +28,7 @@ _OPTIONS: Final = (
         callback=one_label,
         help="Those with this label; given more than once, with all of them.",
     ),
-    click.option("--owner", metavar="JID", help="Those of this account."),
+    click.option("--owner", metavar="JID", type=BARE, help="Those of this account."),
     click.option(
         "--mine/--all",
         default=None,

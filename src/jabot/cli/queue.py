@@ -7,27 +7,28 @@ from typing import Any
 
 import click
 
+from jabot.access import Access
 from jabot.account import parse_jid, resolve_account, resolve_jid
 from jabot.cli.account import account_option
 from jabot.cli.queue_stats import pause, resume, stats
 from jabot.cli.rooms import room_option
 from jabot.cli.values import DURATION, Option, Value
+from jabot.errors import ConfigError
 
 
 def _who(text: str) -> str:
-    return parse_jid(text).bare if "@" in text and not text.startswith("*@") else text
+    who = parse_jid(text).bare if "@" in text and not text.startswith("*@") else text
+    Access(manage=[who])  # says what is wrong with it
+    return who
 
 
-def _rules(
-    _: click.Context, __: click.Parameter, given: Sequence[str]
-) -> dict[str, list[str] | str]:
-    rules: dict[str, list[str] | str] = {}
-    for text in given:
-        who, equals, tasks = text.partition("=")
-        if not who or (equals and not tasks):
-            raise click.BadParameter(f"{text!r}: write WHO, or WHO=TASK,TASK")
-        rules[who] = [task.strip() for task in tasks.split(",")] if equals else "*"
-    return rules
+def _rule(text: str) -> tuple[str, list[str] | str]:
+    who, equals, tasks = text.partition("=")
+    if not who or (equals and not tasks):
+        raise ConfigError(f"{text!r}: write WHO, or WHO=TASK,TASK")
+    what = [task.strip() for task in tasks.split(",")] if equals else "*"
+    Access({who: what})  # says what is wrong with it
+    return who, what
 
 
 def _whom(name: str, text: str) -> Option:
@@ -60,7 +61,8 @@ def _how_many(name: str, usual: int, text: str) -> Option:
     "--allow",
     multiple=True,
     metavar="WHO[=TASKS]",
-    callback=_rules,
+    type=Value("rule", _rule),
+    callback=lambda _, __, given: dict(given),
     help="Who may have jobs done, besides the own account: an address, *@DOMAIN or *; "
     "TASKS separated by commas, all when left out.",
 )

@@ -12,13 +12,15 @@ from pathlib import Path
 
 import click
 
-from jabot.account import ServerAddress, parse_jid, resolve_account, resolve_jid
+from jabot.account import ServerAddress, resolve_account, resolve_jid
+from jabot.authoring import queue_address
 from jabot.cli.account import account_option
 from jabot.cli.exit_codes import NOT_ALLOWED
 from jabot.cli.load import load_node, source_dir
 from jabot.cli.rooms import room_option
-from jabot.cli.values import Option, Value
+from jabot.cli.values import ACCOUNT, ADDRESS, Option, Value
 from jabot.errors import ConfigError
+from jabot.jid import JID
 from jabot.node import Node
 
 _POLL = 0.5  # seconds between two looks at the files
@@ -33,7 +35,11 @@ def _host_and_port(text: str) -> tuple[str, int]:
 
 def _queue_option(text: str) -> Option:
     return click.option(
-        "--queue", multiple=True, metavar="JID", help=f"{text} May be given more than once."
+        "--queue",
+        multiple=True,
+        metavar="JID",
+        type=Value("queue", queue_address),
+        help=f"{text} May be given more than once.",
     )
 
 
@@ -88,23 +94,27 @@ def run(
 
 
 @click.command()
-@click.argument("jid")
+@click.argument("jid", type=ADDRESS)
 @click.argument("task")
 @click.argument("target", metavar="FILE_OR_MODULE[:NODE]")
-@click.option("--account", metavar="JID", help="As if the node were signed in as this account.")
+@click.option(
+    "--account",
+    metavar="JID",
+    type=ACCOUNT,
+    help="As if the node were signed in as this account.",
+)
 @_queue_option("As if the node worked for this queue as well.")
 def can(jid: str, task: str, target: str, account: str | None, queue: tuple[str, ...]) -> None:
     """Say whether JID may run TASK on the node in a program, and why.
 
     TASK may also be `exit`: the right to stop the node. Nothing is signed in. Exit code 4 means no.
     """
-    caller = parse_jid(jid)
     node = load_node(target)
     if task != "exit" and task not in [offered.name for offered in node.tasks]:
-        raise ConfigError(f"{target} has no task {task}; it has: {_names(node)}")
+        raise click.UsageError(f"{target} has no task {task}; it has: {_names(node)}")
     for address in queue:
         node.work_for(address)
-    decision = node.can(resolve_jid(account or node.account_jid), caller, task)
+    decision = node.can(resolve_jid(account or node.account_jid), JID(jid), task)
     click.echo(f"{'yes' if decision else 'no'}: {decision.reason}")
     if not decision:
         sys.exit(NOT_ALLOWED)

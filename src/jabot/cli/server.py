@@ -9,9 +9,11 @@ from pathlib import Path
 import click
 import platformdirs
 
-from jabot.account import parse_account_jid
 from jabot.cli.password import read_password
+from jabot.cli.values import ACCOUNT, Value
+from jabot.jid import JID
 from jabot.server import Server, ServerConfig
+from jabot.server.server import checked_domain
 
 _DOMAIN = "localhost"
 
@@ -32,6 +34,7 @@ _data_option = click.option(
 @click.option(
     "--domain",
     metavar="DOMAIN",
+    type=Value("domain", checked_domain),
     default=_DOMAIN,
     show_default=True,
     help="The server's XMPP domain: what comes after the @ of its accounts.",
@@ -66,7 +69,7 @@ def server(ctx: click.Context, domain: str, host: str, port: int, data: Path | N
 
 
 @server.command()
-@click.argument("jid")
+@click.argument("jid", type=ACCOUNT)
 @_data_option
 @click.pass_context
 def adduser(ctx: click.Context, jid: str, data: Path | None) -> None:
@@ -75,7 +78,7 @@ def adduser(ctx: click.Context, jid: str, data: Path | None) -> None:
     Asks for the password on a terminal, else reads a line from standard input. A server that is
     running knows the account at once.
     """
-    address = parse_account_jid(jid)
+    address = JID(jid)
     password = read_password(address.bare, confirm=True)
     folder: Path = data or ctx.obj or _default_data()
     accounts = Server(ServerConfig(domain=address.domain, data=folder))

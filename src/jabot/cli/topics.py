@@ -17,7 +17,7 @@ from jabot.cli.exit_codes import exit_codes
 from jabot.cli.interrupt import interruptible
 from jabot.cli.job_options import LiteralWords
 from jabot.cli.screen import as_json, output
-from jabot.cli.values import Value
+from jabot.cli.values import BARE, Value
 from jabot.client import Client, follow_with
 from jabot.errors import BadArguments, JabotError
 from jabot.topics import Event, Follower
@@ -30,7 +30,6 @@ _LOOKS_LIKE_JSON: Final = ("{", "[", '"')
 
 _TOPIC: Final = Value("topic", check_topic)
 _PATTERN: Final = Value("topics", lambda text: Pattern(text).text)
-_ACCOUNT: Final = Value("account", lambda text: parse_jid(text).bare)
 _ACCOUNTS: Final = Value(
     "accounts", lambda text: text if text == _EVERYBODY else parse_jid(text).bare
 )
@@ -161,7 +160,7 @@ def _value(text: str, name: str) -> Any:
 @click.option(
     "--of",
     metavar="JID",
-    type=_ACCOUNT,
+    type=BARE,
     help="The account's own topics, not those of the server.",
 )
 @click.option(

@@ -10,7 +10,7 @@ from typing import Any, Final, TypeAlias
 
 import click
 
-from jabot.account import parse_jid
+from jabot.account import parse_account_jid, parse_jid
 from jabot.errors import ConfigError
 from jabot.schedule import parse_duration
 
@@ -50,6 +50,8 @@ def _moment(text: str) -> datetime:
 
 
 ADDRESS: Final = Value("address", lambda text: str(parse_jid(text)))
+BARE: Final = Value("address", lambda text: parse_jid(text).bare)
+ACCOUNT: Final = Value("account", lambda text: parse_account_jid(text).bare)
 DURATION: Final = Value("duration", _duration)
 MOMENT: Final = Value("moment", _moment)
 

@@ -38,7 +38,7 @@ class Server:
 
     def __init__(self, config: ServerConfig | None = None) -> None:
         self.config = config or ServerConfig()
-        self.domain = _checked_domain(self.config.domain)
+        self.domain = checked_domain(self.config.domain)
         self.port = self.config.port
         self.router = Router()
         self.store = _open_store(self.config)
@@ -196,7 +196,8 @@ class Server:
                     connection.abort()
 
 
-def _checked_domain(domain: str) -> str:
+def checked_domain(domain: str) -> str:
+    """The same, as servers compare it; raises `ConfigError` for what is none."""
     try:
         jid = JID(domain)
     except InvalidJID as problem:
