@@ -87,26 +87,26 @@ class Store:
     """
 
     def __init__(self, data: Path | None) -> None:
-        self.db = self._db = _open(data)  # rooms and topics keep tables of their own in it
+        self.db = _open(data)  # rooms and topics keep tables of their own in it
         self.db.executescript(_SCHEMA)
         self.secret = self._kept_secret()  # 32 random bytes, made once
 
     def close(self) -> None:
-        self._db.close()
+        self.db.close()
 
     def _kept_secret(self) -> bytes:
-        with self._db:
-            self._db.execute(
+        with self.db:
+            self.db.execute(
                 "INSERT OR IGNORE INTO meta VALUES ('secret', ?)", (secrets.token_bytes(32),)
             )
         return bytes(self._first("SELECT value FROM meta WHERE key = 'secret'")[0])
 
     def _first(self, query: str, *values: str) -> Any:
         """The first row, or None."""
-        return self._db.execute(query, values).fetchone()
+        return self.db.execute(query, values).fetchone()
 
     def _texts(self, query: str, *values: str) -> list[str]:
-        return [text for (text,) in self._db.execute(query, values)]
+        return [text for (text,) in self.db.execute(query, values)]
 
     # Accounts
 
@@ -116,9 +116,9 @@ class Store:
             (account, mechanism, each.salt, each.stored_key, each.server_key, each.iterations)
             for mechanism, each in by_mechanism.items()
         ]
-        with self._db:
-            self._db.execute("DELETE FROM credentials WHERE account = ?", (account,))
-            self._db.executemany("INSERT INTO credentials VALUES (?, ?, ?, ?, ?, ?)", rows)
+        with self.db:
+            self.db.execute("DELETE FROM credentials WHERE account = ?", (account,))
+            self.db.executemany("INSERT INTO credentials VALUES (?, ?, ?, ?, ?, ?)", rows)
 
     def credentials(self, account: str, mechanism: str) -> Credentials | None:
         row = self._first(
@@ -135,7 +135,7 @@ class Store:
     # Rosters
 
     def roster(self, account: str) -> list[RosterItem]:
-        rows = self._db.execute(
+        rows = self.db.execute(
             f"SELECT {_ITEM} FROM roster WHERE account = ? ORDER BY contact",  # noqa: S608
             (account,),
         )
@@ -150,8 +150,8 @@ class Store:
         return int(self._first("SELECT count(*) FROM roster WHERE account = ?", account)[0])
 
     def put_roster_item(self, account: str, item: RosterItem) -> None:
-        with self._db:
-            self._db.execute(
+        with self.db:
+            self.db.execute(
                 "INSERT OR REPLACE INTO roster VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     account,
@@ -167,8 +167,8 @@ class Store:
             )
 
     def delete_roster_item(self, account: str, contact: str) -> None:
-        with self._db:
-            self._db.execute(
+        with self.db:
+            self.db.execute(
                 "DELETE FROM roster WHERE account = ? AND contact = ?", (account, contact)
             )
 
@@ -198,19 +198,19 @@ class Store:
         return int(self._first("SELECT count(*) FROM offline WHERE account = ?", account)[0])
 
     def add_offline(self, account: str, stanza: bytes) -> None:
-        with self._db:
-            self._db.execute(
+        with self.db:
+            self.db.execute(
                 "INSERT INTO offline (account, stanza) VALUES (?, ?)", (account, stanza)
             )
 
     def take_offline(self, account: str) -> list[bytes]:
         """The messages that wait for the account, oldest first; they are deleted."""
-        rows = self._db.execute(
+        rows = self.db.execute(
             "SELECT stanza FROM offline WHERE account = ? ORDER BY id", (account,)
         ).fetchall()
         if rows:
-            with self._db:
-                self._db.execute("DELETE FROM offline WHERE account = ?", (account,))
+            with self.db:
+                self.db.execute("DELETE FROM offline WHERE account = ?", (account,))
         return [bytes(row[0]) for row in rows]
 
 
