@@ -46,7 +46,7 @@ class Form(Generic[Settings]):
     """The fields that stand for settings, under one FORM_TYPE."""
 
     def __init__(self, form_type: str, title: str, fields: tuple[Field, ...]) -> None:
-        self.form_type = form_type
+        self._form_type = form_type
         self._title = title
         self._fields = {each.var: each for each in fields}
 
@@ -56,7 +56,7 @@ class Form(Generic[Settings]):
         fields = [
             each.to_element(getattr(settings, each.attribute)) for each in self._fields.values()
         ]
-        hidden = hidden_field(self.form_type)
+        hidden = hidden_field(self._form_type)
         return Element(DATA_FORMS, "x", {"type": "form"}, [title, hidden, *fields])
 
     def changed(self, settings: Settings, values: dict[str, list[str]]) -> Settings:

@@ -31,7 +31,6 @@ class Rooms:
         router: Router,
         sessions: Sessions,
     ) -> None:
-        self.domain = domain
         self._limit = config.max_room_stanza
         self._router = router
         self._sessions = sessions
