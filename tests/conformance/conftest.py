@@ -1,8 +1,11 @@
 """Fixtures of the suites: a store of every kind, and people who are signed in to an XMPP server."""
 
+import secrets
+
 import pytest
 import stores
 from other_client import online
+from room_client import SERVICE
 
 
 @pytest.fixture(params=list(stores.KINDS))
@@ -36,3 +39,9 @@ async def bob(xmpp):
 async def cat(xmpp):
     async with online(xmpp, resource="c") as cat:
         yield cat
+
+
+@pytest.fixture
+def room():
+    """The address of a room that is still to be made."""
+    return f"room-{secrets.token_hex(4)}@{SERVICE}"

@@ -5,8 +5,7 @@ import secrets
 
 import pytest
 from other_client import LIMIT, condition, online
-from slixmpp.exceptions import IqError
-from test_node_service import (
+from pubsub_client import (
     ERRORS,
     PUBSUB,
     SERVICE,
@@ -20,6 +19,7 @@ from test_node_service import (
     subscribe,
     value,
 )
+from slixmpp.exceptions import IqError
 
 RETRACT = f"<pubsub xmlns='{PUBSUB}'><retract node='%s'><item id='%s'/></retract></pubsub>"
 PAGE = "<set xmlns='http://jabber.org/protocol/rsm'><max>1</max></set>"

@@ -1,16 +1,27 @@
-"""Publish-subscribe (XEP-0060) and PEP (XEP-0163), by a client that is not ours, on the embedded
-server and on ejabberd."""
+"""Publish-subscribe (XEP-0060), by a client that is not ours, on the embedded server and on
+ejabberd."""
 
 import secrets
 
 import pytest
-from other_client import EVENT, LIMIT, condition, online
-from slixmpp.exceptions import IqError
+from other_client import EVENT, LIMIT, online
+from pubsub_client import (
+    PUBSUB,
+    SERVICE,
+    affiliate,
+    create,
+    event,
+    form,
+    items,
+    owner,
+    publish,
+    refused,
+    retraction,
+    subscribe,
+    unsubscribe,
+    value,
+)
 
-SERVICE = "pubsub.localhost"
-PUBSUB = "http://jabber.org/protocol/pubsub"
-ERRORS = "{http://jabber.org/protocol/pubsub#errors}"
-VALUE = "{urn:example:value}v"
 DELAY = "{urn:xmpp:delay}delay"
 RSM = "{http://jabber.org/protocol/rsm}"
 
@@ -18,97 +29,6 @@ RSM = "{http://jabber.org/protocol/rsm}"
 @pytest.fixture
 def node():
     return f"sensors/{secrets.token_hex(4)}"
-
-
-def form(form_type, options):
-    fields = "".join(
-        f"<field var='pubsub#{name}'><value>{value}</value></field>"
-        for name, value in options.items()
-    )
-    return (
-        "<x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE' type='hidden'>"
-        f"<value>{PUBSUB}#{form_type}</value></field>{fields}</x>"
-    )
-
-
-async def create(client, node, to=SERVICE, **options):
-    configure = f"<configure>{form('node_config', options)}</configure>" if options else ""
-    return await client.ask(
-        "set", to, f"<pubsub xmlns='{PUBSUB}'><create node='{node}'/>{configure}</pubsub>"
-    )
-
-
-async def publish(client, node, value, item="", to=SERVICE, **options):
-    named = f" id='{item}'" if item else ""
-    given = f"<publish-options>{form('publish-options', options)}</publish-options>"
-    answer = await client.ask(
-        "set",
-        to,
-        f"<pubsub xmlns='{PUBSUB}'><publish node='{node}'><item{named}>"
-        f"<v xmlns='urn:example:value'>{value}</v></item></publish>{given if options else ''}"
-        "</pubsub>",
-    )
-    return answer.find(f".//{{{PUBSUB}}}item").get("id")
-
-
-async def subscribe(client, node, to=SERVICE, jid=None):
-    asked = f"<subscribe node='{node}' jid='{jid or client.bare}'/>"
-    return await client.ask("set", to, f"<pubsub xmlns='{PUBSUB}'>{asked}</pubsub>")
-
-
-async def unsubscribe(client, node, to=SERVICE, jid=None):
-    asked = f"<unsubscribe node='{node}' jid='{jid or client.bare}'/>"
-    return await client.ask("set", to, f"<pubsub xmlns='{PUBSUB}'>{asked}</pubsub>")
-
-
-async def items(client, node, to=SERVICE, attributes="", content="", more=""):
-    """The values of what is at a node, oldest first, and the whole answer."""
-    answer = await client.ask(
-        "get",
-        to,
-        f"<pubsub xmlns='{PUBSUB}'><items node='{node}' {attributes}>{content}</items>{more}"
-        "</pubsub>",
-    )
-    return [each.text for each in answer.iter(VALUE)], answer
-
-
-async def owner(client, kind, content, to=SERVICE):
-    return await client.ask(kind, to, f"<pubsub xmlns='{PUBSUB}#owner'>{content}</pubsub>")
-
-
-async def affiliate(client, node, jid, affiliation):
-    changed = f"<affiliation jid='{jid}' affiliation='{affiliation}'/>"
-    await owner(client, "set", f"<affiliations node='{node}'>{changed}</affiliations>")
-
-
-def value(text):
-    """A message that tells of an item with this value."""
-    return lambda xml: xml.findtext(f"{EVENT}event/{EVENT}items/{EVENT}item/{VALUE}") == text
-
-
-def event(name, node):
-    def fits(xml):
-        found = xml.find(f"{EVENT}event/{EVENT}{name}")
-        return found is not None and found.get("node") == node
-
-    return fits
-
-
-def retraction(item):
-    def fits(xml):
-        gone = xml.iterfind(f"{EVENT}event/{EVENT}items/{EVENT}retract")
-        return item in {each.get("id") for each in gone}
-
-    return fits
-
-
-async def refused(asked):
-    """The conditions of a refusal: the general one, and that of the protocol's own, if any."""
-    with pytest.raises(IqError) as caught:
-        await asked
-    error = caught.value.iq.xml
-    own = [each.tag for each in error.iter() if each.tag.startswith(ERRORS)]
-    return condition(error), own[0].removeprefix(ERRORS) if own else None
 
 
 # --- publishing and hearing ---------------------------------------------------------------------
@@ -450,75 +370,3 @@ async def test_nodes_and_items_outlive_a_restart(own_xmpp):
         assert (await items(ann, "urn:example:own", to=ann.bare))[0] == ["mine"]
         await publish(ann, "kept", "3")
         await bob.message(value("3"))
-
-
-# --- PEP ----------------------------------------------------------------------------------------
-
-
-async def befriend(one, two):
-    """Both see each other's presence; slixmpp says yes and asks back by itself."""
-    one.send_presence_subscription(two.bare)
-    for here, there in ((one, two), (two, one)):
-        await here.presence(lambda xml: xml.get("type") is None, sender=there.full)
-
-
-NODE = "urn:example:status"
-
-
-async def test_contacts_hear_of_an_account_s_nodes_if_they_want_to(xmpp):
-    async with (
-        online(xmpp) as ann,
-        online(xmpp, resource="b", features=[f"{NODE}+notify"]) as bob,
-        online(xmpp, resource="c") as cat,
-    ):
-        await befriend(bob, ann)
-        await befriend(cat, ann)
-        await publish(ann, NODE, "free", to=ann.bare)
-        heard = await bob.message(value("free"), sender=ann.bare)
-        assert heard.get("type") == "headline"
-        await cat.sync()
-        assert not [each for each in cat.news if value("free")(each)]
-        assert (await items(cat, NODE, to=ann.bare))[0] == ["free"]
-
-
-async def test_a_contact_that_comes_online_gets_the_last_item(xmpp):
-    account, wants = xmpp.fresh_user("bob"), [f"{NODE}+notify"]
-    async with online(xmpp) as ann:
-        async with online(xmpp, account, "one", features=wants) as one:
-            await befriend(one, ann)
-            await publish(ann, NODE, "free", to=ann.bare)
-            # So the server knows what such a program wants. To one of an unknown kind an ejabberd
-            # sends nothing: it asks first, and has passed the moment over when it is told.
-            await one.message(value("free"), sender=ann.bare)
-        await publish(ann, NODE, "busy", to=ann.bare)
-        async with online(xmpp, account, "two", features=wants) as two:
-            await two.message(value("busy"), sender=ann.bare)
-            await two.sync()
-            assert not [each for each in two.news if value("free")(each)]
-
-
-async def test_strangers_learn_nothing_of_an_account_s_nodes(ann, bob):
-    await publish(ann, NODE, "free", to=ann.bare)
-    for asked in (lambda: items(bob, NODE, to=ann.bare), lambda: subscribe(bob, NODE, to=ann.bare)):
-        assert await refused(asked()) == ("not-authorized", "presence-subscription-required")
-    assert (await refused(publish(bob, NODE, "x", to=ann.bare)))[0] == "forbidden"
-    assert (await refused(publish(bob, "urn:other", "x", to=ann.bare)))[0] in (
-        "item-not-found",
-        "forbidden",
-    )
-
-
-async def test_anybody_may_subscribe_to_an_open_node_of_an_account(ann, bob):
-    await create(ann, NODE, to=ann.bare, access_model="open")
-    await subscribe(bob, NODE, to=ann.bare)
-    await publish(ann, NODE, "free", to=ann.bare)
-    await bob.message(value("free"), sender=ann.bare)
-
-
-async def test_an_account_says_that_it_has_nodes(ann):
-    disco = ann.plugin["xep_0030"]
-    info = (await disco.get_info(ann.bare, timeout=LIMIT))["disco_info"]
-    assert ("pubsub", "pep") in {each[:2] for each in info["identities"]}
-    await publish(ann, NODE, "free", to=ann.bare)
-    found = await disco.get_items(ann.bare, timeout=LIMIT)
-    assert NODE in {name for _, name, _ in found["disco_items"]["items"]}
