@@ -82,7 +82,7 @@ class Directory:
 
     def subject_set(self, room: Room) -> None:
         if room.configuration.persistent:
-            self._store.save(room.record)
+            self._store.save_room(room.record)
 
     def affiliated(self, room: Room, changed: dict[str, Affiliation]) -> None:
         if room.configuration.persistent:

@@ -55,17 +55,14 @@ class RoomStore:
         """Keep the room as it is now, all of it."""
         rows = [(record.jid, account, held.name) for account, held in record.affiliations.items()]
         with self._db:
-            self._db.execute(
-                "INSERT OR REPLACE INTO rooms VALUES (?, ?, ?, ?)",
-                (
-                    record.jid,
-                    record.creator,
-                    msgspec.json.encode(record.configuration).decode(),
-                    None if record.subject is None else to_text(record.subject, ""),
-                ),
-            )
+            self._save_room(record)
             self._db.execute("DELETE FROM room_affiliations WHERE room = ?", (record.jid,))
             self._db.executemany("INSERT INTO room_affiliations VALUES (?, ?, ?)", rows)
+
+    def save_room(self, record: RoomRecord) -> None:
+        """Keep its configuration and its subject."""
+        with self._db:
+            self._save_room(record)
 
     def save_affiliations(self, room: str, changed: dict[str, Affiliation]) -> None:
         """Keep what some accounts are to the room now."""
@@ -86,3 +83,14 @@ class RoomStore:
         with self._db:
             self._db.execute("DELETE FROM rooms WHERE room = ?", (room,))
             self._db.execute("DELETE FROM room_affiliations WHERE room = ?", (room,))
+
+    def _save_room(self, record: RoomRecord) -> None:
+        self._db.execute(
+            "INSERT OR REPLACE INTO rooms VALUES (?, ?, ?, ?)",
+            (
+                record.jid,
+                record.creator,
+                msgspec.json.encode(record.configuration).decode(),
+                None if record.subject is None else to_text(record.subject, ""),
+            ),
+        )
