@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import sys
+from collections.abc import Awaitable
 
 import click
 
@@ -91,9 +92,9 @@ async def _finish(node: Node, serving: asyncio.Future[None], conversation: Conve
         await conversation.gone.wait()
 
 
-async def _first(*waiting: object) -> None:
+async def _first(*waiting: Awaitable[object]) -> None:
     """Wait until one of them is done, cancel those that only waited, raise what it raised."""
-    tasks = [asyncio.ensure_future(w) for w in waiting]  # type: ignore[call-overload]
+    tasks = [asyncio.ensure_future(w) for w in waiting]
     done, _ = await asyncio.wait(tasks, return_when="FIRST_COMPLETED")
     for task, original in zip(tasks, waiting, strict=True):
         if task not in done and task is not original:
