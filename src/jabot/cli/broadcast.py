@@ -136,7 +136,6 @@ class _Heard:
         self._line.step(Step(0, count, None))
 
     def reply(self, reply: Reply) -> None:
-        """One of them has replied."""
         self.replies.append(reply)
         self._line.output(as_json(_plain(reply)))
         self._line.step(Step(len(self.replies), self.nodes, None))

@@ -54,7 +54,6 @@ class Failure(click.ClickException):
 
 
 def code_of(error: JabotError) -> int:
-    """The exit code for an error."""
     return next((code for kind, code in _CODES if isinstance(error, kind)), FAILED)
 
 

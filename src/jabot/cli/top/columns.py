@@ -49,12 +49,10 @@ class Columns(Generic[R]):
 
     @property
     def heading(self) -> Text:
-        """The titles."""
         cells = [_fitted(Text(column.title), width, column) for column, width in self._columns]
         return _joined(cells, style="bold")
 
     def line(self, row: R, style: str = "") -> Text:
-        """One row."""
         cells = [_fitted(column.cell(row), width, column) for column, width in self._columns]
         return _joined(cells, style=style)
 

@@ -169,7 +169,6 @@ class Fleet:
         return None if known is None else known.status
 
     def totals(self) -> Totals:
-        """Of all nodes."""
         return Totals.of([self._row(known) for known in self._known.values()])
 
     def name(self, jid: str) -> str:

@@ -87,5 +87,4 @@ class Totals:
 
 
 def account_of(jid: str) -> str:
-    """The account of a node."""
     return jid.partition("/")[0]

@@ -211,16 +211,13 @@ class Top(App[None]):
         self._show()
 
     def action_reverse(self) -> None:
-        """Sort the other way round."""
         self._reverse = not self._reverse
         self._show()
 
     def action_events(self) -> None:
-        """Show all events."""
         self.push_screen(Events([_event_line(event) for event in self._feed.fleet.events]))
 
     def action_help(self) -> None:
-        """Show what the keys do."""
         self.push_screen(Help())
 
     def on_input_changed(self, event: Input.Changed) -> None:
