@@ -14,6 +14,7 @@ from slixmpp.stanza import Message
 
 from network import Direction, Proxy
 from servers import Account, Authority, Server
+from servers.postgres import Postgres
 
 LIMIT = 20.0  # seconds, for a machine that is busy with other things
 
@@ -241,14 +242,52 @@ async def test_is_tidy():
     await asyncio.create_task(asyncio.sleep(0))
 """
     )
-    tests = Path(__file__).parents[1]
-    run = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "conftest", "-o", "asyncio_mode=auto", tmp_path],
-        cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(tests)},
-        capture_output=True,
+    with run_of(tmp_path, "-o", "asyncio_mode=auto") as run:
+        told, _ = run.communicate()
+    assert "3 passed, 2 errors" in told
+    assert "the test left tasks behind" in told
+    assert "nobody looks" in told
+
+
+def test_a_run_that_gets_sigterm_still_ends_its_servers(tmp_path: Path) -> None:
+    (tmp_path / "test_held.py").write_text(
+        """
+import time
+import pytest
+
+@pytest.fixture(scope="session")
+def server():
+    yield
+    print("ended", flush=True)
+
+def test_takes_long(server):
+    print("begun", flush=True)
+    time.sleep(600)
+"""
+    )
+    with run_of(tmp_path, "-s") as run:
+        begun = any("begun" in line for line in run.stdout)
+        run.terminate()
+        told, _ = run.communicate()
+    assert begun
+    assert "ended" in told
+
+
+def test_a_server_that_cannot_be_prepared_leaves_no_folder(monkeypatch, tmp_path: Path) -> None:
+    server = Postgres()
+    monkeypatch.setattr(server, "_programs", tmp_path)
+    with pytest.raises((RuntimeError, OSError), match="initdb"):
+        server.start()
+    assert not server.folder.exists()
+
+
+def run_of(folder: Path, *options: str) -> subprocess.Popen[str]:
+    """A run of the tests in a folder, with the fixtures of ours."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "pytest", "-p", "conftest", *options, folder],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
     )
-    assert "3 passed, 2 errors" in run.stdout
-    assert "the test left tasks behind" in run.stdout
-    assert "nobody looks" in run.stdout

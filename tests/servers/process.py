@@ -89,19 +89,19 @@ class ServerProcess(ABC):
         """Start, or start again; returns when clients can sign in."""
         if self.is_running:
             raise RuntimeError(f"{self.kind} runs already, as process {self.pid}")
-        self.prepare()
-        with self.log_file.open("ab") as log:
-            self._process = subprocess.Popen(
-                self.command_line(),
-                cwd=self.folder,
-                env=os.environ | self.environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                # Ctrl-C in the terminal is for pytest, which then stops the servers in order.
-                start_new_session=True,
-            )
         try:
+            self.prepare()
+            with self.log_file.open("ab") as log:
+                self._process = subprocess.Popen(
+                    self.command_line(),
+                    cwd=self.folder,
+                    env=os.environ | self.environment(),
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    # Ctrl-C in the terminal is for pytest, which then stops the servers in order.
+                    start_new_session=True,
+                )
             self._await_ready(self._process)
         except BaseException:
             self.kill()
