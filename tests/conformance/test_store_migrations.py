@@ -9,9 +9,9 @@ from stores import NODE, OWNER, Asked, json
 from jabot.protocol.options import NO_OPTIONS
 from jabot.protocol.states import JobState
 from jabot.queue.store import open_store
-from jabot.queue.store.postgres.connection import PACKAGE as POSTGRES
+from jabot.queue.store.migrations import migrations
+from jabot.queue.store.postgres.schema import PACKAGE as POSTGRES
 from jabot.queue.store.records import Schedule, TaskWord
-from jabot.queue.store.sql import migrations
 from jabot.queue.store.sqlite.file import APPLICATION, connect
 from jabot.queue.store.sqlite.program import PACKAGE as SQLITE
 from jabot.queue.store.sqlite.program import statements

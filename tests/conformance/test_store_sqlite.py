@@ -19,8 +19,9 @@ from jabot.protocol.options import NO_OPTIONS, Lane
 from jabot.protocol.states import JobState
 from jabot.queue.store import open_store
 from jabot.queue.store.arguments import AddArguments, FinishArguments
+from jabot.queue.store.migrations import migrations
 from jabot.queue.store.records import Schedule
-from jabot.queue.store.sql import PLAIN, migrations
+from jabot.queue.store.sql import PLAIN
 from jabot.queue.store.sqlite import SqliteStore
 from jabot.queue.store.sqlite.file import APPLICATION, connect, migrate
 from jabot.queue.store.sqlite.program import PACKAGE, install, queries, statements, with_told
@@ -154,7 +155,7 @@ async def test_an_older_schema_is_brought_up(queue, path, monkeypatch):
     steps = migrations(PACKAGE)
     newer = {**steps, max(steps) + 1: "ALTER TABLE jobs ADD COLUMN colour TEXT;\n"}
     broken = {**newer, max(newer) + 1: "CREATE TABLE half (x);\nDROP TABLE none;\n"}
-    module = "jabot.queue.store.sql.migrations"
+    module = "jabot.queue.store.migrations.migrations"
     monkeypatch.setattr(module, lambda package: broken)
     await refusal(path)
     db = sqlite3.connect(path)

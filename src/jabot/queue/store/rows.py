@@ -1,4 +1,4 @@
-"""A job as it travels between SQL and `Record`: one JSON array, in which JSON is text."""
+"""Jobs, schedules and tasks as they come out of SQL: JSON arrays, in which JSON is text."""
 
 from __future__ import annotations
 

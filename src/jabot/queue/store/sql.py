@@ -21,13 +21,11 @@ import itertools
 import re
 from collections.abc import Callable, Generator, Iterator, Sequence
 from functools import cache
-from importlib import resources
 from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
 import msgspec
 from msgspec import Raw
 
-from jabot.errors import StoreError
 from jabot.protocol.states import JobState
 from jabot.queue.store import rows
 from jabot.queue.store.arguments import ARGUMENTS, undecodable
@@ -296,29 +294,3 @@ def _fired(fires: Sequence[Any], answer: str | bytes) -> Generator[list[Call], _
         added = _added(jobs, answer) if call.query in PLAIN else _READ[Add](answer)
     each = iter(added)
     return [next(each) if was and fire.job else None for fire, was in zip(fires, mine, strict=True)]
-
-
-# -- files ----------------------------------------------------------------------------------------
-
-
-def migrations(package: str) -> dict[int, str]:
-    """The numbered files (`0001_what.sql`) in a package's folder `migrations`, in their order."""
-    files = resources.files(package).joinpath("migrations").iterdir()
-    return {
-        int(file.name[:4]): file.read_text(encoding="utf-8")
-        for file in sorted(files, key=lambda file: file.name)
-        if file.name.endswith(".sql")
-    }
-
-
-def lacking(package: str, there: int, name: str) -> dict[int, str]:
-    """The migrations that a schema of that number lacks, of the store of that name. Raises
-    `StoreError` when a newer jabot has made it."""
-    steps = migrations(package)
-    newest = max(steps)
-    if there > newest:
-        raise StoreError(
-            f"{name} has schema {there}, made by a newer jabot; this one knows {newest}:"
-            " update jabot"
-        )
-    return {number: script for number, script in steps.items() if number > there}

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from jabot.errors import StoreError
-from jabot.queue.store.postgres.connection import Address, Line
+from jabot.queue.store.postgres.address import Address
+from jabot.queue.store.postgres.connection import Line
 from jabot.queue.store.postgres.spread import news_of
 from jabot.queue.store.postgres.voice import Voice
 from jabot.queue.store.sql import ask, work

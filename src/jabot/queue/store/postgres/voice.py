@@ -13,7 +13,8 @@ import psycopg
 from msgspec import Struct
 
 from jabot.errors import StoreError
-from jabot.queue.store.postgres.connection import Address, connect, escaped, unescaped
+from jabot.queue.store.postgres.address import Address, connect
+from jabot.queue.store.postgres.escaping import escaped, unescaped
 from jabot.queue.store.store import News
 
 log = logging.getLogger(__name__)

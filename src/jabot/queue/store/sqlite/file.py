@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from jabot.errors import StoreError, StoreUnavailable
-from jabot.queue.store.sql import lacking
+from jabot.queue.store.migrations import lacking
 from jabot.queue.store.sqlite.program import PACKAGE, statements
 from jabot.queue.store.store import Impossible
 
