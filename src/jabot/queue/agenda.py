@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable
 from typing import Final
 
@@ -53,7 +52,7 @@ class Agenda:
         *,
         rights: Rights,
         most: int = MOST,
-        wall: Callable[[], float] = time.time,
+        wall: Callable[[], float],
     ) -> None:
         self._store = store
         self._ledger = ledger

@@ -232,10 +232,8 @@ def _line(record: Record) -> dict[str, Any]:
 
 
 def _error(record: Record) -> str:
-    if record.failure is not None and record.failure.message:
-        text = f"{record.failure.type}: {record.failure.message}"
-    elif record.failure is not None:
-        text = record.failure.type
+    if record.failure is not None:
+        text = record.failure.text
     elif record.history and not record.state.ended:
         text = record.history[-1].error
     else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 
 from jabot.protocol.frames import Submit
@@ -28,7 +27,7 @@ class Arrivals:
         due_at: Callable[[float], None],
         most: int,
         *,
-        wall: Callable[[], float] = time.time,
+        wall: Callable[[], float],
     ) -> None:
         self._ready = ready
         self._defaults = defaults

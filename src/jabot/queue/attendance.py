@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable
 from functools import partial
 from typing import Final
@@ -45,7 +44,7 @@ class Attendance:
         catalogue: Catalogue,
         *,
         rights: Rights,
-        wall: Callable[[], float] = time.time,
+        wall: Callable[[], float],
     ) -> None:
         self._link = link
         self._crew = crew

@@ -43,7 +43,7 @@ class Calendar:
         arrivals: Arrivals,
         *,
         rights: Rights,
-        wall: Callable[[], float] = time.time,
+        wall: Callable[[], float],
     ) -> None:
         self._ledger = ledger
         self._arrivals = arrivals

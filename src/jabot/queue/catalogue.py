@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Final
 
@@ -43,7 +42,7 @@ class Catalogue:
         ask: Callable[[str], Awaitable[dict[str, Description]]],
         on_change: Callable[[], None],
         *,
-        wall: Callable[[], float] = time.time,
+        wall: Callable[[], float],
     ) -> None:
         self._ledger = ledger
         self._ask = ask

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Final
 
@@ -45,7 +44,7 @@ class Commands:
         foreman: Foreman,
         *,
         crew_load: Callable[[], str],
-        wall: Callable[[], float] = time.time,
+        wall: Callable[[], float],
     ) -> None:
         self._desk = direct.desk
         self._direct = direct

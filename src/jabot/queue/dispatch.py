@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
@@ -39,7 +38,7 @@ class Dispatch:
         *,
         rights: Rights,
         due_at: Callable[[float], None],
-        wall: Callable[[], float] = time.time,
+        wall: Callable[[], float],
     ) -> None:
         self._link = link
         self._crew = crew

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Callable, Mapping
 
 from jabot.errors import JabotError, TaskFailed, WorkerLost
@@ -34,7 +33,7 @@ class Fate:
         defaults: Mapping[str, JobOptions],
         most_losses: int = 5,
         *,
-        wall: Callable[[], float] = time.time,
+        wall: Callable[[], float],
         chance: Callable[[], float] = random.random,
     ) -> None:
         self._defaults = defaults

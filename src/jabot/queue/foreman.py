@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Iterable
 
 import msgspec
@@ -40,7 +39,7 @@ class Foreman:
         *,
         rights: Rights,
         known: Callable[[], Iterable[str]],
-        wall: Callable[[], float] = time.time,
+        wall: Callable[[], float],
     ) -> None:
         self._store = store
         self._ledger = ledger

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
@@ -64,7 +63,7 @@ class Front(End):
         *,
         rights: Rights,
         is_own: Callable[[str, Incoming], bool],
-        wall: Callable[[], float] = time.time,
+        wall: Callable[[], float],
     ) -> None:
         self._link = link
         self._ledger = ledger

@@ -109,10 +109,9 @@ def _ended(record: Record, now: float) -> str:
     failure = record.failure
     if failure is None:
         return f"it failed at {at}"
-    said = f"{failure.type}: {failure.message}" if failure.message else failure.type
     if failure.code == "task" and record.runs > 1:
-        return f"{record.runs} attempts failed, the last one at {at}: {said}"
-    return f"it failed at {at}: {said}"
+        return f"{record.runs} attempts failed, the last one at {at}: {failure.text}"
+    return f"it failed at {at}: {failure.text}"
 
 
 def _running(record: Record, scene: Scene) -> str:

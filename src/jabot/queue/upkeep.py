@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -44,7 +43,7 @@ class Upkeep:
         *,
         keeping: Keeping,
         pulse: float | None = None,
-        wall: Callable[[], float] = time.time,
+        wall: Callable[[], float],
     ) -> None:
         self._ledger = ledger
         self._ready = ready

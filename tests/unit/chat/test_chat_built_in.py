@@ -34,7 +34,7 @@ async def test_help_for_a_task(room):
 
 
 async def test_no_task_may_have_the_name_of_a_command(room):
-    of_queue = queue_commands.Commands(room.clerk, *[None] * 5, crew_load=None)
+    of_queue = queue_commands.Commands(room.clerk, *[None] * 5, crew_load=None, wall=None)
     for found, names in (
         (room.clerk.commands, direct.NAMES),
         (of_queue.by_word, queue_commands.NAMES),

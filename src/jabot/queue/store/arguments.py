@@ -14,6 +14,7 @@ from jabot.queue.store.records import Failure
 from jabot.queue.store.rows import Undecodable
 
 LARGE: Final = 2000  # characters of arguments that are kept apart from the job's own row
+_ERROR: Final = 1000  # characters of an error that are kept in a job's history
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
@@ -153,14 +154,9 @@ def _finish(verb: verbs.Finish) -> FinishArguments:
         None if failure is None else _encode(failure).decode(),
         verb.at,
         "released" if verb.event == "release" else verb.outcome or OUTCOMES.get(verb.event, ""),
-        "" if failure is None else _error(failure),
+        "" if failure is None else failure.text[:_ERROR],
         verb.node,
     )
-
-
-def _error(failure: Failure) -> str:
-    text = f"{failure.type}: {failure.message}" if failure.message else failure.type
-    return text[:1000]
 
 
 def undecodable(problem: Undecodable, claim: verbs.Claim) -> FinishArguments:

@@ -33,6 +33,11 @@ class Failure(Struct, frozen=True, omit_defaults=True):
     traceback: str = ""
     code: str = "task"  # `task timeout too_large lost expired parent undecodable refused`
 
+    @property
+    def text(self) -> str:
+        """Its type, and its message if it has one."""
+        return f"{self.type}: {self.message}" if self.message else self.type
+
 
 class Record(Struct, frozen=True):
     """A job as the store knows it."""
