@@ -230,9 +230,9 @@ async def test_sentences_that_cannot_be_used_are_left_out(around, done):
 async def test_there_is_an_end_to_what_one_worker_may_teach(around):
     tasks = {f"t{number}": NO_OPTIONS for number in range(MOST_TASKS + 10)}
     around.answers[A] = {}
-    refused = {"": NO_OPTIONS, "x" * 257: NO_OPTIONS, "two words": NO_OPTIONS}
+    refused = dict.fromkeys(["", "x" * 257, "two words", "nul\0"], NO_OPTIONS)
     await around.spoke(**refused, **tasks)
-    assert len(around.kept) == MOST_TASKS - 3
+    assert len(around.kept) == MOST_TASKS - 4
 
 
 async def test_a_word_is_found_as_a_person_writes_it(around):

@@ -15,6 +15,7 @@ from jabot.errors import ConfigError, JabotError
 from jabot.protocol import limits
 from jabot.protocol.options import DAY, JobOptions
 from jabot.queue.ledger import Ledger
+from jabot.queue.names import is_task_name
 from jabot.queue.store.records import TaskWord
 from jabot.queue.store.verbs import DESCRIPTION, MOST_TASKS, Learn, Tasks
 from jabot.tasks import Description, Offer
@@ -216,7 +217,7 @@ class Catalogue:
 
 
 def _is_name(name: str) -> bool:
-    return 1 <= len(name) <= limits.TASK and not any(c.isspace() for c in name)
+    return 1 <= len(name) <= limits.TASK and is_task_name(name)
 
 
 def _bounded(peer: str, name: str, description: Description) -> Raw:
