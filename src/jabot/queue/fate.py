@@ -31,7 +31,7 @@ class Fate:
     def __init__(
         self,
         defaults: Mapping[str, JobOptions],
-        most_losses: int = 5,
+        most_losses: int,
         *,
         wall: Callable[[], float],
         chance: Callable[[], float] = random.random,
