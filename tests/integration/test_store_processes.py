@@ -291,6 +291,16 @@ async def test_they_hear_of_what_may_be_claimed_and_what_changed(opened):
     assert echo == []
 
 
+async def test_what_one_says_before_it_closes_is_heard(opened):
+    one, two = await opened(), await opened()
+    heard = []
+    two.listen(heard.append)
+    await until(lambda: one._voice.has_company)
+    one.tell(News("ready", "lift"))
+    await one.close()
+    await until(lambda: heard == [News("ready", "lift")])
+
+
 async def test_after_a_death_all_look_again_also_for_kinds_with_long_names(url, opened):
     one, two = await opened(), await opened()
     where = {"host": [f"machine-{number}" for number in range(150)]}

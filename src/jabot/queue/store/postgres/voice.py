@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 _MOST: Final = 7900  # bytes of one notification
 _PAUSE: Final = 0.25  # seconds before the server is tried again; then twice that
 _PAUSE_MOST: Final = 5.0
+_LAST_WORDS: Final = 1.0  # seconds that the end waits for them
 _GREETING: Final = "hello"
 _ANSWER: Final = "here"
 
@@ -58,6 +59,7 @@ class Voice:
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._own = 0
+        self._closing = False
         self.has_company = False
         """Whether there was another process since this one began."""
 
@@ -72,15 +74,20 @@ class Voice:
                 raise
         except psycopg.Error as error:
             raise self._address.explained(error) from error
+        self._closing = False
         self._task = asyncio.create_task(self._run(connection), name="jabot-store-voice")
 
     async def close(self) -> None:
-        """Say what there is to say, and end."""
+        """Say what there is to say, if the server takes it within a second, and end."""
         task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        if task is None:
+            return
+        self._closing = True
+        self._wake.set()
+        await asyncio.wait({task}, timeout=_LAST_WORDS)
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
 
     def listen(self, heard: Callable[[News], None]) -> None:
         """`heard(News)` is called for what others say."""
@@ -98,7 +105,7 @@ class Voice:
 
     async def _run(self, connection: psycopg.AsyncConnection[Any] | None) -> None:
         pause = _PAUSE
-        while True:
+        while not self._closing:
             try:
                 if connection is None:
                     connection = await connect(self._address)
@@ -112,7 +119,8 @@ class Voice:
                 if connection is not None:
                     await connection.close()
                     connection = None
-            await asyncio.sleep(pause)
+            if not self._closing:
+                await asyncio.sleep(pause)
             pause = min(_PAUSE_MOST, 2 * pause)
 
     async def _begin(self, connection: psycopg.AsyncConnection[Any]) -> None:
@@ -130,7 +138,7 @@ class Voice:
     async def _serve(self, connection: psycopg.AsyncConnection[Any]) -> None:
         loop = asyncio.get_running_loop()
         socket = connection.fileno()
-        while True:
+        while self._words or not self._closing:
             if not self._words:
                 loop.add_reader(socket, self._wake.set)
                 try:
