@@ -23,6 +23,7 @@ _SETTINGS = {
     "shared_buffers": "128MB",
     "max_wal_size": "2GB",
     "log_min_messages": "warning",
+    "log_lock_waits": "on",
 }
 
 

@@ -165,9 +165,11 @@ class Stage:
 
     def _postgres(self) -> Postgres:
         host = self.hosts.add("store")
-        return Postgres(
+        postgres = Postgres(
             folder=self.disk / "postgres",
             host=host.address,
             inside=host.inside,
             environment=self._store_clock.environment,
         )
+        postgres.log_file = self.folder / "store.log"  # the disk goes with the campaign
+        return postgres
