@@ -303,6 +303,44 @@ def test_a_lost_connection_loses_nothing(caller, sent):
     assert isinstance(lost, WorkerLost)
 
 
+def test_a_worker_that_spoke_while_it_left_is_asked_again(caller, sent):
+    """Its presence went before, or never came: nobody will tell that it has gone."""
+    accepted(caller, sent)
+    caller.connection_lost({})
+    caller.reconnected(60.0)
+    caller.answered(W, [frame for _, frame in sent.take()], 60.1)
+    caller.received(W, [State("j", 1, "running")], 60.1)
+    assert caller.next_timer() == 70.0
+    assert caller.tick(70.0) == []
+    assert sent.take() == [(W, Query("j", 1))]
+    caller.bounced(W, [Query("j", 1)], 70.1)
+    assert isinstance(error_of(caller.tick(70.6)), WorkerLost)
+
+
+def test_a_worker_that_answers_after_its_farewell_is_asked_again(caller, sent):
+    accepted(caller, sent)
+    caller.peer_gone(W, NOTHING, 1.0)
+    caller.answered(W, [Submit("j", "t")], 1.1)
+    assert sent.take() == [(W, Query("j", 1))]
+    caller.answered(W, [Query("j", 1)], 1.2)
+    assert caller.tick(11.1) == []
+    assert sent.take() == [(W, Query("j", 1))]
+    caller.bounced(W, [Query("j", 1)], 11.2)
+    assert isinstance(error_of(caller.tick(11.7)), WorkerLost)
+
+
+@pytest.mark.parametrize("moment", [63.0, 73.0])
+def test_a_worker_that_shows_itself_is_asked_no_more(caller, sent, moment):
+    accepted(caller, sent)
+    caller.connection_lost({})
+    caller.reconnected(60.0)
+    caller.tick(moment)
+    caller.peer_here(W, moment)
+    sent.clear()
+    assert caller.tick(100.0) == []
+    assert (sent, caller.next_timer()) == ([], None)
+
+
 def test_without_a_connection_frames_are_not_piled_up(caller, sent):
     caller.connection_lost({})
     offered(caller)

@@ -121,6 +121,19 @@ def test_what_the_queue_does_not_know_any_more_is_offered_again(caller, sent):
     assert caller.answered(Q, [frame], 1.3) == [JobAccepted("j", Q, 1)]
 
 
+def test_a_node_that_spoke_while_it_left_is_asked_again_and_then_another(caller, sent):
+    accepted(caller, sent)
+    caller.connection_lost({})
+    caller.reconnected(1.0)
+    caller.answered(Q, [frame for _, frame in sent.take()], 1.1)
+    assert caller.tick(11.0) == []
+    assert sent.take() == [(Q, Query("j", 1))]
+    caller.bounced(Q, [Query("j", 1)], 11.1)
+    assert needs(caller.tick(11.6)).kept
+    caller.place("j", P, 12.0, durable=True)
+    assert sent.take() == [(P, Query("j", 1))]
+
+
 def test_what_is_unknown_after_a_lost_offer_is_offered_again(caller, sent):
     offered(caller)
     ((_, submit),) = sent.take()

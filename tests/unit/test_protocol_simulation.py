@@ -16,6 +16,7 @@ STORIES = {
     "short cuts": Story(Weather(double=0.1, delay=0.1), cuts=4),
     "long cuts": Story(BAD, cuts=4, cut_for=(0.1, 4.0), attacks=1),
     "deaths": Story(Weather(delay=0.1), kills=2, attacks=1),
+    "deaths as a caller is back": Story(Weather(delay=0.25), crossings=2),
     "a crowd": Story(Weather(drop=0.15, delay=0.25), cuts=1, room=1),
     "all of it": Story(BAD, cuts=4, cut_for=(0.1, 3.0), kills=1, drains=1, attacks=2, room=2),
 }

@@ -9,14 +9,16 @@ from jabot.protocol.caller_actions import Actions
 from jabot.protocol.caller_states import Input
 
 _RECONNECT: Final = 10.0  # seconds that a worker may be away after our own connection was lost
+_ASK_AGAIN: Final = 10.0  # seconds between two questions to one that does not show itself
 _BOUNCE: Final = 10.0  # seconds more, for what was sent to one that had gone to come back
 
 
 @dataclass(slots=True)
 class _Peer:
-    """A worker that is away, or that may be for a while."""
+    """A worker that is away, or whose presence we have not seen since it or we were away."""
 
     absent: bool = False
+    shown: bool = False  # its presence came
     since: float = 0.0  # when it went
     due: float = 0.0  # when its jobs are lost
     patience: float = 0.0  # until then its absence is no loss yet
@@ -33,42 +35,53 @@ class Absences:
         self._grace = grace
         self._peers: dict[str, _Peer] = {}
 
-    def seen(self, peer: str, now: float) -> None:
-        """It lives; if we had thought otherwise, there is something to make up for."""
+    def seen(self, peer: str, now: float, *, shown: bool = False) -> None:
+        """It lives; if we had thought otherwise, there is something to make up for.
+
+        Only with its presence (`shown`) will we be told when it goes. One that spoke while it left
+        may be gone by now, and is asked again: the server gives that back.
+        """
         state = self._peers.get(peer)
         if state is None:
             return
-        if state.absent:
-            state.absent = False
-            self._timers.cancel(("peer", peer))
+        was_absent, state.absent = state.absent, False
+        state.shown = state.shown or shown
+        if was_absent:
+            self._timers.set(("peer", peer), max(state.patience, now + _ASK_AGAIN))
             self._back(peer, now)
-        if now >= state.patience:
-            del self._peers[peer]
+        if state.shown and now >= state.patience:
+            self._forget(peer)
 
     def away(self, peer: str, now: float) -> None:
         """It went, or nobody has its address: its jobs have the grace to be heard of again."""
         state = self._peers.setdefault(peer, _Peer())
         if not self._jobs.count_at(peer):
-            del self._peers[peer]
-            self._timers.cancel(("peer", peer))
+            self._forget(peer)
         elif not state.absent and self._actions.online:
-            state.absent, state.since = True, now
+            state.absent, state.shown, state.since = True, False, now
             state.due = max(now + self._grace, state.patience)
             self._timers.set(("peer", peer), state.due)
         elif self._actions.online and state.due <= now:  # what was sent to it meanwhile is back
             self._timers.set(("peer", peer), now)
 
-    def stay(self, peer: str, now: float) -> None:
+    def due(self, peer: str, now: float) -> None:
+        """It stayed away, or has not shown itself, or was to be away no longer."""
+        state = self._peers.pop(peer)
+        if state.absent:
+            self._stays_away(peer, state, now)
+        elif not state.shown and self._jobs.count_at(peer):
+            self._watch(peer, state, now + _ASK_AGAIN)
+            self._back(peer, now)
+
+    def _stays_away(self, peer: str, state: _Peer, now: float) -> None:
         """Its jobs are lost. What was sent to it after it went surely never ran: that comes back,
         unless the server takes too long to say so."""
-        state = self._peers.pop(peer)
         until = state.due + _BOUNCE
         for job in self._jobs.at(peer):
             if now >= until or not job.was_sent_in_vain(state.since):
                 self._actions.feed(job, Input.LOST, now, peer)
         if now < until and self._jobs.count_at(peer):
-            self._peers[peer] = state
-            self._timers.set(("peer", peer), until)
+            self._watch(peer, state, until)
 
     def connection_lost(self) -> None:
         """Our own connection went."""
@@ -77,10 +90,19 @@ class Absences:
 
     def reconnected(self, now: float) -> None:
         """It is back; that of a worker may not be yet."""
-        self._peers = {peer: _Peer(patience=now + _RECONNECT) for peer in self._jobs.peers}
-        for peer in self._peers:
+        self._peers.clear()
+        for peer in self._jobs.peers:
+            self._watch(peer, _Peer(patience=now + _RECONNECT), now + _RECONNECT)
             self._back(peer, now)
 
     def _back(self, peer: str, now: float) -> None:
         for job in self._jobs.at(peer):
             self._actions.feed(job, Input.BACK, now, peer)
+
+    def _watch(self, peer: str, state: _Peer, until: float) -> None:
+        self._peers[peer] = state
+        self._timers.set(("peer", peer), until)
+
+    def _forget(self, peer: str) -> None:
+        del self._peers[peer]
+        self._timers.cancel(("peer", peer))

@@ -195,8 +195,8 @@ class Caller:
         return self._actions.take_events()
 
     def peer_here(self, peer: str, now: float) -> Events:
-        """The peer is online, again or still."""
-        self._absences.seen(peer, now)
+        """The peer's presence came: it is online, again or still."""
+        self._absences.seen(peer, now, shown=True)
         return self._actions.take_events()
 
     def connection_lost(self, leftovers: Mapping[str, Leftover]) -> None:
@@ -222,7 +222,7 @@ class Caller:
         """Do what is due."""
         for kind, name in self._timers.due(now):
             if kind == "peer":
-                self._absences.stay(name, now)
+                self._absences.due(name, now)
             elif (job_or_none := self._jobs.get(name)) is not None:
                 due = Input.TIMEOUT if kind == "timeout" else Input.DUE
                 self._feed(job_or_none, due, now, job_or_none.peer)

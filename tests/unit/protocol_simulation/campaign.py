@@ -50,6 +50,7 @@ class Story:
     cuts: int = 0  # connections that are lost and come back
     cut_for: tuple = (0.05, 0.4)  # seconds; short ones stay within the grace
     kills: int = 0
+    crossings: int = 0  # workers that die as a caller is back
     drains: int = 0
     attacks: int = 0
     room: int = 1000  # jobs of one account that a worker takes
@@ -222,6 +223,11 @@ class Campaign:
             after(at + draw.uniform(*self.story.cut_for), node.connect)
         for _ in range(self.story.kills):
             after(draw.uniform(0.3, LONG), draw.choice((*self.workers, *self.callers)).kill)
+        for _ in range(self.story.crossings):
+            node, back = draw.choice(self.callers), draw.uniform(0.5, LONG / 2)
+            after(back - 0.2, node.lose_connection)
+            after(back, node.connect)
+            after(back + draw.uniform(0.0, 0.3), draw.choice(self.workers).kill)
         for _ in range(self.story.drains):
             after(draw.uniform(0.3, LONG), self._drain, draw.choice(self.workers))
         for _ in range(self.story.attacks):
@@ -353,14 +359,16 @@ class Campaign:
         elif isinstance(error, UnknownJob):
             assert fate.attached, outcome
         elif isinstance(error, NobodyThere):
-            assert self.story.kills or self.story.cuts or self.story.drains or self.story.room < 9
+            story = self.story
+            assert story.kills or story.crossings or story.cuts or story.drains or story.room < 9
             if not fate.retries:
                 assert not runner.runs[job], f"{job} reached nobody and ran"
         else:
             assert isinstance(error, WorkerLost), outcome
             assert not isinstance(error, RemoteProtocolError), outcome
             long_cuts = self.story.cuts and self.story.cut_for[1] > 0.5
-            assert self.story.kills or long_cuts, f"{job}: {error}, and its worker lived"
+            died = self.story.kills or self.story.crossings
+            assert died or long_cuts, f"{job}: {error}, and its worker lived"
 
     def check_memory(self):
         quiet = self.network.now + 3 * RETENTION + ANSWER_WITHIN

@@ -34,6 +34,7 @@ class Network:
         self._order = itertools.count()
         self._newest = {}  # (from, to) -> when the newest batch arrives
         self._barriers = {}  # (from, to) -> when the newest presence arrives
+        self._shown = set()  # (from, to): who was sent whose presence, and hears of its end
 
     def at(self, when, action, *args):
         """Do something later."""
@@ -50,19 +51,20 @@ class Network:
         self.now = max(self.now, until)
 
     def come(self, node):
-        """A session begins: all others hear of it, and it of them."""
+        """A session begins: all others hear of it, and it of those that its greeting finds."""
         self.online[node.address] = node
         for other in self.nodes:
             if other is not node:
                 self._presence(node, other, True)
-                if self.online.get(other.address) is other:
-                    self._presence(other, node, True)
+                delay = self.random.uniform(0.001, self.weather.delay)
+                self.after(delay, self._greet, node, node.session, other)
 
     def go(self, node):
-        """A session ends, in whichever way."""
+        """A session ends, in whichever way: who was shown it hears of that."""
         self.online.pop(node.address, None)
         for other in self.nodes:
-            if other is not node:
+            self._shown.discard((other.address, node.address))
+            if (node.address, other.address) in self._shown:
                 self._presence(node, other, False)
 
     def batch(self, sender, to, text, deflated, answer):
@@ -116,13 +118,21 @@ class Network:
         count = 2 if self.random.random() < self.weather.double else 1
         return tuple(self.random.uniform(0.001, self.weather.delay) for _ in range(count))
 
+    def _greet(self, node, session, other):
+        if node.session == session and self.online.get(other.address) is other:
+            self._presence(other, node, True)
+
     def _presence(self, of, to, here):
+        if self.online.get(to.address) is not to:
+            return
+        if here:
+            self._shown.add((of.address, to.address))
         when = self.now + self.random.uniform(0.001, self.weather.delay)
         pair = (of.address, to.address)
         when = max(when, self._barriers.get(pair, 0.0))
         self._barriers[pair] = when
-        self.at(when, self._tell, of, to, here)
+        self.at(when, self._tell, of, to, to.session, here)
 
-    def _tell(self, of, to, here):
-        if self.online.get(to.address) is to:
+    def _tell(self, of, to, session, here):
+        if self.online.get(to.address) is to and to.session == session:
             to.presence_received(of.address, of.account, here)

@@ -78,6 +78,7 @@ class SimulatedNode(Program):
             self.worker.answered(peer, frames, now)
             self.handle(self.caller.answered(peer, frames, now))
         elif what == "bounce":
+            self.there.pop(peer, None)
             frames = self.windows.refused(peer, batch)
             self.worker.peer_gone(peer)
             self.handle(self.caller.bounced(peer, frames, now))
