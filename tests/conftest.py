@@ -45,11 +45,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-def pytest_configure(config: pytest.Config) -> None:
+def _hear_signals() -> None:
     # A shell starts what runs in its background deaf to Ctrl-C, and so would be what tests start.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     # As Ctrl-C, so that fixtures end, and take away what they made: `timeout` sends it.
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+
+
+def pytest_runtest_setup() -> None:
+    _hear_signals()  # again: a loop that has heard one leaves it as Python has it
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    _hear_signals()
     config.addinivalue_line("markers", "also_prosody: run this test on Prosody, too")
     config.addinivalue_line("markers", "also_in_memory: run it without a server, too, in no time")
     config.addinivalue_line("markers", "not_on(kind): why this test can't run there is its comment")

@@ -94,7 +94,9 @@ def is_loopback(host: str) -> bool:
 
 
 def parse_jid(text: str | JID) -> JID:
-    """Any address; raises `ConfigError` for what is none."""
+    """Any address; raises `ConfigError` for what is none, as an empty text."""
+    if not text:
+        raise ConfigError(f"{str(text)!r} is not an address")
     try:
         return JID(text)
     except InvalidJID as error:

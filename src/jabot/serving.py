@@ -332,7 +332,8 @@ class Serving(SessionListener):
 
     def presence_received(self, stanza: IncomingPresence) -> None:
         if stanza.type == "subscribe":
-            self.consent.asked(stanza)
+            if self._speaks_for_its_account():  # else it waits for the queue
+                self.consent.asked(stanza)
             return
         if self.rooms.received(stanza):
             return

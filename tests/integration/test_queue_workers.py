@@ -3,14 +3,17 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
+from slixmpp import JID
 
-from chatting import LIMIT, Bench, calling, serving, soon
+from chatting import LIMIT, Bench, Person, calling, serving, soon
 from chatting.frames import Hand, by_hand
 from chatting.nodes import Served
 from jabot import Context, NobodyThere, Node
+from jabot.queue_node import QueueNode
 from servers import Account, Server
 
 ID = "0192f0c4-7c1e-7d3a-8f5e-2b9d4c6a1e00"
@@ -135,6 +138,19 @@ async def test_a_worker_with_the_account_of_its_queue_refuses_nobody(xmpp: Serve
     ):
         with pytest.raises(NobodyThere):
             await app.submit("echo", 1)
+
+
+async def test_a_queue_says_who_may_see_it_and_a_worker_with_its_account_does_not(
+    xmpp: Server, ann: Person, tmp_path: Path
+) -> None:
+    account = xmpp.fresh_user("jobs")
+    queue = QueueNode(store=f"sqlite:///{tmp_path}/jobs.db", allow={ann.boundjid.bare: "*"})
+    async with serving(Node(queue=account.jid), xmpp, account, for_people=False):
+        ann.send_presence_subscription(JID(account.jid))
+        await ann.round_trip()
+        async with serving(queue, xmpp, account, for_people=False):
+            await ann.see(JID(account.jid), type="subscribed")
+    assert [seen.type for seen in ann.presences if seen.type == "unsubscribed"] == []
 
 
 async def test_a_queue_that_comes_later_and_comes_again(place: Place) -> None:

@@ -95,6 +95,8 @@ def test_a_table_in_a_pipe_is_never_folded_or_coloured(capsys):
         (["describe"], "Missing argument 'JID'"),
         (["describe", "a@b@c"], "is not an address"),
         (["chat", "a@b@c"], "is not an address"),
+        (["chat", ""], "'' is not an address"),
+        (["jobs", "cancel", "--owner", "", "--yes"], "'' is not an address"),
         (["chat", "a@b", "--account", "localhost"], "an account is written name@domain"),
         (["jobs", "list", "--owner", "a@b@c"], "is not an address"),
         (["run", "x.py", "--account", "a@b@c"], "is not an address"),

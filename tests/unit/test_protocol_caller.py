@@ -329,6 +329,49 @@ def test_a_worker_that_answers_after_its_farewell_is_asked_again(caller, sent):
     assert isinstance(error_of(caller.tick(11.7)), WorkerLost)
 
 
+def test_only_one_question_is_open_to_a_worker_that_does_not_show_itself(caller, sent):
+    """It may be frozen, and its server wait for it: the link asks again by itself."""
+    accepted(caller, sent)
+    caller.submit(Request("k", "t"), 0.0, W)
+    sent.clear()
+    caller.connection_lost({})
+    caller.reconnected(60.0)
+    assert len(sent.take()) == 2
+    caller.tick(70.0)
+    assert sent.take() == []
+    caller.answered(W, [Query("j", 1), Submit("k", "t")], 71.0)
+    caller.tick(80.0)
+    caller.tick(90.0)
+    assert sent.take() == [(W, Query("j", 1))]
+    caller.cancel("j", 91.0)
+    caller.received(W, [Cancelled("j", 1)], 92.0)
+    caller.tick(100.0)
+    assert sent.take()[1:] == [(W, Query("k", 1))]
+
+
+def test_a_question_that_is_not_of_interest_any_more_is_not_open(caller, sent):
+    accepted(caller, sent, timeout=65.0)
+    caller.submit(Request("k", "t"), 0.0, W)
+    caller.answered(W, [Submit("k", "t")], 0.1)
+    caller.connection_lost({})
+    caller.reconnected(40.0)
+    caller.answered(W, [frame for _, frame in sent.take()], 40.1)
+    caller.tick(50.0)
+    assert sent.take() == [(W, Query("j", 1))]
+    caller.tick(65.0)
+    caller.tick(75.0)
+    assert sent.take()[1:] == [(W, Query("k", 1))]
+
+
+def test_a_last_word_between_two_connections_leaves_no_timer_behind(caller, sent):
+    accepted(caller, sent)
+    caller.peer_gone(W, NOTHING, 1.0)
+    caller.connection_lost({})
+    caller.received(W, [RESULT], 2.0)
+    caller.reconnected(3.0)
+    assert caller.next_timer() is None
+
+
 @pytest.mark.parametrize("moment", [63.0, 73.0])
 def test_a_worker_that_shows_itself_is_asked_no_more(caller, sent, moment):
     accepted(caller, sent)

@@ -308,9 +308,11 @@ class Calls(End):
         self._handle(self._caller.give_up(job_id, error))
 
     def _is_busy(self, address: str) -> bool:
-        peers = self.peers.at(address)
-        waits = self._placing.waits_at(address)
-        return waits or any(self._caller.in_flight(peer.jid) for peer in peers)
+        """Whether jobs wait for somebody at an address, or are with one: who may be away now."""
+        with_jobs = self._caller.peers
+        return self._placing.waits_at(address) or any(
+            address in (peer, peer.partition("/")[0]) for peer in with_jobs
+        )
 
     def _tick(self) -> None:
         self._handle(self._caller.tick(self._loop.time()))

@@ -56,7 +56,7 @@ class Chosen:
         """As the queue takes it."""
         owner = queue.own if self.mine else self.owner
         given = {"state": list(self.state), "task": self.task, "label": self.label, "owner": owner}
-        return {name: value for name, value in given.items() if value}
+        return {name: value for name, value in given.items() if value not in (None, [], {})}
 
 
 def filters(states: Sequence[str]) -> Option:

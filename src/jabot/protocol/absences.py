@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from jabot.protocol.caller_actions import Actions
-from jabot.protocol.caller_states import Input
+from jabot.protocol.caller_jobs import CallerJob
+from jabot.protocol.caller_states import Input, Phase
 
 _RECONNECT: Final = 10.0  # seconds that a worker may be away after our own connection was lost
 _ASK_AGAIN: Final = 10.0  # seconds between two questions to one that does not show itself
@@ -19,6 +20,7 @@ class _Peer:
 
     absent: bool = False
     shown: bool = False  # its presence came
+    asked: CallerJob | None = None  # one that it was asked for, and has said nothing since
     since: float = 0.0  # when it went
     due: float = 0.0  # when its jobs are lost
     patience: float = 0.0  # until then its absence is no loss yet
@@ -45,10 +47,10 @@ class Absences:
         if state is None:
             return
         was_absent, state.absent = state.absent, False
-        state.shown = state.shown or shown
+        state.shown, state.asked = state.shown or shown, None
         if was_absent:
             self._timers.set(("peer", peer), max(state.patience, now + _ASK_AGAIN))
-            self._back(peer, now)
+            self._ask(peer, state, now, self._jobs.at(peer))
         if state.shown and now >= state.patience:
             self._forget(peer)
 
@@ -69,9 +71,10 @@ class Absences:
         state = self._peers.pop(peer)
         if state.absent:
             self._stays_away(peer, state, now)
-        elif not state.shown and self._jobs.count_at(peer):
+        elif not state.shown and (jobs := self._jobs.at(peer)):
             self._watch(peer, state, now + _ASK_AGAIN)
-            self._back(peer, now)
+            if not any(job is state.asked for job in jobs):  # else the link asks again by itself
+                self._ask(peer, state, now, [min(jobs, key=_effort)])
 
     def _stays_away(self, peer: str, state: _Peer, now: float) -> None:
         """Its jobs are lost. What was sent to it after it went surely never ran: that comes back,
@@ -90,13 +93,16 @@ class Absences:
 
     def reconnected(self, now: float) -> None:
         """It is back; that of a worker may not be yet."""
-        self._peers.clear()
+        for peer in list(self._peers):
+            self._forget(peer)
         for peer in self._jobs.peers:
-            self._watch(peer, _Peer(patience=now + _RECONNECT), now + _RECONNECT)
-            self._back(peer, now)
+            state = _Peer(patience=now + _RECONNECT)
+            self._watch(peer, state, state.patience)
+            self._ask(peer, state, now, self._jobs.at(peer))
 
-    def _back(self, peer: str, now: float) -> None:
-        for job in self._jobs.at(peer):
+    def _ask(self, peer: str, state: _Peer, now: float, jobs: list[CallerJob]) -> None:
+        for job in jobs:
+            state.asked = job
             self._actions.feed(job, Input.BACK, now, peer)
 
     def _watch(self, peer: str, state: _Peer, until: float) -> None:
@@ -106,3 +112,8 @@ class Absences:
     def _forget(self, peer: str) -> None:
         del self._peers[peer]
         self._timers.cancel(("peer", peer))
+
+
+def _effort(job: CallerJob) -> int:
+    """What it takes to ask for a job: most where that is to send it again."""
+    return job.phase is Phase.OFFERED

@@ -46,6 +46,11 @@ class Caller:
         """How many jobs a worker has of us, for choosing the least loaded one."""
         return self._jobs.count_at(peer)
 
+    @property
+    def peers(self) -> list[str]:
+        """Who has jobs of us, or was asked for some."""
+        return self._jobs.peers
+
     # -- what the owner wants ------------------------------------------------------------------
 
     def submit(self, request: Request, now: float, peer: str | None = None) -> None:

@@ -7,6 +7,7 @@ import contextlib
 import os
 import signal
 import sys
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -16,6 +17,7 @@ from jabot.runner.child import Order, Report
 from jabot.runner.failure import died
 from jabot.runner.job import Job
 from jabot.runner.subprocesses import only_zombies, reading, signal_group
+from jabot.runner.threads import run_in_thread
 from jabot.tasks import Step
 
 _LINE_LIMIT = 32 * 1024 * 1024  # bytes; the largest result with room for JSON around it
@@ -118,7 +120,7 @@ async def _all_gone(child: asyncio.subprocess.Process) -> None:
     await child.wait()
     pause = _LOOK
     while signal_group(child, 0):
-        if only_zombies(child):
+        if await run_in_thread(partial(only_zombies, child), "jabot zombies"):
             signal_group(child, signal.SIGKILL)  # one may have started another, unseen
             return
         await asyncio.sleep(pause)  # nobody tells when a process group ends

@@ -38,15 +38,18 @@ def signal_group(child: asyncio.subprocess.Process, number: int) -> bool:
 def only_zombies(child: asyncio.subprocess.Process) -> bool:
     """Whether all in the process group that a child leads, or led, have ended, and wait for a
     parent that does not collect them. Linux lets them be sent signals; elsewhere it is False.
+
+    It looks at all processes of the machine: not on an event loop.
     """
-    states = list(_states(child.pid))
-    return bool(states) and set(states) <= {"Z", "X"}
+    living = list(_living(child.pid))
+    return bool(living) and not any(living)
 
 
-def _states(group: int) -> Iterator[str]:
+def _living(group: int) -> Iterator[bool]:
+    """Of each in a group, whether it lives: as Linux tells (proc(5), /proc/PID/stat)."""
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):  # it is gone
-            about = (process / "stat").read_text(errors="replace")
-            state, _parent, its_group, *_ = about.rpartition(")")[2].split()
-            if int(its_group) == group:
-                yield state
+            about = (process / "stat").read_text(errors="replace").rpartition(")")[2].split()
+            state, its_group, threads = about[0], int(about[2]), int(about[17])
+            if its_group == group:
+                yield state not in "ZX" or threads > 1  # then only the first one has ended

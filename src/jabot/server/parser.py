@@ -83,6 +83,7 @@ class StreamParser:
     def close(self) -> None:
         """Read nothing more; breaks the circle of references between expat and its handlers."""
         self._dead = True
+        self._open.clear()  # of a stanza that was half read
         del self._expat
 
     def _make_expat(self) -> expat.XMLParserType:

@@ -136,3 +136,14 @@ async def test_a_pool_whose_first_answer_does_not_offer_the_task_is_waited_for(c
     assert peer == OTHER
     await submitting
     caller.say(OTHER, Succeeded(frame.id, 1, Raw(b"7")))
+
+
+async def test_who_has_jobs_of_ours_is_greeted_when_it_is_back_however_old_they_are(caller, clock):
+    await taken(caller)
+    await clock.advance(400.0)
+    caller.drop()
+    caller.back()
+    await clock.advance(0.5)
+    caller.greetings()
+    await clock.advance(5.0)
+    assert ("hello", POOL) in caller.greetings()

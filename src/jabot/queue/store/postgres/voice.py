@@ -59,7 +59,7 @@ class Voice:
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._own = 0
-        self._closing = False
+        self._closing = asyncio.Event()
         self.has_company = False
         """Whether there was another process since this one began."""
 
@@ -74,7 +74,7 @@ class Voice:
                 raise
         except psycopg.Error as error:
             raise self._address.explained(error) from error
-        self._closing = False
+        self._closing.clear()
         self._task = asyncio.create_task(self._run(connection), name="jabot-store-voice")
 
     async def close(self) -> None:
@@ -82,12 +82,14 @@ class Voice:
         task, self._task = self._task, None
         if task is None:
             return
-        self._closing = True
+        self._closing.set()
         self._wake.set()
-        await asyncio.wait({task}, timeout=_LAST_WORDS)
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        try:
+            await asyncio.wait({task}, timeout=_LAST_WORDS)
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
 
     def listen(self, heard: Callable[[News], None]) -> None:
         """`heard(News)` is called for what others say."""
@@ -105,7 +107,7 @@ class Voice:
 
     async def _run(self, connection: psycopg.AsyncConnection[Any] | None) -> None:
         pause = _PAUSE
-        while not self._closing:
+        while not self._closing.is_set():
             try:
                 if connection is None:
                     connection = await connect(self._address)
@@ -119,8 +121,9 @@ class Voice:
                 if connection is not None:
                     await connection.close()
                     connection = None
-            if not self._closing:
-                await asyncio.sleep(pause)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._closing.wait()
             pause = min(_PAUSE_MOST, 2 * pause)
 
     async def _begin(self, connection: psycopg.AsyncConnection[Any]) -> None:
@@ -138,7 +141,7 @@ class Voice:
     async def _serve(self, connection: psycopg.AsyncConnection[Any]) -> None:
         loop = asyncio.get_running_loop()
         socket = connection.fileno()
-        while self._words or not self._closing:
+        while self._words or not self._closing.is_set():
             if not self._words:
                 loop.add_reader(socket, self._wake.set)
                 try:
