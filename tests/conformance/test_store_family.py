@@ -116,7 +116,8 @@ async def test_after_a_failed_parent_it_fails_at_once(queue):
 
 async def test_a_deep_and_a_wide_family(queue):
     line = [new(f"j{number}", after=[f"j{number - 1}"]) for number in range(1, 1500)]
-    await queue.do(new("j0"), *line)
+    await queue.do(new("j0"), *line[:750])
+    await queue.do(*line[750:])
     layers = [[f"l{depth}-{place}" for place in range(4)] for depth in range(30)]
     for above, layer in zip([["j0"], *layers], layers, strict=False):
         await queue.add(*layer, after=above)

@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from operator import ge
 
+import psutil
 import pytest
 from msgspec import Raw
 
@@ -127,6 +128,7 @@ async def test_a_crash_loses_nothing_and_does_nothing_twice(own_postgres, seed):
             lives.create_task(live(process))
         for _ in range(CRASHES):
             await turns(chance.randrange(3, 9))
+            await asyncio.sleep(chance.uniform(0.0, 0.1))  # somewhere in a turn
             await asyncio.to_thread(own_postgres.stop, immediate=True)
             await asyncio.sleep(chance.uniform(0.0, 0.1))  # so long it is away
             await asyncio.to_thread(own_postgres.start)
@@ -175,6 +177,34 @@ async def test_a_server_that_is_down_is_said_to_be_and_used_again(own_postgres):
         while News("ready", "lift") not in heard:
             await asyncio.sleep(0.01)
     await store.close()
+
+
+async def test_it_closes_also_when_the_server_stands_still(own_postgres):
+    url = own_postgres.fresh_database()
+    one, two = open_store(url), open_store(url)
+    await one.open()
+    await two.open()
+    await until(lambda: one._voice.has_company)
+    with still(own_postgres):
+        one.tell(News("ready", "lift"))
+        async with asyncio.timeout(20):  # psycopg alone takes 10 s to give up what it has sent
+            await one.close()
+    await two.close()
+
+
+@contextlib.contextmanager
+def still(postgres):
+    """All of its processes stand still: one that has a connection does not need the first one."""
+    postgres.pause()  # from now on, it collects none that ends
+    processes = psutil.Process(postgres.pid).children()
+    try:
+        for process in processes:
+            process.suspend()
+        yield
+    finally:
+        for process in processes:
+            process.resume()
+        postgres.resume()
 
 
 async def test_a_full_disk_is_said_and_nothing_is_half_done(own_postgres):

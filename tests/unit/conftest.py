@@ -1,10 +1,11 @@
-"""Fixtures of the unit tests: a made-up clock, a home without configuration, what an end sends."""
+"""Fixtures of the unit tests: a made-up clock, a queue, a bare home, what an end sends."""
 
 import asyncio
 
 import pytest
 
 from jabot.testing import Clock
+from unit.queue_house import House
 
 
 @pytest.fixture
@@ -14,6 +15,13 @@ async def clock():
     clock.now = 1000.0
     yield clock
     clock.release()
+
+
+@pytest.fixture
+async def house(clock, monkeypatch):
+    """A queue, whose callers and workers the test plays."""
+    async with House(monkeypatch, clock) as house:
+        yield house
 
 
 @pytest.fixture

@@ -1,4 +1,8 @@
-"""Stand-ins for what lies below: they record what they are told."""
+"""A chat without a network: who talks in it, the room they do it in, and a task that they run.
+
+`Mouth` stands in for the session below: it keeps what a node says. `Room` is a chat with a real
+runner, pool and rules, on a mouth; `finish(room)` waits for its jobs.
+"""
 
 import asyncio
 

@@ -72,7 +72,8 @@ class House(Wire):
         shelf = self.shelf = Shelf(store or open_store("sqlite:///:memory:"))
         monkeypatch.setattr("jabot.serving.Session", session)
         monkeypatch.setattr(queue_serving, "open_store", lambda url: shelf)
-        given = {"allow": {"app@localhost": "*"}, "work": ["bot@localhost"], **options}
+        allow = {"app@localhost": "*", "other@localhost": "*"}
+        given = {"allow": allow, "work": ["bot@localhost"], **options}
         node = QueueNode("jobs@localhost", **given)
         account, timing = Account(JID("jobs@localhost"), "", None), Timing(wall=lambda: clock.now)
         self.serving = node._make_serving(account, timing)

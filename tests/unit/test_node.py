@@ -9,6 +9,7 @@ import pytest
 
 import jabot
 from jabot import JID, Account, ConfigError, ConnectionFailed, JabotError, Node, Replaced, Retry
+from jabot.queue_node import QueueNode
 from jabot.runner.timers import Timer
 from jabot.schedule import Cron, Every
 from jabot.tasks import Task
@@ -40,10 +41,13 @@ def test_a_task_with_and_without_options():
     assert [task.name for task in node.tasks] == ["lift", "größe"]
 
 
-@pytest.mark.parametrize("name", ["help", "exit", "Status"])
-def test_a_task_cannot_take_the_name_of_a_command(name):
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [(Node, "help"), (Node, "exit"), (Node, "Status"), (QueueNode, "help"), (QueueNode, "pause")],
+)
+def test_a_task_cannot_take_the_name_of_a_command(kind, name):
     with pytest.raises(ConfigError, match="jabot's own"):
-        Node().task(name=name)(lambda: None)
+        kind().task(name=name)(lambda: None)
 
 
 @pytest.mark.parametrize(

@@ -13,14 +13,6 @@ from jabot.queue.store.verbs import PutSchedule, Schedules
 from unit.clock import turns
 from unit.queue_house import APP, APP_TOO, BOT, OTHER, House
 
-WIDE = {"other@localhost": "*", "app@localhost": "*"}
-
-
-@pytest.fixture
-async def house(clock, monkeypatch):
-    async with House(monkeypatch, clock, allow=WIDE) as house:
-        yield house
-
 
 async def refusal(house, peer=APP):
     """The one frame that a caller got: why its job was not taken."""
@@ -286,7 +278,7 @@ async def test_who_submitted_a_job_may_ask_for_any_number_of_them(house, monkeyp
 
 
 async def test_more_jobs_than_one_account_may_have(clock, monkeypatch):
-    async with House(monkeypatch, clock, allow=WIDE, jobs_per_caller=2) as house:
+    async with House(monkeypatch, clock, jobs_per_caller=2) as house:
         for job in ("j1", "j2", "j3"):
             await house.submit(job)
         frame = await refusal(house)

@@ -22,15 +22,7 @@ from jabot.protocol.options import Lane
 from jabot.protocol.states import JobState
 from jabot.queue.store.verbs import Finish
 from unit.clock import turns
-from unit.queue_house import APP, BOT, BOT_TOO, OTHER, House
-
-WIDE = {"other@localhost": "*", "app@localhost": "*"}
-
-
-@pytest.fixture
-async def house(clock, monkeypatch):
-    async with House(monkeypatch, clock, allow=WIDE) as house:
-        yield house
+from unit.queue_house import APP, BOT, BOT_TOO, OTHER
 
 
 async def test_a_result_that_is_too_large(house):
@@ -60,7 +52,6 @@ async def test_a_result_that_the_store_can_never_keep_fails_the_job(house, monke
 
 async def test_an_outcome_that_cannot_be_read_is_committed_before_it_is_answered(house):
     await house.working("j1")
-    house.answers(BOT)
     house.shelf.stuck = asyncio.Event()
     await house.say_raw(BOT, ["succeeded", "j1", "first"])
     assert house.answers(BOT) == []

@@ -14,15 +14,9 @@ from jabot.queue.store.records import Record
 from jabot.queue.store.store import News
 from jabot.queue.store.verbs import Add, Adopt, Claim, Finish, Orphans
 from unit.clock import turns
-from unit.queue_house import APP, BOT, BOT_TOO, House
+from unit.queue_house import APP, BOT, BOT_TOO
 
 LEASE = 15.0
-
-
-@pytest.fixture
-async def house(monkeypatch, clock):
-    async with House(monkeypatch, clock) as made:
-        yield made
 
 
 # -- callers: what another node of the queue tells ------------------------------------------------

@@ -33,7 +33,7 @@ async def test_help_for_a_task(room):
     assert room.ask("help secret", BOB) == "Dunno how to secret"
 
 
-async def test_no_task_may_have_the_name_of_a_command(room):
+async def test_all_commands_are_among_the_words_that_no_task_may_have(room):
     of_queue = queue_commands.Commands(room.clerk, *[None] * 5, crew_load=None, wall=None)
     for found, names in (
         (room.clerk.commands, direct.NAMES),
