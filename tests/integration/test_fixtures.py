@@ -5,7 +5,9 @@ import os
 import ssl
 import subprocess
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,7 @@ from servers import Account, Authority, Server
 from servers.postgres import Postgres
 
 LIMIT = 20.0  # seconds, for a machine that is busy with other things
+RUN_LIMIT = 50.0  # for a run of tests within a test
 
 
 class Client(ClientXMPP):
@@ -252,8 +255,15 @@ async def test_is_tidy():
 def test_a_run_that_gets_sigterm_still_ends_its_servers(tmp_path: Path) -> None:
     (tmp_path / "test_held.py").write_text(
         """
+import asyncio
+import signal
 import time
 import pytest
+
+def test_hears_the_signal_on_a_loop():
+    loop = asyncio.new_event_loop()
+    loop.add_signal_handler(signal.SIGTERM, print)
+    loop.close()  # from now on, the signal ends the program at once
 
 @pytest.fixture(scope="session")
 def server():
@@ -262,7 +272,7 @@ def server():
 
 def test_takes_long(server):
     print("begun", flush=True)
-    time.sleep(600)
+    time.sleep(60)
 """
     )
     with run_of(tmp_path, "-s") as run:
@@ -271,6 +281,7 @@ def test_takes_long(server):
         told, _ = run.communicate()
     assert begun
     assert "ended" in told
+    assert run.returncode == pytest.ExitCode.INTERRUPTED
 
 
 def test_a_server_that_cannot_be_prepared_leaves_no_folder(monkeypatch, tmp_path: Path) -> None:
@@ -281,9 +292,10 @@ def test_a_server_that_cannot_be_prepared_leaves_no_folder(monkeypatch, tmp_path
     assert not server.folder.exists()
 
 
-def run_of(folder: Path, *options: str) -> subprocess.Popen[str]:
-    """A run of the tests in a folder, with the fixtures of ours."""
-    return subprocess.Popen(
+@contextmanager
+def run_of(folder: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
+    """A run of the tests in a folder, with the fixtures of ours; killed if it takes too long."""
+    run = subprocess.Popen(
         [sys.executable, "-m", "pytest", "-p", "conftest", *options, folder],
         cwd=folder,
         env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])},
@@ -291,3 +303,13 @@ def run_of(folder: Path, *options: str) -> subprocess.Popen[str]:
         stderr=subprocess.STDOUT,
         text=True,
     )
+    limit = threading.Timer(RUN_LIMIT, run.kill)
+    limit.start()
+    try:
+        with run:
+            try:
+                yield run
+            finally:
+                run.kill()
+    finally:
+        limit.cancel()
