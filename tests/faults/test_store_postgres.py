@@ -7,7 +7,6 @@ import time
 from collections import Counter
 from operator import ge
 
-import psutil
 import pytest
 from msgspec import Raw
 
@@ -185,26 +184,14 @@ async def test_it_closes_also_when_the_server_stands_still(own_postgres):
     await one.open()
     await two.open()
     await until(lambda: one._voice.has_company)
-    with still(own_postgres):
+    own_postgres.pause()
+    try:
         one.tell(News("ready", "lift"))
         async with asyncio.timeout(20):  # psycopg alone takes 10 s to give up what it has sent
             await one.close()
-    await two.close()
-
-
-@contextlib.contextmanager
-def still(postgres):
-    """All of its processes stand still: one that has a connection does not need the first one."""
-    postgres.pause()  # from now on, it collects none that ends
-    processes = psutil.Process(postgres.pid).children()
-    try:
-        for process in processes:
-            process.suspend()
-        yield
     finally:
-        for process in processes:
-            process.resume()
-        postgres.resume()
+        own_postgres.resume()
+    await two.close()
 
 
 async def test_a_full_disk_is_said_and_nothing_is_half_done(own_postgres):

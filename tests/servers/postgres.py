@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import psutil
 import psycopg
 
 from .ports import LOOPBACK
@@ -52,6 +53,7 @@ class Postgres(ServerProcess):
         self._environment = [f"{name}={value}" for name, value in (environment or {}).items()]
         self._data = self.folder / "data"
         self._reused: str | None = None
+        self._paused: list[psutil.Process] = []  # they stay, for their parent collects none
         if os.getuid() == 0:
             shutil.chown(self.folder, _USER, _USER)
 
@@ -86,10 +88,23 @@ class Postgres(ServerProcess):
         """End it in order; `immediate`: as a crash would, without a last checkpoint."""
         if self.is_running:
             process = self._running()
-            process.send_signal(signal.SIGCONT)
+            self.resume()
             process.send_signal(signal.SIGQUIT if immediate else signal.SIGINT)
             process.wait(STOP_LIMIT)
         self._process = None
+
+    def pause(self) -> None:
+        """All of its processes: one that has a connection does not need the first one."""
+        super().pause()
+        self._paused = psutil.Process(self.pid).children()
+        for process in self._paused:
+            process.suspend()
+
+    def resume(self) -> None:
+        for process in self._paused:
+            process.resume()
+        self._paused = []
+        super().resume()
 
     def kill(self) -> None:
         """End it at once, and forget its data."""
