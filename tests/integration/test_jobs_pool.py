@@ -96,6 +96,9 @@ async def test_the_load_that_a_node_tells(xmpp: Server) -> None:
         async with asyncio.timeout(LIMIT):  # told at once, and then once a second
             while [peer.load for peer in await app.nodes(busy.full)] != [2.0]:
                 await asyncio.sleep(0.05)
+        async with asyncio.timeout(LIMIT):
+            while len(await app.nodes(busy.jid)) < 2:
+                await asyncio.sleep(0.05)
         mine = [await app.submit("hold") for _ in range(3)]
         assert [job.peer for job in mine] == 3 * [str(free.full)]
         go.set()
